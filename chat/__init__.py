@@ -1,0 +1,1 @@
+"""Rules in plain words: the layer above actions. It holds no code yet."""

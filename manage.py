@@ -1,0 +1,22 @@
+#!/usr/bin/env python
+"""Django's command line: `python manage.py help` lists what there is."""
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingrules.settings")
+    try:
+        from django.core.exceptions import ImproperlyConfigured
+        from django.core.management import execute_from_command_line
+    except ImportError:
+        sys.exit("Django is not installed here. Run `make setup`, then use .venv/bin/python.")
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as wrong:
+        sys.exit(f"{sys.argv[0]}: {wrong}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The environment variables that configure the application, checked once at start.
+
+Every variable is a field of `Environment`: its name in capitals is the variable's name, its
+description is its documentation. What is missing or malformed ends the start with one line that
+names the variable and the remedy, never with a default that happens to work.
+"""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from django.core.exceptions import ImproperlyConfigured
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-without-replacing"
+
+Names = Annotated[list[str], NoDecode]
+
+
+class Environment(BaseSettings):
+    """What the process was told by its environment, or by a `.env` file beside manage.py."""
+
+    model_config = SettingsConfigDict(
+        env_file=BASE_DIR / ".env", env_ignore_empty=True, extra="ignore"
+    )
+
+    debug: bool = Field(False, description="Development mode. Off, as in production, by default.")
+    secret_key: str = Field("", description="Django's signing key. Needed in production.")
+    allowed_hosts: Names = Field([], description="Host names served, comma-separated.")
+    csrf_trusted_origins: Names = Field(
+        [], description="Origins (https://...) that a proxy in front sends, comma-separated."
+    )
+    database_url: str = Field(
+        "", description="postgresql://user:password@host:5432/name. Needed in production."
+    )
+    embedded_postgres_dir: Path = Field(
+        BASE_DIR / ".data" / "postgres",
+        description="Where the embedded PostgreSQL keeps its data when DATABASE_URL is not set.",
+    )
+    embedded_postgres_fsync: bool = Field(
+        True, description="Off: faster, for throw-away data such as the tests'."
+    )
+    market_provider: str = Field("replay", description="Which feed the quotes come from.")
+    tick_seconds_open: float = Field(
+        10, gt=0, le=3600, description="Seconds between ticks while the market is open."
+    )
+    tick_seconds_closed: float = Field(
+        30, gt=0, le=3600, description="Seconds between ticks while it is closed."
+    )
+    evaluator_shift_seconds: float = Field(
+        120,
+        gt=0,
+        le=120,
+        description="How long one evaluator job ticks before it hands over to its successor.",
+    )
+    lease_seconds: float = Field(
+        30, gt=0, le=600, description="How long an evaluator may hold a rule."
+    )
+    lease_batch: int = Field(100, gt=0, le=10_000, description="Rules leased in one statement.")
+    email_url: str = Field(
+        "",
+        description="smtp://user:password@host:587 (STARTTLS) or smtps://host:465. "
+        "Without it, mail is written to .data/mail in development.",
+    )
+    default_from_email: str = Field(
+        "Trading Rules <rules@localhost>", description="Sender of e-mails."
+    )
+
+    @field_validator("allowed_hosts", "csrf_trusted_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @model_validator(mode="after")
+    def _production_is_complete(self) -> Self:
+        if self.debug:
+            self.secret_key = self.secret_key or DEVELOPMENT_KEY
+            return self
+        needed = ("secret_key", "allowed_hosts", "database_url")
+        missing = [name.upper() for name in needed if not getattr(self, name)]
+        if missing:
+            raise ValueError(
+                f"{', '.join(missing)} must be set in production. "
+                "For development set DEBUG=true, or run `make setup`, which writes it to .env."
+            )
+        return self
+
+    @property
+    def lease(self) -> timedelta:
+        return timedelta(seconds=self.lease_seconds)
+
+
+def read_environment() -> Environment:
+    """The checked environment. Raises ImproperlyConfigured with one line for all that is wrong."""
+    try:
+        return Environment()
+    except ValidationError as invalid:
+        raise ImproperlyConfigured("; ".join(map(_in_words, invalid.errors()))) from None
+
+
+def _in_words(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"]).upper()
+    reason = error["msg"].removeprefix("Value error, ")
+    # The value is named only where there is one variable to name: a whole-model error carries
+    # every value, secrets included.
+    return f"{name}={error['input']!r}: {reason}" if name else reason
+
+
+def database_from_url(url: str) -> dict[str, Any]:
+    """Django's settings for a PostgreSQL address, read by libpq's own parser.
+
+    Raises ImproperlyConfigured with one line that names the address (password hidden) and the form
+    that is expected.
+    """
+    try:
+        parts = conninfo_to_dict(url) if url.startswith(("postgresql://", "postgres://")) else {}
+    except ProgrammingError:
+        parts = {}
+    port = str(parts.pop("port", "") or "")
+    name = parts.pop("dbname", None)
+    if not name or not (port == "" or (port.isdigit() and 0 < int(port) < 65536)):
+        raise ImproperlyConfigured(
+            f"DATABASE_URL={hide_password(url)!r} is not a PostgreSQL address. "
+            "Expected postgresql://user:password@host:5432/name."
+        )
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": name,
+        "USER": parts.pop("user", ""),
+        "PASSWORD": parts.pop("password", ""),
+        "HOST": parts.pop("host", ""),
+        "PORT": port,
+        "OPTIONS": {key: value for key, value in parts.items() if value is not None},
+    }
+
+
+def hide_password(url: str) -> str:
+    """The address with whatever may be a password replaced by ***."""
+    hidden = re.sub(r"(password=)[^&\s]*", r"\1***", url, flags=re.IGNORECASE)
+    return re.sub(r"^((?>\w+://)?[^:@]*):.*@", r"\1:***@", hidden)
