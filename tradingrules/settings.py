@@ -3,11 +3,13 @@
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
 from tradingrules.environment import BASE_DIR, database_from_url, read_environment
 
+django_stubs_ext.monkeypatch()
 environment = read_environment()
 
 DEBUG = environment.debug
