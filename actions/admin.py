@@ -1,0 +1,95 @@
+"""Rules and what they did, for support: looked at here, changed through the services only."""
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from actions.models import Action, ActionExecution, Notification, Tick, Watch
+
+
+class ReadOnlyAdmin[M: Model](admin.ModelAdmin[M]):
+    """Shows, and changes nothing. Counts no table that may be large."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+
+class WatchInline(admin.TabularInline[Watch, Action]):
+    model = Watch
+    extra = 0
+    can_delete = False
+    fields = readonly_fields = ("symbol", "below", "above", "volume_above", "at")
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Action)
+class ActionAdmin(ReadOnlyAdmin[Action]):
+    list_display = ("rule", "user", "status", "last_finding", "executions", "last_triggered_at")
+    list_filter = ("status", "action_type", "trigger_type", "created_at")
+    search_fields = ("=id", "=symbol", "user__username", "user__email", "notes")
+    search_help_text = "Id, symbol, the owner's name or e-mail, notes"
+    list_select_related = ("user",)
+    date_hierarchy = None
+    inlines = (WatchInline,)
+
+    @admin.display(description="rule")
+    def rule(self, action: Action) -> str:
+        return action.sentence(action.user.zone)
+
+    @admin.display(description="last look")
+    def last_finding(self, action: Action) -> str:
+        return (action.last_evaluation or {}).get("reason", "not looked at yet")
+
+    @admin.display(description="executions", ordering="executions_count")
+    def executions(self, action: Action) -> str:
+        most = action.max_executions
+        return f"{action.executions_count} of {'any' if most is None else most}"
+
+
+@admin.register(ActionExecution)
+class ActionExecutionAdmin(ReadOnlyAdmin[ActionExecution]):
+    list_display = ("triggered_at", "execution_status", "summary", "owner", "sequence")
+    list_filter = ("execution_status", "triggered_at", "action__action_type")
+    search_fields = ("=id", "=action__id", "=action__symbol", "action__user__email")
+    search_help_text = "Id, the rule's id, symbol, the owner's e-mail"
+    list_select_related = ("action__user",)
+
+    @admin.display(description="what it did")
+    def summary(self, execution: ActionExecution) -> str:
+        return str(execution.details.get("summary", ""))
+
+    @admin.display(description="owner")
+    def owner(self, execution: ActionExecution) -> str:
+        return str(execution.action.user)
+
+
+@admin.register(Watch)
+class WatchAdmin(ReadOnlyAdmin[Watch]):
+    list_display = ("action", "symbol", "below", "above", "volume_above", "at")
+    search_fields = ("=action__id", "=symbol")
+    list_select_related = ("action",)
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyAdmin[Notification]):
+    list_display = ("created_at", "user", "channel", "state", "subject", "attempts", "last_error")
+    list_filter = ("channel", "state", "created_at")
+    search_fields = ("=id", "=action__id", "user__username", "user__email", "subject")
+    list_select_related = ("user",)
+
+
+@admin.register(Tick)
+class TickAdmin(ReadOnlyAdmin[Tick]):
+    list_display = ("started_at", "duration", "symbols", "woken", "fired", "errors")
+    list_filter = ("started_at",)

@@ -1,0 +1,120 @@
+"""One tick: look at the market, wake the rules whose band broke, judge them, fire what is true."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from time import perf_counter
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, transaction
+
+from actions import watches
+from actions.execute import commit_firing
+from actions.judge import Finding, judge
+from actions.lease import Leased, lease_actions_for_evaluation
+from actions.models import Tick
+from actions.rules import InvalidRule, View
+from actions.settle import Look, after_fault, expire_paused, settle
+from market.quotes import Sample, max_age
+from market.services import ProviderError, accept_quotes, calendar, fetch_quotes
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Report:
+    """What a tick did: symbols quoted, rules woken, executions recorded, and what went wrong."""
+
+    symbols: int = 0
+    woken: int = 0
+    fired: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+def run_tick(*, now: datetime) -> Report:
+    """Looks at the market once, at `now`, and at every rule that it wakes.
+
+    One rule's fault, or a feed's, never stops the rest: it is in the report, and on the rule.
+    Raises OperationalError or InterfaceError when the database is gone.
+    """
+    started = perf_counter()
+    report = Report()
+    expire_paused(now=now)
+    symbols = watches.watchlist()
+    report.woken = _wake(_quotes(symbols, now, report), now)
+    while leased := lease_actions_for_evaluation(
+        now=now, limit=settings.LEASE_BATCH, lease_seconds=settings.LEASE_SECONDS
+    ):
+        _look_at(leased, now, report)
+    Tick.objects.create(
+        started_at=now,
+        duration=timedelta(seconds=perf_counter() - started),
+        symbols=report.symbols,
+        woken=report.woken,
+        fired=report.fired,
+        errors=report.errors,
+    )
+    return report
+
+
+def _quotes(symbols: list[str], now: datetime, report: Report) -> list[Sample]:
+    try:
+        samples = fetch_quotes(symbols=symbols, now=now) if symbols else []
+    except ProviderError as error:
+        logger.warning("no quotes: %s", error)
+        report.errors.append(f"No quotes: {error}")
+        return []
+    report.symbols = len(samples)
+    return samples
+
+
+def _wake(samples: list[Sample], now: datetime) -> int:
+    # Together or not at all: a crossing that is stored has woken its rules.
+    with transaction.atomic():
+        broken = accept_quotes(samples=samples, now=now, max_age=_max_age())
+        return watches.wake(symbols=broken, now=now)
+
+
+def _look_at(batch: list[Leased], now: datetime, report: Report) -> None:
+    asleep = []
+    for leased in batch:
+        try:
+            look = _fire_or_look(leased, now, report)
+        except (OperationalError, InterfaceError):
+            raise  # the database is gone, and with it our lock and our leases
+        except Exception as error:  # one bad rule never stops another
+            logger.exception("rule %s could not be looked at", leased.action.pk)
+            report.errors.append(f"Rule {leased.action.pk}: {type(error).__name__}")
+            look = after_fault(leased, error, now)
+        if look is not None:
+            asleep.append(look)
+    settle(looks=asleep, now=now)
+    with transaction.atomic():
+        watches.widen_alerts(symbols={symbol for leased in batch for symbol in leased.quotes})
+
+
+def _fire_or_look(leased: Leased, now: datetime, report: Report) -> Look | None:
+    """Judges one rule. Fires it in a transaction of its own, or returns the look to be settled."""
+    try:
+        rule = leased.action.as_rule()
+    except InvalidRule as invalid:
+        report.errors.append(f"Rule {leased.action.pk}: {invalid}")
+        return after_fault(leased, invalid, now)
+    view = View(
+        now=now,
+        woken_at=leased.woken_at,
+        calendar=calendar(),
+        max_age=_max_age(),
+        quotes=leased.quotes,
+    )
+    verdict = judge(rule, view)
+    if verdict.finding is not Finding.FIRED:
+        return Look(leased, verdict, rule.symbols)
+    lease = timedelta(seconds=settings.LEASE_SECONDS)
+    if commit_firing(leased=leased, verdict=verdict, view=view, lease=lease):
+        report.fired += 1
+    return None
+
+
+def _max_age() -> timedelta:
+    return max_age(settings.TICK_SECONDS_OPEN)

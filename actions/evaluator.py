@@ -1,0 +1,79 @@
+"""The loop around the tick: one evaluator at a time, on whichever process holds the lock."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from time import monotonic
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from actions.engine import Report, run_tick
+from market.services import calendar
+
+logger = logging.getLogger(__name__)
+
+# The name of the advisory lock, as PostgreSQL knows it: any number, always the same.
+_LOCK = 7_205_318_440_116_093
+
+
+@contextmanager
+def evaluator_lock() -> Iterator[bool]:
+    """Whether we are the one evaluator. The lock is the connection's, so it ends with either."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        (held,) = cursor.fetchone()
+    try:
+        yield held
+    finally:
+        if held:
+            _unlock()
+
+
+def tick_for(
+    *,
+    seconds: float | None,
+    clock: Callable[[], datetime],
+    sleep: Callable[[float], object],
+    stopping: Callable[[], bool] = lambda: False,
+    after_tick: Callable[[Report], object] = lambda report: None,
+) -> int:
+    """Ticks until `seconds` have passed (None: until `stopping`), as often as the market asks.
+
+    Returns the number of ticks. A tick that fails is logged, and the next one is made; a database
+    that is gone ends the loop, since the lock is gone with it (OperationalError, InterfaceError).
+    """
+    began = monotonic()
+    ticks = 0
+    while not stopping():
+        started = monotonic()
+        now = clock()
+        try:
+            report = run_tick(now=now)
+            after_tick(report)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("the tick of %s failed", now)
+        ticks += 1
+        wait = max(0.0, started + interval(now) - monotonic())
+        if seconds is not None and monotonic() + wait - began >= seconds:
+            break
+        sleep(wait)
+    return ticks
+
+
+def interval(now: datetime) -> float:
+    """Seconds between ticks: shorter while the market is open."""
+    is_open = calendar().is_open(now)
+    return float(settings.TICK_SECONDS_OPEN if is_open else settings.TICK_SECONDS_CLOSED)
+
+
+def _unlock() -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+    except (OperationalError, InterfaceError):
+        # The connection that held the lock is gone, and the lock with it.
+        connection.close()

@@ -1,0 +1,137 @@
+"""Fires a rule: one transaction in which all of it happens or nothing.
+
+Lock the rule, check that the lease is still ours and that the gates still hold, lock the portfolio,
+trade, record the execution, count it, set the next watch, queue what is to be told, commit.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Max
+
+from actions.judge import Finding, Verdict, judge
+from actions.lease import Leased
+from actions.lifecycle import BY_THE_ENGINE
+from actions.limits import MOST_FAILURES, first_refusal
+from actions.models import Action, ActionExecution
+from actions.notify.outbox import tell
+from actions.receipts import execution_details, missed_message
+from actions.rules import Desk, Plan, Rule, Status, View
+from actions.settle import record_look
+from market.selectors import latest_quotes
+from portfolios.ledger import Refusal
+from portfolios.models import Transaction
+from portfolios.services import LockedPortfolio, lock_portfolio, primary_portfolio, record_trades
+
+
+def commit_firing(
+    *, leased: Leased, verdict: Verdict, view: View, lease: timedelta
+) -> ActionExecution | None:
+    """Fires the rule of `leased`, which `verdict` found true of `view`.
+
+    Returns the execution, successful or refused; None when there is none: the lease was lost, a
+    gate has shut meanwhile, or the quote that woke the rule is older than two leases, which is
+    recorded as missed and told.
+    """
+    with transaction.atomic():
+        action = Action.objects.select_for_update().get(pk=leased.action.pk)
+        if action.processing_lease_until != leased.until:
+            return None  # somebody else has it now, or it was paused: the firing is theirs to judge
+        rule = action.as_rule()
+        if first_refusal(rule, view):
+            record_look(action, judge(rule, view), rule.symbols, view.now)
+            return None
+        if view.now - leased.woken_at > 2 * lease:
+            _miss(action, rule, verdict, view)
+            return None
+        return _fire(action, rule, verdict, view)
+
+
+def _fire(action: Action, rule: Rule, verdict: Verdict, view: View) -> ActionExecution:
+    portfolio = _lock_portfolio(action) if rule.effect.trades else None
+    desk = Desk(
+        now=view.now,
+        quotes=latest_quotes(symbols=rule.effect.symbols(rule)),
+        portfolio=portfolio.snapshot if portfolio else None,
+    )
+    plan = rule.effect.plan(rule, desk)
+    execution = ActionExecution(
+        action=action, sequence=_next_sequence(action), triggered_at=view.now
+    )
+    traded = _trade(plan, portfolio, execution, view.now)
+    execution.details = execution_details(
+        action, rule, verdict, view, plan=plan, traded=traded, portfolio=portfolio
+    )
+    if isinstance(traded, Refusal):
+        execution.execution_status = ActionExecution.Statuses.FAILED
+        execution.error = traded.message
+    else:
+        execution.execution_status = ActionExecution.Statuses.SUCCESS
+        execution.transaction = traded[0] if traded else None
+    execution.save(force_insert=True)
+    _count(action, rule, verdict, view, succeeded=not isinstance(traded, Refusal))
+    tell(action=action, execution=execution, now=view.now)
+    return execution
+
+
+def _trade(
+    plan: Plan | Refusal,
+    portfolio: LockedPortfolio | None,
+    execution: ActionExecution,
+    now: datetime,
+) -> list[Transaction] | Refusal:
+    if isinstance(plan, Refusal):
+        return plan
+    if portfolio is None or not plan.orders:
+        return []
+    return record_trades(locked=portfolio, orders=plan.orders, at=now, reference=execution.id)
+
+
+def _count(action: Action, rule: Rule, verdict: Verdict, view: View, *, succeeded: bool) -> None:
+    """Counts the firing, moves the rule on in its life, and sets when it is looked at next."""
+    after = replace(
+        rule,
+        state=verdict.state,
+        executions_count=rule.executions_count + succeeded,
+        consecutive_failures=0 if succeeded else rule.consecutive_failures + 1,
+        last_triggered_at=view.now,
+    )
+    if after.executions_count == after.max_executions:
+        _end(action, Status.COMPLETED, f"Executed {_times(after.executions_count)}.")
+    elif after.consecutive_failures >= MOST_FAILURES:
+        _end(action, Status.FAILED, f"Refused {_times(MOST_FAILURES)} in a row.")
+    action.executions_count = after.executions_count
+    action.consecutive_failures = after.consecutive_failures
+    action.last_triggered_at = view.now
+    after = replace(after, status=Status(action.status))
+    wake = judge(after, view).wake
+    record_look(action, replace(verdict, wake=wake), after.symbols, view.now)
+
+
+def _end(action: Action, status: Status, reason: str) -> None:
+    if status not in BY_THE_ENGINE[Status(action.status)]:
+        raise AssertionError(f"the engine may not move a rule from {action.status} to {status}")
+    action.status = Action.Statuses(status)
+    action.status_reason = reason
+
+
+def _miss(action: Action, rule: Rule, verdict: Verdict, view: View) -> None:
+    missed = replace(verdict, finding=Finding.MISSED)
+    record_look(action, missed, rule.symbols, view.now)
+    tell(action=action, message=missed_message(action, verdict), now=view.now)
+
+
+def _lock_portfolio(action: Action) -> LockedPortfolio:
+    portfolio_id = action.portfolio_id or primary_portfolio(user=action.user).pk
+    return lock_portfolio(portfolio_id=portfolio_id)
+
+
+def _next_sequence(action: Action) -> int:
+    # Safe to count: the rule's row is locked, and the unique constraint stands behind it.
+    last = action.executions.aggregate(last=Max("sequence"))["last"]
+    return (last or 0) + 1
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

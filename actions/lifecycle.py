@@ -1,0 +1,33 @@
+"""Which status may follow which, and who may ask for it."""
+
+from collections.abc import Mapping
+
+from actions.rules import Status
+
+BY_PEOPLE: Mapping[Status, frozenset[Status]] = {
+    Status.ACTIVE: frozenset({Status.PAUSED, Status.CANCELLED}),
+    Status.PAUSED: frozenset({Status.ACTIVE, Status.CANCELLED}),
+    Status.FAILED: frozenset({Status.ACTIVE}),
+    Status.COMPLETED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+BY_THE_ENGINE: Mapping[Status, frozenset[Status]] = {
+    Status.ACTIVE: frozenset({Status.COMPLETED, Status.FAILED}),
+    Status.PAUSED: frozenset({Status.COMPLETED}),
+}
+
+
+class TransitionRefused(ValueError):
+    """`current` cannot become `wanted`; `allowed` are those it can become."""
+
+    def __init__(self, current: Status, wanted: Status, allowed: frozenset[Status]) -> None:
+        self.current, self.wanted, self.allowed = current, wanted, allowed
+        options = ", ".join(sorted(allowed)) or "nothing: this is final"
+        super().__init__(f"A rule that is {current} cannot become {wanted}. Allowed: {options}.")
+
+
+def check_transition(current: Status, wanted: Status) -> None:
+    """Raises TransitionRefused unless a person may move a rule from `current` to `wanted`."""
+    allowed = BY_PEOPLE[current]
+    if wanted not in allowed:
+        raise TransitionRefused(current, wanted, allowed)

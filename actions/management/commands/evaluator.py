@@ -1,0 +1,45 @@
+"""The evaluator as a process of its own."""
+
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from actions.evaluator import evaluator_lock, tick_for
+from actions.tasks import call_for_delivery
+
+SECONDS_BEFORE_ASKING_AGAIN = 2
+
+
+class Command(BaseCommand):
+    help = (
+        "Evaluates the rules in this process, until it is stopped. It holds the same lock as the "
+        "cluster's evaluator and waits while that has it. E-mails are sent by the cluster."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        waiting = False
+        while not stop.is_set():
+            with evaluator_lock() as held:
+                if held:
+                    self.stdout.write("Evaluating. Ctrl-C ends it.")
+                    self._tick(stop)
+                    waiting = False
+                elif not waiting:
+                    self.stdout.write("Another evaluator is at work; waiting to take over.")
+                    waiting = True
+            stop.wait(SECONDS_BEFORE_ASKING_AGAIN)
+
+    def _tick(self, stop: threading.Event) -> None:
+        tick_for(
+            seconds=None,
+            clock=timezone.now,
+            sleep=stop.wait,
+            stopping=stop.is_set,
+            after_tick=call_for_delivery,
+        )

@@ -1,0 +1,97 @@
+"""Finds the triggers and effects: every module in their folder is one, named by its file."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
+
+from actions import effects, triggers
+from actions.rules import Effect, InvalidRule, Part, Trigger
+
+
+@cache
+def trigger_types() -> Mapping[str, type[Trigger]]:
+    """Every trigger by its `trigger_type`."""
+    return _parts(triggers, Trigger)
+
+
+@cache
+def action_types() -> Mapping[str, type[Effect]]:
+    """Every effect by its `action_type`, which is its file's name in capitals."""
+    return {key.upper(): part for key, part in _parts(effects, Effect).items()}
+
+
+def parse_trigger(trigger_type: str, params: Mapping[str, Any]) -> Trigger:
+    """The trigger with its parameters. Raises InvalidRule with paths such as
+    `trigger_params.threshold`."""
+    known = trigger_types()
+    if trigger_type not in known:
+        raise InvalidRule({"trigger_type": _not_one_of(trigger_type, known)})
+    return _parse(known[trigger_type], params, prefix="trigger_params")
+
+
+def parse_effect(
+    action_type: str, *, sizes: Mapping[str, Any], params: Mapping[str, Any]
+) -> Effect:
+    """The effect with its size (`quantity`, `amount_usd`: those that are set) and `action_params`.
+
+    Raises InvalidRule with paths such as `quantity` or `action_params.message`.
+    """
+    known = action_types()
+    if action_type not in known:
+        raise InvalidRule({"action_type": _not_one_of(action_type, known)})
+    if doubled := sorted(set(sizes) & set(params)):
+        raise InvalidRule({f"action_params.{doubled[0]}": "Set it as a field of the rule only."})
+    try:
+        return _parse(known[action_type], {**sizes, **params}, prefix="action_params")
+    except InvalidRule as invalid:
+        # A size is a column of the rule, and what concerns several sizes is shown at the first.
+        fields = {f"action_params.{name}": name for name in ("quantity", "amount_usd")}
+        fields["action_params"] = "quantity"
+        raise InvalidRule(
+            {fields.get(path, path): words for path, words in invalid.errors.items()}
+        ) from None
+
+
+def _parts[P: Part](package: ModuleType, kind: type[P]) -> dict[str, type[P]]:
+    parts = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name.startswith("_"):
+            continue
+        found = [
+            value
+            for value in vars(importlib.import_module(f"{package.__name__}.{module.name}")).values()
+            if isinstance(value, type) and issubclass(value, kind) and value.key() == module.name
+        ]
+        if len(found) != 1:
+            raise TypeError(f"{package.__name__}/{module.name}.py must hold one {kind.__name__}.")
+        parts[module.name] = found[0]
+    return parts
+
+
+def _parse[P: Part](part: type[P], params: Mapping[str, Any], *, prefix: str) -> P:
+    try:
+        return part.model_validate(dict(params))
+    except ValidationError as invalid:
+        raise InvalidRule(
+            {
+                ".".join((prefix, *map(str, error["loc"]))): _in_words(error)
+                for error in invalid.errors()
+            }
+        ) from None
+
+
+def _in_words(error: Any) -> str:
+    words = {
+        "missing": "This is needed.",
+        "extra_forbidden": "There is no such parameter.",
+    }.get(error["type"])
+    return words or str(error["msg"]).removeprefix("Value error, ")
+
+
+def _not_one_of(name: str, known: Mapping[str, object]) -> str:
+    return f"“{name[:40]}” is not known. Use one of: {', '.join(sorted(known))}."

@@ -1,0 +1,292 @@
+"""What a rule is, and the words in which triggers, effects and gates speak about it.
+
+Pure: the instant, the quotes, the calendar and the portfolio come in as arguments, so that the
+engine, a simulation and a backtest all ask the same question and get the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Self
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from market.hours import TradingCalendar
+from market.quotes import Sample, is_fresh
+from portfolios.ledger import Order, Refusal, Snapshot
+
+PRICE_STEP = Decimal("0.000001")  # the finest difference between two prices
+
+State = Mapping[str, Any]
+
+
+# --- The numbers that people type ---
+
+
+def plain_number(value: object) -> object:
+    # JSON's true is Python's 1: a person who sends it meant something else.
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+def _upper(value: object) -> object:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+Price = Annotated[
+    Decimal,
+    BeforeValidator(plain_number),
+    Field(gt=0, max_digits=18, decimal_places=6, allow_inf_nan=False),
+]
+Quantity = Annotated[
+    Decimal,
+    BeforeValidator(plain_number),
+    Field(gt=0, max_digits=20, decimal_places=8, allow_inf_nan=False),
+]
+Usd = Annotated[
+    Decimal,
+    BeforeValidator(plain_number),
+    Field(gt=0, max_digits=14, decimal_places=2, allow_inf_nan=False),
+]
+Symbol = Annotated[
+    str, BeforeValidator(_upper), Field(pattern=r"^[A-Z0-9][A-Z0-9._/-]{0,15}$", max_length=16)
+]
+
+
+class Status(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class InvalidRule(ValueError):
+    """A rule that cannot be: `errors` maps each field's path to what is wrong with it."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        self.errors = dict(errors)
+        super().__init__("; ".join(f"{path}: {words}" for path, words in self.errors.items()))
+
+
+# --- What a rule sees, and when it wants to be woken ---
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that a rule may look at, at one instant.
+
+    `now` is the tick's instant. `quotes` are those that woke the rule, and `woken_at` is when:
+    they are judged fresh or stale by that instant, so that whoever takes a rule over from an
+    evaluator that died reaches the verdict that the dead one would have reached.
+    """
+
+    now: datetime
+    woken_at: datetime
+    calendar: TradingCalendar
+    max_age: timedelta
+    quotes: Mapping[str, Sample] = field(default_factory=dict)
+
+    def blind_spot(self, symbols: frozenset[str]) -> str | None:
+        """Why the first of `symbols` without a fresh quote cannot be judged, or None."""
+        for symbol in sorted(symbols):
+            quote = self.quotes.get(symbol)
+            if quote is None:
+                return f"There is no quote for {symbol} yet."
+            if not is_fresh(quote.as_of, self.woken_at, self.max_age):
+                age = round((self.woken_at - quote.as_of).total_seconds())
+                return f"The last quote for {symbol} was {age} s old, too old to act on."
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Wake me at or above this price, at or below that one, at or above this volume.
+
+    None means never. An empty band sleeps through every price.
+    """
+
+    below: Decimal | None = None
+    above: Decimal | None = None
+    volume_above: int | None = None
+
+
+ANY_PRICE = Band(above=PRICE_STEP)  # the lowest price that there can be
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """When a sleeping rule must be looked at again: a band a symbol, and an instant.
+
+    The sleep contract: while each price stays strictly inside its band and the instant has not
+    come, looking at the rule would neither fire it nor change its state.
+    """
+
+    bands: Mapping[str, Band] = field(default_factory=dict)
+    at: datetime | None = None
+
+    def no_later_than(self, instant: datetime | None) -> Wake:
+        known = [moment for moment in (self.at, instant) if moment is not None]
+        return replace(self, at=min(known, default=None))
+
+
+class Outcome(StrEnum):
+    FIRED = "fired"
+    NOT_FIRED = "not_fired"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A trigger's answer: the outcome, the reason in words with its numbers, the new state."""
+
+    outcome: Outcome
+    reason: str
+    state: State = field(default_factory=dict)
+
+
+# --- Triggers and effects: one file each, found by the registry ---
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Parameters that make sense, and the sentence they read as."""
+
+    params: Mapping[str, Any]
+    reads: str
+
+
+class Part(BaseModel):
+    """What triggers and effects have in common: their fields are the parameters people set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    examples: ClassVar[tuple[Example, ...]]
+
+    @classmethod
+    def key(cls) -> str:
+        """The name of the file it lives in."""
+        return cls.__module__.rpartition(".")[2]
+
+
+class Trigger(Part):
+    """A condition. Its file's name is its `trigger_type`, its fields are the `trigger_params`."""
+
+    symbol: Symbol | None = Field(
+        None,
+        title="Symbol watched",
+        description="The symbol whose market is watched, when it is not the one that is traded.",
+    )
+
+    def check(self, symbol: str | None) -> None:
+        """Raises InvalidRule when there is no symbol for it to watch."""
+        if not (self.symbol or symbol):
+            raise InvalidRule({"symbol": "Say which symbol to watch."})
+
+    def watched(self, rule: Rule) -> frozenset[str]:
+        """The symbols without whose fresh quotes it cannot be judged."""
+        symbol = self.symbol or rule.symbol
+        return frozenset({symbol}) if symbol else frozenset()
+
+    def activate(self, rule: Rule, view: View) -> State:
+        """The state to start from, given the last known quotes, however old (none at all: {})."""
+        return {}
+
+    def evaluate(self, rule: Rule, view: View) -> Evaluation:
+        """Judges `rule` by `view`; every watched symbol has a fresh quote in it."""
+        raise NotImplementedError
+
+    def watch(self, rule: Rule, view: View) -> Wake:
+        """When to look again, for a rule that was just evaluated and carries its new state."""
+        raise NotImplementedError
+
+    def describe(self, symbol: str | None) -> str:
+        """The condition as the middle of a sentence, such as "when the price is at ..."."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What an effect plans with: the instant, the current quotes and the locked portfolio."""
+
+    now: datetime
+    quotes: Mapping[str, Sample]
+    portfolio: Snapshot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an effect means to do: orders in the order they are placed, and words for its owner."""
+
+    orders: tuple[Order, ...] = ()
+    message: str = ""
+
+
+class Effect(Part):
+    """What happens when a rule fires. Its file's name is its `action_type` in lower case.
+
+    Its fields are the rule's `quantity` and `amount_usd`, where it has them, and `action_params`.
+    """
+
+    trades: ClassVar[bool]
+
+    def check(self, symbol: str | None) -> None:
+        """Raises InvalidRule when the rule's symbol does not go with the effect."""
+        if self.trades and not symbol:
+            raise InvalidRule({"symbol": f"Say which symbol to {self.key()}."})
+
+    def symbols(self, rule: Rule) -> frozenset[str]:
+        """The symbols it trades, whose quotes must be at hand when it fires."""
+        return frozenset({rule.symbol}) if self.trades and rule.symbol else frozenset()
+
+    def plan(self, rule: Rule, desk: Desk) -> Plan | Refusal:
+        raise NotImplementedError
+
+    def describe(self, symbol: str | None) -> str:
+        """The beginning of the sentence, such as "Sell 10 AAPL"."""
+        raise NotImplementedError
+
+
+# --- The rule itself ---
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A user's rule as the pure core sees it, its parameters parsed."""
+
+    id: UUID | None
+    symbol: str | None
+    trigger: Trigger
+    effect: Effect
+    valid_from: datetime
+    valid_until: datetime | None = None
+    status: Status = Status.ACTIVE
+    max_executions: int | None = 1
+    executions_count: int = 0
+    cooldown_seconds: int | None = None
+    last_triggered_at: datetime | None = None
+    consecutive_failures: int = 0
+    state: State = field(default_factory=dict)
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        """Every symbol whose quote it needs, to be judged or to be executed."""
+        return self.trigger.watched(self) | self.effect.symbols(self)
+
+    @property
+    def traded(self) -> str:
+        """The one symbol it trades. Raises InvalidRule where there is none."""
+        if self.symbol is None:
+            raise InvalidRule({"symbol": "The rule names no symbol to trade."})
+        return self.symbol
+
+    def with_state(self, state: State) -> Self:
+        return replace(self, state=state)

@@ -1,0 +1,46 @@
+"""Every rule as one plain sentence, the same wherever a rule is shown. Pure."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from actions.rules import Rule
+
+
+def sentence(rule: Rule, zone: ZoneInfo) -> str:
+    """The rule in words, with its times in `zone`.
+
+    Such as "Sell 10 AAPL when the price is at or below $150.00, once, until Fri 27 Nov 2026 16:00
+    New York."
+    """
+    parts = [
+        f"{rule.effect.describe(rule.symbol)} {rule.trigger.describe(rule.symbol)}",
+        _how_often(rule),
+    ]
+    if rule.valid_until:
+        parts.append(f"until {in_zone(rule.valid_until, zone)}")
+    return ", ".join(parts) + "."
+
+
+def in_zone(instant: datetime, zone: ZoneInfo) -> str:
+    """An instant with the city that names its zone: "Fri 27 Nov 2026 16:00 New York"."""
+    local = instant.astimezone(zone)
+    city = zone.key.rpartition("/")[2].replace("_", " ")
+    return f"{local:%a} {local.day} {local:%b %Y %H:%M} {city}"
+
+
+def duration(seconds: int) -> str:
+    """A span in its largest whole unit: "90 s", "5 min", "2 h", "3 days"."""
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= size and seconds % size == 0:
+            count = seconds // size
+            return f"{count} {'day' if unit == 'days' and count == 1 else unit}"
+    return f"{seconds} s"
+
+
+def _how_often(rule: Rule) -> str:
+    if rule.max_executions == 1:
+        return "once"
+    times = "every time" if rule.max_executions is None else f"up to {rule.max_executions} times"
+    if rule.cooldown_seconds:
+        times += f", at most every {duration(rule.cooldown_seconds)}"
+    return times

@@ -1,0 +1,143 @@
+"""Writes down what a look at a rule found, and puts the rule back to sleep."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from actions.judge import Finding, Verdict
+from actions.lease import Leased
+from actions.models import Action
+from actions.notify.outbox import tell
+from actions.receipts import expired_message
+from actions.rules import Status, Wake
+from actions.watches import set_watches, sleep_for_good
+
+FIRST_BACK_OFF = timedelta(seconds=30)
+LONGEST_BACK_OFF = timedelta(minutes=15)
+
+# Only rules that are still ours: one that was paused, or taken over, keeps what it has.
+_SETTLE = """
+UPDATE actions a
+   SET last_evaluated_at = %(now)s,
+       last_evaluation = look.evaluation::jsonb,
+       runtime_state = look.state::jsonb,
+       status = look.status,
+       status_reason = CASE WHEN look.status = 'active' THEN a.status_reason ELSE look.reason END,
+       processing_lease_until = NULL,
+       waking_quote = NULL
+  FROM unnest(%(ids)s::uuid[], %(untils)s::timestamptz[], %(evaluations)s::text[],
+              %(states)s::text[], %(statuses)s::text[], %(reasons)s::text[])
+       AS look(id, until, evaluation, state, status, reason)
+ WHERE a.id = look.id AND a.processing_lease_until = look.until
+RETURNING a.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A leased rule, what the look at it found, and the symbols whose quotes it needs."""
+
+    leased: Leased
+    verdict: Verdict
+    symbols: frozenset[str]
+
+
+def settle(*, looks: Sequence[Look], now: datetime) -> None:
+    """Records looks that fired nothing, in one transaction, and sets the rules' next watches.
+
+    A rule whose lease is no longer ours is left alone.
+    """
+    if not looks:
+        return
+    with transaction.atomic():
+        ours = _write(looks, now)
+        kept = [look for look in looks if look.leased.action.pk in ours]
+        set_watches(
+            wakes={look.leased.action.pk: (look.symbols, look.verdict.wake) for look in kept}
+        )
+        for look in kept:
+            if look.verdict.finding is Finding.EXPIRED:
+                action = look.leased.action
+                tell(action=action, message=expired_message(action), now=now)
+
+
+def expire_paused(*, now: datetime) -> int:
+    """Completes the paused rules whose time has run out; an active one is woken and judged.
+
+    Returns how many.
+    """
+    return Action.objects.filter(status=Status.PAUSED, valid_until__lte=now).update(
+        status=Status.COMPLETED, status_reason="Expired.", updated_at=now
+    )
+
+
+def record_look(action: Action, verdict: Verdict, symbols: frozenset[str], now: datetime) -> None:
+    """Records a look at one rule whose row the caller has locked, and saves the whole row."""
+    action.last_evaluated_at = now
+    action.last_evaluation = evaluation_record(verdict, now)
+    action.runtime_state = dict(verdict.state)
+    action.processing_lease_until = None
+    action.waking_quote = None
+    action.save()
+    if action.status == Status.ACTIVE:
+        set_watches(wakes={action.pk: (symbols, verdict.wake)})
+    else:
+        sleep_for_good(action_ids=[action.pk])
+
+
+def after_fault(leased: Leased, error: Exception, now: datetime) -> Look:
+    """A look that went wrong through no fault of the rule's owner: it is tried again, later.
+
+    The wait doubles with every fault in a row. The error's kind is recorded, and its words, which
+    support can read; it is not an execution.
+    """
+    action = leased.action
+    faults = _faults_before(action) + 1
+    wait = min(FIRST_BACK_OFF * 2 ** min(faults - 1, 10), LONGEST_BACK_OFF)
+    verdict = Verdict(
+        Finding.UNKNOWN,
+        f"Looking at the rule failed ({type(error).__name__}: {error}). "
+        f"It is looked at again in {round(wait.total_seconds())} s.",
+        state=action.runtime_state,
+        wake=Wake(at=now + wait),
+        faults=faults,
+    )
+    return Look(leased, verdict, frozenset({action.symbol} if action.symbol else ()))
+
+
+def evaluation_record(verdict: Verdict, now: datetime) -> dict[str, Any]:
+    """What stays on the rule as `last_evaluation`."""
+    record = {
+        "finding": verdict.finding.value,
+        "reason": verdict.reason,
+        "gate": verdict.gate,
+        "at": now.isoformat(),
+    }
+    return record | {"faults": verdict.faults} if verdict.faults else record
+
+
+def _faults_before(action: Action) -> int:
+    return int((action.last_evaluation or {}).get("faults", 0))
+
+
+def _write(looks: Sequence[Look], now: datetime) -> set[UUID]:
+    expired = [look.verdict.finding is Finding.EXPIRED for look in looks]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SETTLE,
+            {
+                "now": now,
+                "ids": [look.leased.action.pk for look in looks],
+                "untils": [look.leased.until for look in looks],
+                "evaluations": [json.dumps(evaluation_record(k.verdict, now)) for k in looks],
+                "states": [json.dumps(dict(look.verdict.state)) for look in looks],
+                "statuses": [Status.COMPLETED if over else Status.ACTIVE for over in expired],
+                "reasons": ["Expired." if over else "" for over in expired],
+            },
+        )
+        return {row[0] for row in cursor.fetchall()}

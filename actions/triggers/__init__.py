@@ -1,0 +1,1 @@
+"""The conditions: one file each, named after its `trigger_type`."""

@@ -1,0 +1,24 @@
+"""Money and shares in templates, written as everywhere else."""
+
+from decimal import Decimal
+
+from django import template
+
+from portfolios.money import format_price, format_quantity, format_usd
+
+register = template.Library()
+
+
+@register.filter
+def usd(amount: Decimal) -> str:
+    return format_usd(amount)
+
+
+@register.filter
+def price(amount: Decimal) -> str:
+    return format_price(amount)
+
+
+@register.filter
+def shares(quantity: Decimal) -> str:
+    return format_quantity(quantity)

@@ -1,0 +1,59 @@
+"""What all tests share: a feed that the test controls, on the real services and database."""
+
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from market import services as market_services
+from market.hours import AlwaysOpen, TradingCalendar
+from market.models import Instrument
+from market.quotes import Sample
+
+
+class Feed:
+    """A provider beyond this machine: it says what the test has told it to say."""
+
+    name = "test"
+
+    def __init__(self) -> None:
+        self.calendar: TradingCalendar = AlwaysOpen()
+        self.samples: dict[str, Sample] = {}
+        self.error: Exception | None = None
+
+    def says(self, symbol: str, price: str | Decimal, at: datetime, **more: object) -> None:
+        self.samples[symbol] = Sample(symbol=symbol, price=Decimal(price), as_of=at, **more)  # type: ignore[arg-type]
+
+    def fetch(self, symbols: Collection[str], now: datetime) -> list[Sample]:
+        if self.error:
+            raise self.error
+        return [self.samples[symbol] for symbol in symbols if symbol in self.samples]
+
+
+@pytest.fixture
+def feed(monkeypatch: pytest.MonkeyPatch) -> Feed:
+    feed = Feed()
+    monkeypatch.setattr(
+        market_services,
+        "_feed",
+        lambda: market_services._Feed(feed.calendar, lambda: feed),
+    )
+    return feed
+
+
+@pytest.fixture
+def instruments(db: None) -> None:
+    list_instruments(["AAPL", "IBM", "MSFT", "GOOG", "FB", "SPY"])
+
+
+def list_instruments(symbols: Iterable[str]) -> None:
+    Instrument.objects.bulk_create(
+        [Instrument(symbol=symbol, name=symbol) for symbol in symbols], ignore_conflicts=True
+    )
+
+
+@pytest.fixture
+def now() -> datetime:
+    """A Tuesday in a session of the New York exchange."""
+    return datetime(2026, 11, 17, 15, 0, tzinfo=UTC)
