@@ -1,0 +1,23 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from portfolios.selectors import discrepancies, ledger_size
+
+
+class Command(BaseCommand):
+    help = "Recomputes every balance from the ledger. Exit code 1, a line each, where one differs."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = discrepancies()
+        for one in found:
+            self.stdout.write(
+                f"portfolio {one.portfolio_id}: {one.what}: "
+                f"stored {one.stored:f}, recomputed {one.recomputed:f}"
+            )
+        if found:
+            raise CommandError(f"The ledger does not hold: differences: {len(found)}.")
+        size = ledger_size()
+        self.stdout.write(
+            f"ledger holds: {size.portfolios:,} portfolios, {size.transactions:,} transactions"
+        )

@@ -1,0 +1,176 @@
+"""What people hold, and the ledger that says how it came about. Written by services.py alone."""
+
+import uuid
+
+from django.conf import settings
+from django.contrib.postgres.functions import RandomUUID
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now, Round
+
+from portfolios.ledger import Kind
+
+# As plain words: migrations keep them, and must not import today's code.
+KINDS = [kind.value for kind in Kind]
+DEPOSIT, WITHDRAWAL, BUY, SELL = KINDS
+
+
+class Portfolio(models.Model):
+    """Cash and holdings that belong together."""
+
+    id = models.UUIDField(
+        primary_key=True, default=uuid.uuid4, db_default=RandomUUID(), editable=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="portfolios",
+        db_index=False,  # a unique constraint's index begins with it, here and below
+    )
+    name = models.CharField(max_length=100)
+    is_primary = models.BooleanField(
+        default=False, db_default=False, help_text="The one that is meant when none is named."
+    )
+    cash = models.DecimalField(max_digits=20, decimal_places=2, default=0, db_default=0)
+    # The ledger's last sequence number: taken under the row's lock, it leaves no gap.
+    transactions_count = models.PositiveIntegerField(default=0, db_default=0)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "name"], name="portfolio_name_unique"),
+            models.UniqueConstraint(
+                fields=["user"], condition=Q(is_primary=True), name="portfolio_one_primary"
+            ),
+            models.CheckConstraint(condition=~Q(name=""), name="portfolio_name_given"),
+            models.CheckConstraint(condition=Q(cash__gte=0), name="portfolio_cash_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Holding(models.Model):
+    """Shares of one instrument in a portfolio. What is sold to the last share has no row."""
+
+    portfolio = models.ForeignKey(
+        Portfolio, on_delete=models.PROTECT, related_name="holdings", db_index=False
+    )
+    instrument = models.ForeignKey(
+        "market.Instrument", on_delete=models.PROTECT, related_name="+", db_column="symbol"
+    )
+    quantity = models.DecimalField(max_digits=28, decimal_places=8)
+    cost_basis = models.DecimalField(
+        max_digits=20, decimal_places=2, help_text="What the shares cost, in dollars."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["portfolio", "instrument"], name="holding_unique"),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="holding_quantity_positive"),
+            models.CheckConstraint(
+                condition=Q(cost_basis__gte=0), name="holding_cost_basis_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity:f} {self.instrument_id}"
+
+
+class Transaction(models.Model):
+    """One line of a portfolio's ledger. PostgreSQL refuses to change or delete it (a trigger).
+
+    `quantity` and `amount` are signed as in `ledger.Entry`. The `_after` columns repeat what
+    follows from the lines before, so that `verify_ledger` can say where a ledger went wrong.
+    """
+
+    id = models.UUIDField(
+        primary_key=True, default=uuid.uuid4, db_default=RandomUUID(), editable=False
+    )
+    portfolio = models.ForeignKey(
+        Portfolio, on_delete=models.PROTECT, related_name="transactions", db_index=False
+    )
+    sequence = models.PositiveIntegerField(help_text="1, 2, 3 ... within the portfolio.")
+    kind = models.CharField(max_length=10, choices=[(kind, kind.capitalize()) for kind in KINDS])
+    instrument = models.ForeignKey(
+        "market.Instrument",
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_column="symbol",
+        null=True,
+        blank=True,
+    )
+    quantity = models.DecimalField(max_digits=28, decimal_places=8, null=True, blank=True)
+    price = models.DecimalField(max_digits=18, decimal_places=6, null=True, blank=True)
+    amount = models.DecimalField(
+        max_digits=20, decimal_places=2, help_text="The effect on cash, in dollars."
+    )
+    cash_after = models.DecimalField(max_digits=20, decimal_places=2)
+    quantity_after = models.DecimalField(max_digits=28, decimal_places=8, null=True, blank=True)
+    cost_basis_after = models.DecimalField(max_digits=20, decimal_places=2, null=True, blank=True)
+    reference = models.UUIDField(
+        null=True, blank=True, help_text="What caused it, such as a rule's execution."
+    )
+    at = models.DateTimeField()
+    note = models.CharField(max_length=200, blank=True, default="", db_default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["portfolio", "sequence"], name="transaction_sequence_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(sequence__gte=1), name="transaction_sequence_from_one"
+            ),
+            # Knows the kinds, too. Each NOT NULL in words: a check whose answer is NULL would pass.
+            models.CheckConstraint(
+                condition=Q(
+                    kind__in=[DEPOSIT, WITHDRAWAL],
+                    instrument__isnull=True,
+                    quantity__isnull=True,
+                    price__isnull=True,
+                    quantity_after__isnull=True,
+                    cost_basis_after__isnull=True,
+                )
+                | Q(
+                    kind__in=[BUY, SELL],
+                    instrument__isnull=False,
+                    quantity__isnull=False,
+                    price__isnull=False,
+                    quantity_after__isnull=False,
+                    cost_basis_after__isnull=False,
+                ),
+                name="transaction_columns_follow_kind",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=DEPOSIT, amount__gt=0)
+                | Q(kind=WITHDRAWAL, amount__lt=0)
+                | Q(kind=BUY, amount__lt=0, quantity__gt=0)
+                | Q(kind=SELL, amount__gte=0, quantity__lt=0),
+                name="transaction_signs_follow_kind",
+            ),
+            # numeric's round() goes half away from zero, as money.times does.
+            models.CheckConstraint(
+                condition=Q(quantity__isnull=True)
+                | Q(amount=-Round(F("quantity") * F("price"), precision=2)),
+                name="transaction_amount_is_quantity_times_price",
+            ),
+            models.CheckConstraint(
+                condition=Q(cash_after__gte=0)
+                & (Q(price__isnull=True) | Q(price__gt=0))
+                & (Q(quantity_after__isnull=True) | Q(quantity_after__gte=0))
+                & (Q(cost_basis_after__isnull=True) | Q(cost_basis_after__gte=0)),
+                name="transaction_nothing_negative",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["at"], name="transaction_at"),
+            models.Index(
+                fields=["reference"],
+                condition=Q(reference__isnull=False),
+                name="transaction_reference",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.sequence} {self.kind} {self.instrument_id or ''}".rstrip()

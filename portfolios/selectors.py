@@ -1,0 +1,162 @@
+"""What is read of portfolios, and whether the ledger holds."""
+
+import uuid
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from accounts.models import User
+from portfolios.models import Holding, Portfolio, Transaction
+
+
+def primary_portfolio_of(*, user: User) -> Portfolio | None:
+    """The user's primary portfolio if there is one yet (services.primary_portfolio opens it)."""
+    return Portfolio.objects.filter(user=user, is_primary=True).first()
+
+
+def holdings_of(*, portfolio: Portfolio) -> QuerySet[Holding]:
+    """What the portfolio holds, by symbol (`.instrument_id`)."""
+    return Holding.objects.filter(portfolio=portfolio).order_by("instrument_id")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSize:
+    portfolios: int
+    transactions: int
+
+
+def ledger_size() -> LedgerSize:
+    return LedgerSize(Portfolio.objects.count(), Transaction.objects.count())
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """A stored number that does not follow from the ledger. `what` names it in words."""
+
+    portfolio_id: uuid.UUID
+    what: str
+    stored: Decimal
+    recomputed: Decimal
+
+
+def discrepancies() -> list[Discrepancy]:
+    """Where stored balances and the ledger disagree; empty when all is well.
+
+    Five statements that PostgreSQL works out by itself, each on one snapshot of the database, so
+    that trades may go on meanwhile; only what is wrong reaches memory. Of a running balance that
+    is wrong from some line on, the first such line is named.
+    """
+    found: list[Discrepancy] = []
+    with connection.cursor() as cursor:
+        for check in _CHECKS:
+            cursor.execute(check)
+            found.extend(Discrepancy(*row) for row in cursor.fetchall())
+    return found
+
+
+_BALANCES = """
+WITH recomputed AS (
+    SELECT portfolio_id, sum(amount) AS cash, count(*) AS transactions
+    FROM portfolios_transaction GROUP BY portfolio_id
+)
+SELECT portfolio.id, compared.what, compared.stored, compared.recomputed
+FROM portfolios_portfolio AS portfolio
+LEFT JOIN recomputed ON recomputed.portfolio_id = portfolio.id
+CROSS JOIN LATERAL (VALUES
+    ('cash', portfolio.cash, coalesce(recomputed.cash, 0)),
+    ('number of transactions', portfolio.transactions_count, coalesce(recomputed.transactions, 0))
+) AS compared (what, stored, recomputed)
+WHERE compared.stored <> compared.recomputed
+ORDER BY portfolio.id, compared.what
+"""
+
+# The quantity is summed up anew. The basis cannot be (each sale rounds), so the last line's is
+# taken, which _BASIS_AFTER proves line by line.
+_HOLDINGS = """
+WITH last AS (
+    SELECT DISTINCT ON (portfolio_id, symbol) portfolio_id, symbol, cost_basis_after
+    FROM portfolios_transaction WHERE symbol IS NOT NULL
+    ORDER BY portfolio_id, symbol, sequence DESC
+), held AS (
+    SELECT portfolio_id, symbol, sum(quantity) AS quantity
+    FROM portfolios_transaction WHERE symbol IS NOT NULL
+    GROUP BY portfolio_id, symbol
+), recomputed AS (
+    SELECT * FROM held JOIN last USING (portfolio_id, symbol)
+)
+SELECT portfolio_id, compared.what || ' of ' || symbol, compared.stored, compared.recomputed
+FROM portfolios_holding AS holding
+FULL JOIN recomputed USING (portfolio_id, symbol)
+CROSS JOIN LATERAL (VALUES
+    ('quantity', coalesce(holding.quantity, 0), coalesce(recomputed.quantity, 0)),
+    ('cost basis', coalesce(holding.cost_basis, 0), coalesce(recomputed.cost_basis_after, 0))
+) AS compared (what, stored, recomputed)
+WHERE compared.stored <> compared.recomputed
+ORDER BY portfolio_id, symbol, compared.what DESC
+"""
+
+_SEQUENCES = """
+SELECT DISTINCT ON (portfolio_id)
+    portfolio_id, 'sequence of transaction ' || sequence, sequence::numeric, expected::numeric
+FROM (
+    SELECT portfolio_id, sequence,
+        row_number() OVER (PARTITION BY portfolio_id ORDER BY sequence) AS expected
+    FROM portfolios_transaction
+) AS line
+WHERE sequence <> expected
+ORDER BY portfolio_id, sequence
+"""
+
+_RUNNING_BALANCES = """
+SELECT DISTINCT ON (line.portfolio_id, compared.what)
+    line.portfolio_id,
+    compared.what || ' after transaction ' || line.sequence,
+    compared.stored,
+    compared.recomputed
+FROM (
+    SELECT portfolio_id, sequence, symbol, cash_after, quantity_after,
+        sum(amount) OVER (PARTITION BY portfolio_id ORDER BY sequence) AS cash,
+        sum(quantity) OVER (PARTITION BY portfolio_id, symbol ORDER BY sequence) AS quantity
+    FROM portfolios_transaction
+) AS line
+CROSS JOIN LATERAL (VALUES
+    ('cash', line.cash_after, line.cash),
+    ('quantity of ' || line.symbol, line.quantity_after, line.quantity)
+) AS compared (what, stored, recomputed)
+WHERE compared.stored <> compared.recomputed
+ORDER BY line.portfolio_id, compared.what, line.sequence
+"""
+
+# ledger.py's average cost, each line from the one before. div() cuts to a whole number exactly,
+# where PostgreSQL's division keeps 16 digits: div(200bs + q, 2q) is 100bs/q rounded half up, the
+# basis of the sold shares in cents. Times 0.01, not / 100, for the same reason.
+_BASIS_AFTER = """
+SELECT DISTINCT ON (portfolio_id, symbol)
+    portfolio_id,
+    'cost basis of ' || symbol || ' after transaction ' || sequence,
+    cost_basis_after,
+    recomputed
+FROM (
+    SELECT portfolio_id, symbol, sequence, cost_basis_after,
+        CASE
+            WHEN quantity > 0 THEN basis_before - amount
+            WHEN quantity_after = 0 OR quantity_before = 0 THEN 0
+            ELSE basis_before - div(
+                200 * basis_before * -quantity + quantity_before, 2 * quantity_before
+            ) * 0.01
+        END AS recomputed
+    FROM (
+        SELECT *,
+            coalesce(lag(cost_basis_after) OVER before, 0) AS basis_before,
+            coalesce(lag(quantity_after) OVER before, 0) AS quantity_before
+        FROM portfolios_transaction WHERE symbol IS NOT NULL
+        WINDOW before AS (PARTITION BY portfolio_id, symbol ORDER BY sequence)
+    ) AS line
+) AS line
+WHERE cost_basis_after <> recomputed
+ORDER BY portfolio_id, symbol, sequence
+"""
+
+_CHECKS = (_BALANCES, _SEQUENCES, _RUNNING_BALANCES, _BASIS_AFTER, _HOLDINGS)
