@@ -42,10 +42,7 @@ def run_tick(*, now: datetime) -> Report:
     expire_paused(now=now)
     symbols = watches.watchlist()
     report.woken = _wake(_quotes(symbols, now, report), now)
-    while leased := lease_actions_for_evaluation(
-        now=now, limit=settings.LEASE_BATCH, lease_seconds=settings.LEASE_SECONDS
-    ):
-        _look_at(leased, now, report)
+    look_at_the_woken(now=now, report=report)
     Tick.objects.create(
         started_at=now,
         duration=timedelta(seconds=perf_counter() - started),
@@ -55,6 +52,14 @@ def run_tick(*, now: datetime) -> Report:
         errors=report.errors,
     )
     return report
+
+
+def look_at_the_woken(*, now: datetime, report: Report) -> None:
+    """Leases woken rules, batch after batch, until none is left that nobody holds."""
+    while leased := lease_actions_for_evaluation(
+        now=now, limit=settings.LEASE_BATCH, lease_seconds=settings.LEASE_SECONDS
+    ):
+        _look_at(leased, now, report)
 
 
 def _quotes(symbols: list[str], now: datetime, report: Report) -> list[Sample]:

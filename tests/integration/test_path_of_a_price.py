@@ -26,7 +26,7 @@ SECOND = timedelta(seconds=1)
 @pytest.fixture
 def owner(now: datetime) -> User:
     """Holds 20 AAPL and $8,000 in cash."""
-    user = UserFactory(email="owner@example.org")
+    user = UserFactory.create(email="owner@example.org")
     portfolio = primary_portfolio(user=user)
     deposit(portfolio=portfolio, amount=Decimal(10_000), at=now)
     trade(

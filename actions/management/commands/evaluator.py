@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from actions.evaluator import evaluator_lock, tick_for
@@ -25,15 +26,22 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         waiting = False
         while not stop.is_set():
-            with evaluator_lock() as held:
-                if held:
-                    self.stdout.write("Evaluating. Ctrl-C ends it.")
-                    self._tick(stop)
-                    waiting = False
-                elif not waiting:
-                    self.stdout.write("Another evaluator is at work; waiting to take over.")
-                    waiting = True
+            try:
+                waiting = self._evaluate(stop, waiting)
+            except (OperationalError, InterfaceError) as error:
+                self.stderr.write(f"The database is gone: {error}".strip())
+                connection.close()
             stop.wait(SECONDS_BEFORE_ASKING_AGAIN)
+
+    def _evaluate(self, stop: threading.Event, waiting: bool) -> bool:
+        """Ticks if nobody else does. Returns whether we are waiting for somebody else to end."""
+        with evaluator_lock() as held:
+            if held:
+                self.stdout.write("Evaluating. Ctrl-C ends it.")
+                self._tick(stop)
+            elif not waiting:
+                self.stdout.write("Another evaluator is at work; waiting to take over.")
+        return not held
 
     def _tick(self, stop: threading.Event) -> None:
         tick_for(
