@@ -1,5 +1,3 @@
-from typing import cast
-
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 
@@ -13,6 +11,6 @@ class UserAdmin(DjangoUserAdmin[User]):
     search_fields = ("id", "username", "email", "first_name", "last_name")
     readonly_fields = ("id", "last_login", "date_joined")
     fieldsets = (
-        *cast("tuple[tuple[str | None, dict[str, object]], ...]", DjangoUserAdmin.fieldsets),
+        *(DjangoUserAdmin.fieldsets or ()),
         ("Trading Rules", {"fields": ("id", "time_zone")}),
     )

@@ -9,5 +9,5 @@ from accounts.models import User
 class SignedIn(HttpRequest):
     """A request with a user, and with what HTMX says of it."""
 
-    user: User  # type: ignore[assignment]  # login_required has turned the others away
+    user: User  # login_required has turned the others away
     htmx: HtmxDetails

@@ -49,7 +49,7 @@ class ActionAdmin(ReadOnlyAdmin[Action]):
 
     @admin.display(description="last look")
     def last_finding(self, action: Action) -> str:
-        return (action.last_evaluation or {}).get("reason", "not looked at yet")
+        return str((action.last_evaluation or {}).get("reason", "not looked at yet"))
 
     @admin.display(description="executions", ordering="executions_count")
     def executions(self, action: Action) -> str:

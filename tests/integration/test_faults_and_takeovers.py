@@ -216,9 +216,7 @@ def test_a_stale_quote_never_fires(owner: User, feed: Feed, now: datetime) -> No
     assert run_tick(now=now + 2 * SECOND).fired == 1
 
 
-def test_a_rule_past_its_end_completes_and_says_so(
-    owner: User, feed: Feed, now: datetime
-) -> None:
+def test_a_rule_past_its_end_completes_and_says_so(owner: User, feed: Feed, now: datetime) -> None:
     active = buy_below_150(owner, now, valid_until=now + 60 * SECOND)
     paused = buy_below_150(owner, now, valid_until=now + 60 * SECOND)
     feed.says("AAPL", "151", now)

@@ -1,0 +1,118 @@
+"""One evaluator at a time, and never none for long."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+
+import psycopg
+import pytest
+from django.apps import apps
+from django.db import connection
+from django_q.models import OrmQ, Schedule
+from pytest_django import Settings
+
+from actions import evaluator, tasks
+from actions.evaluator import evaluator_lock, interval, tick_for
+from actions.models import Tick
+from market.hours import Exchange
+from tests.conftest import Feed
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@contextmanager
+def another_evaluator() -> Iterator[None]:
+    """A connection of its own that holds the lock, as another process would."""
+    params = connection.get_connection_params()
+    with psycopg.connect(
+        host=params["host"], user=params["user"], dbname=params["dbname"], autocommit=True
+    ) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [evaluator._LOCK])
+        yield
+        other.execute("SELECT pg_advisory_unlock(%s)", [evaluator._LOCK])
+
+
+def test_the_lock_is_held_by_one() -> None:
+    with evaluator_lock() as held:
+        assert held
+    with another_evaluator(), evaluator_lock() as held:
+        assert not held
+    with evaluator_lock() as held:
+        assert held, "it was let go"
+
+
+def test_a_job_that_finds_the_lock_taken_returns_at_once(feed: Feed) -> None:
+    with another_evaluator():
+        assert tasks.evaluate_actions() == "another evaluator is at work"
+    assert Tick.objects.count() == 0
+    assert OrmQ.objects.count() == 0, "no successor: the other one has its own"
+
+
+def test_a_shift_ticks_then_lets_go_and_enqueues_its_successor(
+    feed: Feed, settings: Settings
+) -> None:
+    settings.EVALUATOR_SHIFT_SECONDS = 0.3
+    settings.TICK_SECONDS_OPEN = 0.1
+    assert tasks.evaluate_actions() == "3 ticks"
+    assert Tick.objects.count() == 3
+    (successor,) = OrmQ.objects.all()
+    assert successor.func() == "actions.tasks.evaluate_actions"
+    with another_evaluator():
+        pass  # the lock was free
+
+
+def test_a_tick_that_fails_does_not_end_the_shift(
+    feed: Feed, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def fails_first(*, now: datetime) -> evaluator.Report:
+        calls.append(now)
+        if len(calls) == 1:
+            raise ValueError("a bug")
+        return evaluator.Report()
+
+    monkeypatch.setattr(evaluator, "run_tick", fails_first)
+    now = datetime(2026, 11, 17, 15, tzinfo=UTC)
+    ticks = tick_for(
+        seconds=None,
+        clock=lambda: now,
+        sleep=lambda seconds: None,
+        stopping=lambda: len(calls) == 3,
+    )
+    assert ticks == len(calls) == 3
+
+
+def test_the_loop_ends_when_it_is_asked_to(feed: Feed) -> None:
+    stop = threading.Event()
+    now = datetime(2026, 11, 17, 15, tzinfo=UTC)
+    ticks = tick_for(
+        seconds=None,
+        clock=lambda: now,
+        sleep=stop.wait,
+        stopping=stop.is_set,
+        after_tick=lambda report: stop.set(),
+    )
+    assert ticks == 1
+
+
+def test_ticks_are_closer_while_the_market_is_open(feed: Feed, settings: Settings) -> None:
+    settings.TICK_SECONDS_OPEN, settings.TICK_SECONDS_CLOSED = 10, 30
+    feed.calendar = Exchange()
+    opens = datetime(2026, 11, 17, 14, 30, tzinfo=UTC)
+    assert interval(opens) == 10
+    assert interval(opens - timedelta(seconds=1)) == 30
+
+
+def test_the_schedules_are_made_by_the_migration_once() -> None:
+    # Flushed by the tests before this one, so made again here as the migration makes them.
+    migration = import_module("actions.migrations.0002_schedules")
+    for _ in range(2):
+        migration.create_schedules(apps, None)
+    schedules = Schedule.objects.values_list("func", "schedule_type", "minutes", "repeats")
+    assert sorted(schedules) == [
+        ("actions.tasks.deliver_notifications", "I", 1, -1),
+        ("actions.tasks.evaluate_actions", "I", 1, -1),
+    ]

@@ -1,0 +1,194 @@
+"""Bands and alert levels: never wider than what the rules ask for."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accounts.models import User
+from actions.engine import run_tick
+from actions.lease import lease_actions_for_evaluation
+from actions.models import Action, Watch
+from actions.rules import Band, Wake
+from actions.services import Draft, create_action
+from actions.watches import set_watches, sleep_for_good, wake, watchlist, widen_alerts
+from market.models import Quote
+from market.services import follow
+from portfolios.services import deposit, primary_portfolio
+from tests.conftest import Feed, list_instruments
+from tests.factories import UserFactory
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def owner(db: None, instruments: None, now: datetime) -> User:
+    user = UserFactory.create()
+    deposit(portfolio=primary_portfolio(user=user), amount=Decimal(10_000), at=now)
+    return user
+
+
+def rule(owner: User, now: datetime, threshold: str, symbol: str = "AAPL") -> Action:
+    draft = Draft(
+        action_type="NOTIFY",
+        symbol=symbol,
+        trigger_type="price_below",
+        trigger_params={"threshold": threshold},
+    )
+    return create_action(user=owner, draft=draft, now=now)
+
+
+def levels(symbol: str = "AAPL") -> tuple[Decimal | None, Decimal | None]:
+    quote = Quote.objects.get(pk=symbol)
+    return quote.alert_below, quote.alert_above
+
+
+def test_only_rules_whose_band_broke_are_woken(owner: User, feed: Feed, now: datetime) -> None:
+    for threshold in ("150", "140", "130"):
+        rule(owner, now, threshold)
+    rule(owner, now, "50", symbol="MSFT")
+    feed.says("AAPL", "160", now)
+    feed.says("MSFT", "60", now)
+    run_tick(now=now)
+    assert levels() == (Decimal(150), None)
+
+    feed.says("AAPL", "139", now + SECOND)
+    feed.says("MSFT", "55", now + SECOND)
+    report = run_tick(now=now + SECOND)
+    assert (report.woken, report.fired) == (2, 2)
+    assert levels() == (Decimal(130), None), "widened to what is still asked for"
+
+
+def test_the_watchlist_is_what_sleeping_rules_need(owner: User, feed: Feed, now: datetime) -> None:
+    rule(owner, now, "150")
+    rule(owner, now, "50", symbol="MSFT")
+    assert watchlist() == ["AAPL", "MSFT"]
+    feed.says("MSFT", "50", now)
+    run_tick(now=now)
+    assert watchlist() == ["AAPL"]
+
+
+def test_the_cost_of_a_quiet_tick_does_not_follow_the_rules(
+    owner: User, feed: Feed, now: datetime
+) -> None:
+    def quiet_tick(at: datetime) -> int:
+        feed.says("AAPL", "160", at)
+        with CaptureQueriesContext(connection) as queries:
+            assert run_tick(now=at).woken == 0
+        return len(queries)
+
+    rule(owner, now, "150")
+    feed.says("AAPL", "160", now)
+    run_tick(now=now)
+    with_one = quiet_tick(now + SECOND)
+    for number in range(20):
+        rule(owner, now + 2 * SECOND, str(100 + number))
+    feed.says("AAPL", "160", now + 2 * SECOND)
+    run_tick(now=now + 2 * SECOND)
+    assert quiet_tick(now + 3 * SECOND) == with_one
+
+
+def test_those_longest_not_looked_at_are_leased_first(
+    owner: User, feed: Feed, now: datetime
+) -> None:
+    first, second, third = (rule(owner, now, "150") for _ in range(3))
+    Action.objects.filter(pk=first.pk).update(last_evaluated_at=now)
+    Action.objects.filter(pk=second.pk).update(last_evaluated_at=now - SECOND)
+    wake(symbols=[], now=now)
+    order = [
+        lease_actions_for_evaluation(now=now, limit=1, lease_seconds=30)[0].action for _ in range(3)
+    ]
+    assert order == [third, second, first]
+    assert lease_actions_for_evaluation(now=now, limit=1, lease_seconds=30) == []
+
+
+prices = st.decimals(min_value="1", max_value="9", places=1)
+bands = st.builds(Band, below=st.none() | prices, above=st.none() | prices)
+
+
+@pytest.mark.django_db(transaction=True)
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(first=st.lists(bands, min_size=3, max_size=3), then=st.lists(bands, min_size=3, max_size=3))
+def test_levels_are_never_wider_than_the_watches_under_concurrent_changes(
+    now: datetime, first: list[Band], then: list[Band]
+) -> None:
+    ids = three_rules(now)
+    set_bands(ids, first)
+
+    # Two rules change their bands, each in a connection of its own, while a third process widens.
+    def changed(index: int) -> None:
+        set_bands([ids[index]], [then[index]])
+
+    def removed() -> None:
+        with transaction.atomic():
+            sleep_for_good(action_ids=[ids[2]])
+
+    def widened() -> None:
+        with transaction.atomic():
+            widen_alerts(symbols=["AAPL"])
+
+    at_once(lambda: changed(0), lambda: changed(1), removed, widened)
+    below, above = levels()
+    for watch in Watch.objects.all():
+        assert watch.below is None or (below is not None and below >= watch.below)
+        assert watch.above is None or (above is not None and above <= watch.above)
+    widened()
+    left = Watch.objects.all()
+    assert levels() == (
+        max((w.below for w in left if w.below is not None), default=None),
+        min((w.above for w in left if w.above is not None), default=None),
+    )
+
+
+def three_rules(now: datetime) -> list[UUID]:
+    list_instruments(["AAPL"])
+    follow(symbols=["AAPL"])
+    Watch.objects.all().delete()
+    Quote.objects.update(alert_below=None, alert_above=None)
+    ids = list(Action.objects.values_list("pk", flat=True)[:3])
+    if len(ids) == 3:
+        return ids
+    user = UserFactory.create()
+    return [rule(user, now, "150").pk for _ in range(3)]
+
+
+def set_bands(ids: list[UUID], wanted: list[Band]) -> None:
+    with transaction.atomic():
+        set_watches(
+            {
+                id: (frozenset({"AAPL"}), Wake(bands={"AAPL": band}))
+                for id, band in zip(ids, wanted, strict=True)
+            }
+        )
+
+
+def at_once(*jobs: Callable[[], None]) -> None:
+    barrier = threading.Barrier(len(jobs))
+    errors: list[BaseException] = []
+
+    def run(job: Callable[[], None]) -> None:
+        try:
+            barrier.wait(10)
+            job()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=[job]) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert errors == []
