@@ -1,0 +1,69 @@
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+
+from market.models import DailyBar, Instrument, Quote, ReplayRun
+
+
+class ReadOnlyAdmin[M: models.Model](admin.ModelAdmin[M]):
+    """For what only the evaluator and the commands may write."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+
+@admin.register(Instrument)
+class InstrumentAdmin(admin.ModelAdmin[Instrument]):
+    list_display = ("symbol", "name", "exchange", "currency", "is_active")
+    list_filter = ("is_active", "exchange", "currency")
+    search_fields = ("symbol", "name")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Instrument | None = None
+    ) -> tuple[str, ...]:
+        # Saved under another symbol it would be another instrument, and this one would stay.
+        return ("symbol",) if obj else ()
+
+
+@admin.register(Quote)
+class QuoteAdmin(ReadOnlyAdmin[Quote]):
+    list_display = (
+        "instrument_id",
+        "price",
+        "previous_close",
+        "volume",
+        "as_of",
+        "received_at",
+        "note",
+        "alert_below",
+        "alert_above",
+        "alert_volume",
+    )
+    list_filter = ("provider", "interpolated", ("price", admin.EmptyFieldListFilter))
+    search_fields = ("instrument__symbol", "instrument__name")
+    ordering = ("instrument",)
+
+
+@admin.register(DailyBar)
+class DailyBarAdmin(ReadOnlyAdmin[DailyBar]):
+    list_display = ("instrument_id", "session", "open", "high", "low", "close", "volume")
+    list_filter = ("instrument",)
+    search_fields = ("instrument__symbol",)
+    date_hierarchy = "session"
+    ordering = ("-session", "instrument")
+
+
+@admin.register(ReplayRun)
+class ReplayRunAdmin(ReadOnlyAdmin[ReplayRun]):
+    """Started with `manage.py replay`, which also forgets the prices of the one before."""
+
+    list_display = ("id", "started_at", "first_session", "session_seconds")
+    list_filter = ("started_at",)
+    search_fields = ("first_session",)
+    ordering = ("-id",)

@@ -1,0 +1,142 @@
+"""Reads daily bars from a CSV file. Everything wrong is one line that says where and what to do."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from market.quotes import BadBar, Bar
+
+COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume")
+
+# Of the instruments in market/data, as they are called today.
+SHIPPED_NAMES = {
+    "AAPL": "Apple Inc.",
+    "FB": "Facebook, Inc. (Meta Platforms)",
+    "GOOG": "Google Inc. (Alphabet)",
+    "IBM": "International Business Machines Corporation",
+    "MSFT": "Microsoft Corporation",
+}
+
+# Decimal() and int() take more than a file should hold: NaN, 1_000, spaces, other scripts' digits.
+_is_number = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?").fullmatch
+_is_whole = re.compile(r"-?[0-9]{1,20}").fullmatch
+
+
+class BadBars(ValueError):
+    """A file of bars that cannot be used: one line with file, line, column, value and remedy."""
+
+
+def read_bars(path: Path) -> dict[str, tuple[Bar, ...]]:
+    """The bars of a CSV file by symbol, oldest first.
+
+    The file is UTF-8 with the header `symbol,timestamp,open,high,low,close,volume` in any order
+    (further columns are ignored); `timestamp` is ISO 8601 with its zone, the session's real close.
+    Each symbol's bars stand in time order, one a session; symbols may be mixed. Blank lines are
+    skipped, nothing else is. Raises BadBars.
+    """
+    bars: dict[str, list[Bar]] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for where, row in _rows(path, csv.reader(file, strict=True)):
+                bar = _bar(where, row)
+                earlier = bars.setdefault(bar.symbol, [])
+                _check_order(where, bar, earlier)
+                earlier.append(bar)
+    except OSError as error:
+        raise BadBars(
+            f"{path}: cannot be read ({error.strerror}). Name a CSV file of daily bars."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise BadBars(
+            f"{path}: byte {error.start} is not UTF-8 text. Save the file as UTF-8."
+        ) from None
+    if not bars:
+        raise BadBars(f"{path}: has a header and no bars. Add a line for each session.")
+    return {symbol: tuple(found) for symbol, found in bars.items()}
+
+
+def _rows(path: Path, lines: Iterable[list[str]]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each row with its place in the file, for the messages: "bars.csv line 7"."""
+    rows = _numbered(path, lines)
+    header = next(rows, None)
+    if header is None:
+        raise BadBars(f"{path}: is empty. Its first line must be {','.join(COLUMNS)}.")
+    where, names = header
+    if missing := [name for name in COLUMNS if name not in names]:
+        raise BadBars(
+            f"{where}: the header has no column {', '.join(missing)}. "
+            f"It must have {','.join(COLUMNS)}."
+        )
+    for where, values in rows:
+        if len(values) != len(names):
+            raise BadBars(
+                f"{where}: has {len(values)} values, the header {len(names)}. "
+                "Give each column one value."
+            )
+        yield where, dict(zip(names, values, strict=True))
+
+
+def _numbered(path: Path, lines: Iterable[list[str]]) -> Iterator[tuple[str, list[str]]]:
+    number = 0
+    try:
+        for number, values in enumerate(lines, start=1):
+            if values:
+                yield f"{path} line {number}", values
+    except csv.Error as error:
+        raise BadBars(
+            f"{path} line {number + 1}: is not CSV ({error}). Save the file as plain CSV."
+        ) from None
+
+
+def _bar(where: str, row: dict[str, str]) -> Bar:
+    try:
+        return Bar(
+            symbol=row["symbol"],
+            at=_instant(where, row["timestamp"]),
+            open=_number(where, "open", row["open"]),
+            high=_number(where, "high", row["high"]),
+            low=_number(where, "low", row["low"]),
+            close=_number(where, "close", row["close"]),
+            volume=_shares(where, row["volume"]),
+        )
+    except BadBar as wrong:
+        raise BadBars(f"{where}: {wrong}. Correct that value at its source.") from None
+
+
+def _instant(where: str, text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise BadBars(
+            f"{where}: timestamp {text!r} is not an instant with its zone. "
+            "Write it as 2008-10-10T20:00:00Z."
+        )
+    return at
+
+
+def _number(where: str, column: str, text: str) -> Decimal:
+    if not _is_number(text):
+        raise BadBars(f"{where}: {column} {text!r} is not a number. Write it as 12.34.")
+    return Decimal(text)
+
+
+def _shares(where: str, text: str) -> int:
+    if not _is_whole(text):
+        raise BadBars(
+            f"{where}: volume {text!r} is not a whole number of shares. Write it as 1200."
+        )
+    return int(text)
+
+
+def _check_order(where: str, bar: Bar, earlier: list[Bar]) -> None:
+    if earlier and bar.session <= earlier[-1].session:
+        raise BadBars(
+            f"{where}: timestamp {bar.at:%Y-%m-%dT%H:%M:%SZ} of {bar.symbol} is not a session "
+            f"later than {earlier[-1].at:%Y-%m-%dT%H:%M:%SZ} above it. "
+            "Sort each symbol's bars by time, one a session."
+        )

@@ -1,0 +1,191 @@
+"""Instruments, their latest quotes, their recorded sessions and the replay that plays them."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from market.quotes import NOTE_LENGTH, SYMBOL_PATTERN, Sample
+
+
+class Instrument(models.Model):
+    """Something that has a price. Its symbol is its identity everywhere."""
+
+    symbol = models.CharField(
+        max_length=16,
+        primary_key=True,
+        help_text="In capitals, as the provider writes it, such as AAPL or BRK.B.",
+    )
+    name = models.CharField(max_length=200, blank=True, default="", db_default="")
+    exchange = models.CharField(
+        max_length=8,
+        default="XNYS",
+        db_default="XNYS",
+        help_text="The market identifier code (ISO 10383) whose sessions it trades in.",
+    )
+    currency = models.CharField(max_length=3, default="USD", db_default="USD")
+    is_active = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Off: it is no longer offered for new rules. Those that name it go on.",
+    )
+
+    class Meta:
+        ordering = ["symbol"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(symbol__regex=f"^{SYMBOL_PATTERN}$"),
+                name="instrument_symbol_well_formed",
+                violation_error_message="Use 1 to 16 capitals, digits, dots, dashes or slashes.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.symbol
+
+
+class Quote(models.Model):
+    """The latest accepted quote of a symbol that somebody follows; its price is null until then.
+
+    The alert levels are the tightest that anybody asked for: one statement over this table tells
+    which symbols need a closer look. Who asked is not the market's business.
+
+    Every tick rewrites these rows. No column that changes is indexed and the table's pages are half
+    empty (migration 0002), so that the new version of a row finds room beside the old one and no
+    index is touched.
+    """
+
+    instrument = models.OneToOneField(
+        Instrument,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="quote",
+        db_column="symbol",
+    )
+    price = models.DecimalField(
+        max_digits=18, decimal_places=6, null=True, help_text="The last trade's."
+    )
+    previous_close = models.DecimalField(
+        max_digits=18,
+        decimal_places=6,
+        null=True,
+        help_text="The close of the session before this one.",
+    )
+    volume = models.BigIntegerField(null=True, help_text="Shares traded in this session so far.")
+    as_of = models.DateTimeField(null=True, help_text="When the provider says this was the price.")
+    received_at = models.DateTimeField(null=True, help_text="When the tick that stored it began.")
+    provider = models.CharField(max_length=32, default="", db_default="")
+    interpolated = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="The price lies on a path drawn between recorded ones.",
+    )
+    note = models.CharField(
+        max_length=NOTE_LENGTH,
+        default="",
+        db_default="",
+        help_text="The provider's remark, such as the session that is replayed.",
+    )
+    alert_below = models.DecimalField(
+        max_digits=18,
+        decimal_places=6,
+        null=True,
+        help_text="Somebody must be woken at this price or below.",
+    )
+    alert_above = models.DecimalField(
+        max_digits=18,
+        decimal_places=6,
+        null=True,
+        help_text="Somebody must be woken at this price or above.",
+    )
+    alert_volume = models.BigIntegerField(
+        null=True, help_text="Somebody must be woken at this volume of the session or above."
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(price__gt=0), name="quote_price_positive"),
+            models.CheckConstraint(
+                condition=Q(price__isnull=True, as_of__isnull=True)
+                | Q(price__isnull=False, as_of__isnull=False),
+                name="quote_price_with_its_instant",
+            ),
+            models.CheckConstraint(condition=Q(volume__gte=0), name="quote_volume_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.price if self.price is not None else '(no price yet)'}"
+
+    def sample(self) -> Sample | None:
+        """What the provider said last, None where it has not yet."""
+        if self.price is None or self.as_of is None:
+            return None
+        return Sample(
+            symbol=self.instrument_id,
+            price=self.price,
+            as_of=self.as_of,
+            volume=self.volume,
+            previous_close=self.previous_close,
+            interpolated=self.interpolated,
+            note=self.note,
+        )
+
+
+class DailyBar(models.Model):
+    """One recorded session of an instrument: what a replay plays and a backtest reads."""
+
+    # The unique constraint is the index for both.
+    instrument = models.ForeignKey(
+        Instrument,
+        on_delete=models.CASCADE,
+        related_name="daily_bars",
+        db_column="symbol",
+        db_index=False,
+    )
+    session = models.DateField(help_text="The trading day, by the exchange's calendar.")
+    at = models.DateTimeField(help_text="When the session really closed.")
+    open = models.DecimalField(max_digits=18, decimal_places=6)
+    high = models.DecimalField(max_digits=18, decimal_places=6)
+    low = models.DecimalField(max_digits=18, decimal_places=6)
+    close = models.DecimalField(max_digits=18, decimal_places=6)
+    volume = models.BigIntegerField(help_text="Shares traded in the session.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["instrument", "session"], name="dailybar_unique"),
+            models.CheckConstraint(
+                condition=Q(low__gt=0)
+                & Q(low__lte=F("open"))
+                & Q(low__lte=F("close"))
+                & Q(high__gte=F("open"))
+                & Q(high__gte=F("close")),
+                name="dailybar_prices_in_range",
+            ),
+            models.CheckConstraint(condition=Q(volume__gte=0), name="dailybar_volume_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.session}"
+
+
+class ReplayRun(models.Model):
+    """A replay of the recorded sessions. The newest row is the one in progress.
+
+    It is a row so that all processes play the same market, and so that a restart is one insert.
+    """
+
+    started_at = models.DateTimeField(help_text="When its first session began to play.")
+    first_session = models.DateField(help_text="Sessions before this day are not played.")
+    session_seconds = models.DecimalField(
+        max_digits=9, decimal_places=3, help_text="How long each session takes to play."
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(session_seconds__gt=0), name="replayrun_session_seconds_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"from {self.first_session}, {self.session_seconds:f} s a session"
