@@ -35,7 +35,7 @@ class WatchInline(admin.TabularInline[Watch, Action]):
 
 @admin.register(Action)
 class ActionAdmin(ReadOnlyAdmin[Action]):
-    list_display = ("rule", "user", "status", "last_finding", "executions", "last_triggered_at")
+    list_display = ("rule", "user", "status", "executions", "last_triggered_at")
     list_filter = ("status", "action_type", "trigger_type", "created_at")
     search_fields = ("=id", "=symbol", "user__username", "user__email", "notes")
     search_help_text = "Id, symbol, the owner's name or e-mail, notes"
@@ -46,10 +46,6 @@ class ActionAdmin(ReadOnlyAdmin[Action]):
     @admin.display(description="rule")
     def rule(self, action: Action) -> str:
         return action.sentence(action.user.zone)
-
-    @admin.display(description="last look")
-    def last_finding(self, action: Action) -> str:
-        return str((action.last_evaluation or {}).get("reason", "not looked at yet"))
 
     @admin.display(description="executions", ordering="executions_count")
     def executions(self, action: Action) -> str:

@@ -1,11 +1,15 @@
 """Reads rules and executions, always as somebody's."""
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 
 from accounts.models import User
-from actions.models import Action, ActionExecution, Notification
+from actions.limits import Refused, first_refusal
+from actions.models import Action, ActionExecution
+from actions.rules import InvalidRule, View
+from market.services import calendar
 
 
 def owned_action(*, user: User, action_id: UUID, lock: bool = False) -> Action:
@@ -20,8 +24,10 @@ def owned_action(*, user: User, action_id: UUID, lock: bool = False) -> Action:
 
 
 def actions_of(*, user: User) -> QuerySet[Action]:
-    """The user's rules, newest first."""
-    return Action.objects.filter(user=user).order_by("-created_at", "id")
+    """The user's rules: those that are active before the others, each newest first."""
+    return Action.objects.filter(user=user).order_by(
+        Case(When(status=Action.Statuses.ACTIVE, then=0), default=1), "-created_at", "id"
+    )
 
 
 def executions_of(*, user: User) -> QuerySet[ActionExecution]:
@@ -33,8 +39,11 @@ def executions_of(*, user: User) -> QuerySet[ActionExecution]:
     )
 
 
-def unread_messages(*, user: User) -> QuerySet[Notification]:
-    """What was told to the user in the app and not read yet, newest first."""
-    return Notification.objects.filter(
-        user=user, channel=Notification.Channels.IN_APP, read_at__isnull=True
-    )
+def standing_refusal(action: Action, now: datetime) -> Refused | None:
+    """The gate that would refuse the rule at `now`, whatever its trigger says."""
+    try:
+        rule = action.as_rule()
+    except InvalidRule:
+        return None
+    view = View(now=now, woken_at=now, calendar=calendar(), max_age=timedelta(0))
+    return first_refusal(rule, view)

@@ -1,6 +1,7 @@
 """The signed-in page: what the rules are waiting for, and what they have done."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
@@ -10,7 +11,8 @@ from django.utils import timezone
 
 from accounts.http import SignedIn
 from actions.models import Action
-from actions.selectors import actions_of, executions_of
+from actions.selectors import actions_of, executions_of, standing_refusal
+from actions.sentence import in_zone
 from market.quotes import Sample
 from market.selectors import latest_quotes
 from portfolios.selectors import holdings_of, primary_portfolio_of
@@ -45,10 +47,10 @@ def _context(request: SignedIn) -> dict[str, object]:
     holdings = list(holdings_of(portfolio=portfolio)) if portfolio else []
     symbols = {action.symbol for action in actions if action.symbol}
     quotes = latest_quotes(symbols=symbols | {holding.instrument_id for holding in holdings})
+    now = timezone.now()
     return {
-        "now": timezone.now(),
         "zone": user.zone,
-        "rules": [_line(action, quotes, user.zone) for action in actions[:RULES_SHOWN]],
+        "rules": [_line(action, quotes, user.zone, now) for action in actions[:RULES_SHOWN]],
         "more_rules": len(actions) > RULES_SHOWN,
         "executions": executions_of(user=user)[:EXECUTIONS_SHOWN],
         "portfolio": portfolio,
@@ -57,14 +59,18 @@ def _context(request: SignedIn) -> dict[str, object]:
     }
 
 
-def _line(action: Action, quotes: dict[str, Sample], zone: ZoneInfo) -> RuleLine:
+def _line(action: Action, quotes: dict[str, Sample], zone: ZoneInfo, now: datetime) -> RuleLine:
     quote = quotes.get(action.symbol) if action.symbol else None
-    return RuleLine(action, action.sentence(zone), _state(action), quote)
+    return RuleLine(action, action.sentence(zone), _state(action, zone, now), quote)
 
 
-def _state(action: Action) -> str:
+def _state(action: Action, zone: ZoneInfo, now: datetime) -> str:
+    """Why it has not fired yet, or why it will not."""
     if action.status != Action.Statuses.ACTIVE:
         return action.status_reason
     if action.last_evaluation is None:
         return "Looked at with the next tick."
+    if refused := standing_refusal(action, now):
+        until = f" It waits until {in_zone(refused.until, zone)}." if refused.until else ""
+        return refused.reason + until
     return str(action.last_evaluation["reason"])

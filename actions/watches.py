@@ -20,6 +20,7 @@ from actions.models import Watch
 from actions.rules import Band, Wake
 from market.quotes import AlertLevels
 from market.services import lock_alerts, narrow_alerts, replace_alerts
+from portfolios.selectors import held_symbols
 
 # Wakes rules that sleep, by marking them: a lease that has already run out, and the quotes to be
 # judged on. A rule that somebody holds or has locked is passed over; its watch stands, so it is
@@ -58,9 +59,9 @@ UPDATE actions a
 
 
 def watchlist() -> list[str]:
-    """The symbols that some sleeping rule needs."""
-    symbols = Watch.objects.order_by("symbol").values_list("symbol", flat=True).distinct()
-    return [symbol for symbol in symbols if symbol is not None]
+    """The symbols that some sleeping rule needs, or that somebody holds."""
+    watched = Watch.objects.filter(symbol__isnull=False).values_list("symbol", flat=True).distinct()
+    return sorted({symbol for symbol in watched if symbol is not None} | held_symbols())
 
 
 def wake(*, symbols: Collection[str], now: datetime) -> int:
@@ -128,12 +129,14 @@ def _rows(action_id: UUID, symbols: frozenset[str], wake: Wake) -> list[Watch]:
 
 
 def _row(action_id: UUID, symbol: str, band: Band) -> Watch:
+    # On the grid of prices, and nothing that no price can reach.
+    levels = AlertLevels(band.below, band.above, band.volume_above)
     return Watch(
         action_id=action_id,
         symbol=symbol,
-        below=band.below,
-        above=band.above,
-        volume_above=band.volume_above,
+        below=levels.below,
+        above=levels.above,
+        volume_above=levels.volume,
     )
 
 

@@ -21,6 +21,11 @@ def holdings_of(*, portfolio: Portfolio) -> QuerySet[Holding]:
     return Holding.objects.filter(portfolio=portfolio).order_by("instrument_id")
 
 
+def held_symbols() -> set[str]:
+    """Every symbol that some portfolio holds."""
+    return set(Holding.objects.values_list("instrument_id", flat=True).distinct())
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerSize:
     portfolios: int

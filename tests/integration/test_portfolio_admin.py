@@ -20,8 +20,7 @@ KINDS = ("portfolio", "holding", "transaction")
 
 
 @pytest.fixture
-def support(client: Client, settings: Any) -> Client:
-    settings.WHITENOISE_AUTOREFRESH = True  # no static files are collected for the tests
+def support(client: Client) -> Client:
     client.force_login(UserFactory.create(username="support", is_staff=True, is_superuser=True))
     return client
 

@@ -12,7 +12,7 @@ from accounts.models import User
 from actions.models import Action
 from actions.selectors import actions_of
 from actions.services import Draft, cancel_action, create_action
-from market.bars import read_bars
+from market.bars import SHIPPED_NAMES, read_bars
 from market.models import DailyBar
 from market.services import import_bars, replay, restart_replay
 from portfolios.ledger import Refusal, Side
@@ -97,7 +97,7 @@ def seed(*, password: str | None, now: datetime) -> tuple[User, str]:
     What the user did since the last demonstration stays; only its own rules are replaced.
     """
     if not DailyBar.objects.exists():
-        import_bars(bars=read_bars(BARS), names={})
+        import_bars(bars=read_bars(BARS), names=SHIPPED_NAMES)
     password = password or secrets.token_urlsafe(9)
     with transaction.atomic():
         user = _user(password)
