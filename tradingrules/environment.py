@@ -5,6 +5,7 @@ description is its documentation. What is missing or malformed ends the start wi
 names the variable and the remedy, never with a default that happens to work.
 """
 
+import os
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -25,9 +26,7 @@ Names = Annotated[list[str], NoDecode]
 class Environment(BaseSettings):
     """What the process was told by its environment, or by a `.env` file beside manage.py."""
 
-    model_config = SettingsConfigDict(
-        env_file=BASE_DIR / ".env", env_ignore_empty=True, extra="ignore"
-    )
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
 
     debug: bool = Field(False, description="Development mode. Off, as in production, by default.")
     secret_key: str = Field("", description="Django's signing key. Needed in production.")
@@ -98,9 +97,13 @@ class Environment(BaseSettings):
 
 
 def read_environment() -> Environment:
-    """The checked environment. Raises ImproperlyConfigured with one line for all that is wrong."""
+    """The checked environment. Raises ImproperlyConfigured with one line for all that is wrong.
+
+    ENV_FILE names another file than `.env`; with /dev/null a process sees only what it is given.
+    """
+    env_file = os.environ.get("ENV_FILE", BASE_DIR / ".env")
     try:
-        return Environment()
+        return Environment(_env_file=env_file)
     except ValidationError as invalid:
         raise ImproperlyConfigured("; ".join(map(_in_words, invalid.errors()))) from None
 
@@ -142,6 +145,15 @@ def database_from_url(url: str) -> dict[str, Any]:
 
 
 def hide_password(url: str) -> str:
-    """The address with whatever may be a password replaced by ***."""
-    hidden = re.sub(r"(password=)[^&\s]*", r"\1***", url, flags=re.IGNORECASE)
-    return re.sub(r"^((?>\w+://)?[^:@]*):.*@", r"\1:***@", hidden)
+    """The address with whatever may be a password left out, also where it is malformed."""
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return re.split(r"[:=@\s]", url, maxsplit=1)[0] + "***"
+    user_info, at, place = rest.rpartition("@")
+    user, colon, _ = user_info.partition(":")
+    address, question, query = place.partition("?")
+    if not at:  # what follows a colon and is no port may be a password that lost its @
+        address = re.sub(r":(?!\d*(/|$)).*", ":***", address)
+    if "password" in query.lower():
+        query = "***"
+    return f"{scheme}://{user}{':***' if colon else ''}{at}{address}{question}{query}"

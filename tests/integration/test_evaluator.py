@@ -14,6 +14,7 @@ from django_q.models import OrmQ, Schedule
 from pytest_django import Settings
 
 from actions import evaluator, tasks
+from actions.engine import Report
 from actions.evaluator import evaluator_lock, interval, tick_for
 from actions.models import Tick
 from market.hours import Exchange
@@ -68,11 +69,11 @@ def test_a_tick_that_fails_does_not_end_the_shift(
 ) -> None:
     calls = []
 
-    def fails_first(*, now: datetime) -> evaluator.Report:
+    def fails_first(*, now: datetime) -> Report:
         calls.append(now)
         if len(calls) == 1:
             raise ValueError("a bug")
-        return evaluator.Report()
+        return Report()
 
     monkeypatch.setattr(evaluator, "run_tick", fails_first)
     now = datetime(2026, 11, 17, 15, tzinfo=UTC)

@@ -1,0 +1,195 @@
+"""What is missing or malformed in the environment ends the start with one line that helps."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from tradingrules.environment import (
+    BASE_DIR,
+    Environment,
+    database_from_url,
+    hide_password,
+    read_environment,
+)
+
+PRODUCTION = {
+    "SECRET_KEY": "a-key-of-production",
+    "ALLOWED_HOSTS": "rules.example.org, www.example.org",
+    "DATABASE_URL": "postgresql://rules:pa55word@db.example.org:5433/rules?sslmode=require",
+}
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Environment.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def production(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PRODUCTION.items():
+        monkeypatch.setenv(name, value)
+
+
+def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs manage.py in an environment with these variables and none of the application's else."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=BASE_DIR,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tradingrules.settings"} | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_production_names_everything_that_is_missing() -> None:
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        read_environment()
+    assert str(refusal.value).startswith("SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL must be set")
+    assert "make setup" in str(refusal.value)
+
+
+@pytest.mark.usefixtures("production")
+@pytest.mark.parametrize("name", PRODUCTION)
+@pytest.mark.parametrize("how", ["unset", "empty"])
+def test_production_starts_with_no_variable_less(
+    name: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(name) if how == "unset" else monkeypatch.setenv(name, "")
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        read_environment()
+    assert str(refusal.value).startswith(f"{name} must be set")
+    assert "pa55word" not in str(refusal.value)
+
+
+@pytest.mark.usefixtures("production")
+def test_production_starts_when_complete() -> None:
+    environment = read_environment()
+    assert not environment.debug
+    assert environment.allowed_hosts == ["rules.example.org", "www.example.org"]
+
+
+def test_development_needs_nothing_but_to_be_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEBUG", "true")
+    environment = read_environment()
+    assert environment.secret_key
+    assert environment.database_url == ""
+
+
+@pytest.mark.usefixtures("production")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEBUG", "perhaps"),
+        ("TICK_SECONDS_OPEN", "ten"),
+        ("TICK_SECONDS_CLOSED", "0"),
+        ("LEASE_SECONDS", "-1"),
+        ("LEASE_SECONDS", "nan"),
+        ("LEASE_BATCH", "1.5"),
+    ],
+)
+def test_a_malformed_variable_names_itself_and_its_value(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        read_environment()
+    assert str(refusal.value).startswith(f"{name}={value!r}: ")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.usefixtures("production")
+def test_every_malformed_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEASE_BATCH", "many")
+    monkeypatch.setenv("LEASE_SECONDS", "long")
+    with pytest.raises(ImproperlyConfigured, match=r"LEASE_SECONDS='long'.*LEASE_BATCH='many'"):
+        read_environment()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://rules:pa55word@db/rules",
+        "postgresql://rules:pa55word@db",
+        "postgresql://rules:pa55word@db:port/rules",
+        "postgresql://rules:pa55word@db:99999/rules",
+        "postgresql://rules:pa55word@db/rules?no_such_option=1",
+        "postgresql://rules@db/?password=pa55word",
+        "postgresql://rules:pa55w@rd:pa55word@db:x/rules",
+        "postgresql:/rules:pa55word@db/rules",
+        "postgres//rules:pa55word@db/rules",
+        "rules:pa55word@db/rules",
+        "host=db password=pa55word dbname=rules",
+        "host=db password = 'pa55word' dbname=rules",
+        "postgresql://rules:pa55word",
+    ],
+)
+def test_a_malformed_address_is_shown_without_its_password(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        database_from_url(url)
+    words = str(refusal.value)
+    assert words.startswith("DATABASE_URL='")
+    assert "Expected postgresql://user:password@host:5432/name." in words
+    assert "***" in words
+    assert "pa55w" not in words
+    assert "\n" not in words
+
+
+def test_an_address_becomes_djangos_settings() -> None:
+    assert database_from_url(PRODUCTION["DATABASE_URL"]) == {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "rules",
+        "USER": "rules",
+        "PASSWORD": "pa55word",
+        "HOST": "db.example.org",
+        "PORT": "5433",
+        "OPTIONS": {"sslmode": "require"},
+    }
+
+
+def test_an_address_without_a_password_is_shown_as_it_is() -> None:
+    assert hide_password("postgresql://db/rules") == "postgresql://db/rules"
+
+
+def test_manage_ends_with_one_line_when_the_environment_is_wrong() -> None:
+    refused = manage("check")
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("manage.py: SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL must be")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_manage_ends_with_one_line_when_the_address_is_wrong() -> None:
+    refused = manage("check", **PRODUCTION | {"DATABASE_URL": "postgresql://rules:pa55word@db"})
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("manage.py: DATABASE_URL='postgresql://rules:***@db' is not")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_manage_ends_with_one_line_when_the_embedded_database_cannot_be(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    refused = manage("showmigrations", DEBUG="true", EMBEDDED_POSTGRES_DIR=f"{in_the_way}/postgres")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"manage.py: Cannot open {in_the_way}/postgres.lock")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_the_embedded_database_is_not_used_beside_another() -> None:
+    refused = manage("postgres", "start", **PRODUCTION)
+    assert refused.returncode == 1
+    assert "DATABASE_URL is set, so the embedded PostgreSQL is not used." in refused.stderr
+
+
+def test_asking_for_the_state_starts_no_database(tmp_path: Path) -> None:
+    place = str(tmp_path / "postgres")
+    asked = manage("postgres", "status", DEBUG="true", EMBEDDED_POSTGRES_DIR=place)
+    assert asked.returncode == 3
+    assert "PostgreSQL is not running." in asked.stdout
+    assert list(tmp_path.iterdir()) == []
