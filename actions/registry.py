@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from actions import effects, triggers
 from actions.rules import Effect, InvalidRule, Part, Trigger
 
+SIZE_COLUMNS = frozenset({"quantity", "amount_usd"})  # columns of the rule, not action_params
+
 
 @cache
 def trigger_types() -> Mapping[str, type[Trigger]]:
@@ -44,13 +46,13 @@ def parse_effect(
     known = action_types()
     if action_type not in known:
         raise InvalidRule({"action_type": _not_one_of(action_type, known)})
-    if doubled := sorted(set(sizes) & set(params)):
-        raise InvalidRule({f"action_params.{doubled[0]}": "Set it as a field of the rule only."})
+    if misplaced := sorted(SIZE_COLUMNS & set(params)):
+        raise InvalidRule({f"action_params.{misplaced[0]}": "Set it as a field of the rule only."})
     try:
         return _parse(known[action_type], {**sizes, **params}, prefix="action_params")
     except InvalidRule as invalid:
         # A size is a column of the rule, and what concerns several sizes is shown at the first.
-        fields = {f"action_params.{name}": name for name in ("quantity", "amount_usd")}
+        fields = {f"action_params.{name}": name for name in SIZE_COLUMNS}
         fields["action_params"] = "quantity"
         raise InvalidRule(
             {fields.get(path, path): words for path, words in invalid.errors.items()}

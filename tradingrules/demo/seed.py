@@ -43,7 +43,7 @@ RULES = (
         symbol="GOOG",
         action_params={"message": "Time to look at the whole portfolio."},
         trigger_type="price_below",
-        trigger_params={"threshold": "420"},
+        trigger_params={"threshold": "400"},
         notes=MARK,
     ),
     Draft(
