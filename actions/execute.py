@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Max
 
-from actions.judge import Finding, Verdict, judge
+from actions.judge import Finding, Verdict, judge, move_on
 from actions.lease import Leased
-from actions.lifecycle import BY_THE_ENGINE
-from actions.limits import MOST_FAILURES, first_refusal
+from actions.limits import first_refusal
 from actions.models import Action, ActionExecution
 from actions.notify.outbox import tell
 from actions.receipts import execution_details, missed_message
@@ -90,30 +89,18 @@ def _trade(
 
 def _count(action: Action, rule: Rule, verdict: Verdict, view: View, *, succeeded: bool) -> None:
     """Counts the firing, moves the rule on in its life, and sets when it is looked at next."""
-    after = replace(
-        rule,
-        state=verdict.state,
-        executions_count=rule.executions_count + succeeded,
-        consecutive_failures=0 if succeeded else rule.consecutive_failures + 1,
-        last_triggered_at=view.now,
-    )
-    if after.executions_count == after.max_executions:
-        _end(action, Status.COMPLETED, f"Executed {_times(after.executions_count)}.")
-    elif after.consecutive_failures >= MOST_FAILURES:
-        _end(action, Status.FAILED, f"Refused {_times(MOST_FAILURES)} in a row.")
+    after, wake = move_on(rule, verdict, view, succeeded=succeeded)
+    if after.status != rule.status:
+        action.status = Action.Statuses(after.status)
+        action.status_reason = (
+            f"Executed {_times(after.executions_count)}."
+            if after.status is Status.COMPLETED
+            else f"Refused {_times(after.consecutive_failures)} in a row."
+        )
     action.executions_count = after.executions_count
     action.consecutive_failures = after.consecutive_failures
-    action.last_triggered_at = view.now
-    after = replace(after, status=Status(action.status))
-    wake = judge(after, view).wake
-    record_look(action, replace(verdict, wake=wake), after.symbols, view.now)
-
-
-def _end(action: Action, status: Status, reason: str) -> None:
-    if status not in BY_THE_ENGINE[Status(action.status)]:
-        raise AssertionError(f"the engine may not move a rule from {action.status} to {status}")
-    action.status = Action.Statuses(status)
-    action.status_reason = reason
+    action.last_triggered_at = after.last_triggered_at
+    record_look(action, replace(verdict, state=after.state, wake=wake), after.symbols, view.now)
 
 
 def _miss(action: Action, rule: Rule, verdict: Verdict, view: View) -> None:

@@ -1,10 +1,11 @@
 """One look at one rule: gates, trigger, and when to look again. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from actions.limits import Refused, first_refusal, has_expired
-from actions.rules import ANY_PRICE, Evaluation, Outcome, Rule, State, View, Wake
+from actions.limits import MOST_FAILURES, Refused, first_refusal, has_expired
+from actions.rules import ANY_PRICE, Outcome, Rule, State, Status, View, Wake
 
 
 class Finding(StrEnum):
@@ -42,46 +43,58 @@ def judge(rule: Rule, view: View) -> Verdict:
     refused = first_refusal(rule, view)
     if refused and has_expired(rule, view.now):
         return Verdict(Finding.EXPIRED, refused.reason, rule.state, Wake(), gate=refused.gate)
-    verdict = _behind(refused, rule, view) if refused else _at_the_trigger(rule, view)
+    verdict = _look(rule, view) if refused is None else _look_behind(refused, rule, view)
     return replace(verdict, wake=verdict.wake.no_later_than(rule.valid_until))
 
 
-def _at_the_trigger(rule: Rule, view: View) -> Verdict:
-    evaluation = _evaluate(rule, view)
-    if evaluation.outcome is Outcome.UNKNOWN:
-        return Verdict(Finding.UNKNOWN, evaluation.reason, rule.state, _when_seen(rule))
-    if evaluation.outcome is Outcome.FIRED:
-        return Verdict(Finding.FIRED, evaluation.reason, evaluation.state, Wake(at=view.now))
-    wake = rule.trigger.watch(rule.with_state(evaluation.state), view)
-    return Verdict(Finding.NOT_FIRED, evaluation.reason, evaluation.state, wake)
+def move_on(rule: Rule, verdict: Verdict, view: View, *, succeeded: bool) -> tuple[Rule, Wake]:
+    """The rule after a firing that `succeeded` or was refused, and when to look at it next.
+
+    The firing is counted, and the rule completed or failed where it was the last.
+    """
+    after = replace(
+        rule,
+        state=verdict.state,
+        executions_count=rule.executions_count + succeeded,
+        consecutive_failures=0 if succeeded else rule.consecutive_failures + 1,
+        last_triggered_at=view.now,
+    )
+    if after.executions_count == after.max_executions:
+        return replace(after, status=Status.COMPLETED), Wake()
+    if after.consecutive_failures >= MOST_FAILURES:
+        return replace(after, status=Status.FAILED), Wake()
+    again = judge(after, view)
+    if again.finding is Finding.FIRED:  # it may, but has not: the next look starts from here
+        return after, again.wake
+    return after.with_state(again.state), again.wake
 
 
-def _behind(refused: Refused, rule: Rule, view: View) -> Verdict:
+def _look_behind(refused: Refused, rule: Rule, view: View) -> Verdict:
     asleep = Verdict(
         Finding.BLOCKED, refused.reason, rule.state, Wake(at=refused.until), refused.gate
     )
     if not refused.tracks:
         return asleep
-    evaluation = _evaluate(rule, view)
-    if evaluation.outcome is not Outcome.NOT_FIRED:
+    seen = _look(rule, view)
+    if seen.finding is Finding.FIRED:
         return asleep
+    return replace(asleep, state=seen.state, wake=seen.wake.no_later_than(refused.until))
+
+
+def _look(rule: Rule, view: View) -> Verdict:
+    if blind := view.blind_spots(rule.trigger.watched(rule)):
+        return _unknown(rule, blind)
+    evaluation = rule.trigger.evaluate(rule, view)
+    if evaluation.outcome is Outcome.FIRED:
+        if blind := view.blind_spots(rule.effect.symbols(rule)):
+            return _unknown(rule, blind)
+        return Verdict(Finding.FIRED, evaluation.reason, evaluation.state, Wake(at=view.now))
     wake = rule.trigger.watch(rule.with_state(evaluation.state), view)
-    return Verdict(
-        Finding.BLOCKED,
-        refused.reason,
-        evaluation.state,
-        wake.no_later_than(refused.until),
-        refused.gate,
-    )
+    finding = Finding(evaluation.outcome.value)
+    return Verdict(finding, evaluation.reason, evaluation.state, wake)
 
 
-def _evaluate(rule: Rule, view: View) -> Evaluation:
-    blind = view.blind_spot(rule.symbols)
-    if blind:
-        return Evaluation(Outcome.UNKNOWN, blind, rule.state)
-    return rule.trigger.evaluate(rule, view)
-
-
-def _when_seen(rule: Rule) -> Wake:
+def _unknown(rule: Rule, blind: Mapping[str, str]) -> Verdict:
     # Only fresh quotes wake a rule, so this sleeps until there is one to judge by.
-    return Wake(bands=dict.fromkeys(sorted(rule.symbols), ANY_PRICE))
+    wake = Wake(bands=dict.fromkeys(blind, ANY_PRICE))
+    return Verdict(Finding.UNKNOWN, " ".join(blind.values()), rule.state, wake)

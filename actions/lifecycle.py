@@ -1,4 +1,4 @@
-"""Which status may follow which, and who may ask for it."""
+"""Which status a person may give a rule. (The engine ends rules: see judge.move_on.)"""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,6 @@ BY_PEOPLE: Mapping[Status, frozenset[Status]] = {
     Status.FAILED: frozenset({Status.ACTIVE}),
     Status.COMPLETED: frozenset(),
     Status.CANCELLED: frozenset(),
-}
-BY_THE_ENGINE: Mapping[Status, frozenset[Status]] = {
-    Status.ACTIVE: frozenset({Status.COMPLETED, Status.FAILED}),
-    Status.PAUSED: frozenset({Status.COMPLETED}),
 }
 
 

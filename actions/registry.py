@@ -77,7 +77,7 @@ def _parts[P: Part](package: ModuleType, kind: type[P]) -> dict[str, type[P]]:
 
 def _parse[P: Part](part: type[P], params: Mapping[str, Any], *, prefix: str) -> P:
     try:
-        return part.model_validate(dict(params))
+        return part.model_validate(params)
     except ValidationError as invalid:
         raise InvalidRule(
             {
@@ -96,4 +96,4 @@ def _in_words(error: Any) -> str:
 
 
 def _not_one_of(name: str, known: Mapping[str, object]) -> str:
-    return f"“{name[:40]}” is not known. Use one of: {', '.join(sorted(known))}."
+    return f"“{str(name)[:40]}” is not known. Use one of: {', '.join(sorted(known))}."

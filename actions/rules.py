@@ -6,6 +6,7 @@ engine, a simulation and a backtest all ask the same question and get the same a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from market.hours import TradingCalendar
 from market.quotes import Sample, is_fresh
@@ -25,35 +26,48 @@ PRICE_STEP = Decimal("0.000001")  # the finest difference between two prices
 State = Mapping[str, Any]
 
 
-# --- The numbers that people type ---
+# --- The numbers and words that people type ---
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+_LONGEST_NUMBER = 60  # characters
 
 
-def plain_number(value: object) -> object:
-    # JSON's true is Python's 1: a person who sends it meant something else.
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
+def _plain_number(value: object) -> object:
+    # JSON's true is Python's 1, and Python reads 1_000 and digits of other scripts: a person who
+    # sends one of these meant something else.
+    plain = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    if isinstance(value, str):
+        plain = len(value) <= _LONGEST_NUMBER and bool(_NUMBER.fullmatch(value.strip()))
+    if not plain:
+        raise ValueError("Use a plain number, such as 150 or 0.5.")
     return value
+
+
+def _shortest(value: Decimal) -> Decimal:
+    return Decimal(f"{value.normalize():f}")
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("It contains a character that cannot be stored (NUL).")
+    return text
 
 
 def _upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
 
-Price = Annotated[
+Number = Annotated[
     Decimal,
-    BeforeValidator(plain_number),
-    Field(gt=0, max_digits=18, decimal_places=6, allow_inf_nan=False),
+    BeforeValidator(_plain_number),
+    AfterValidator(_shortest),
+    Field(allow_inf_nan=False),
 ]
-Quantity = Annotated[
-    Decimal,
-    BeforeValidator(plain_number),
-    Field(gt=0, max_digits=20, decimal_places=8, allow_inf_nan=False),
-]
-Usd = Annotated[
-    Decimal,
-    BeforeValidator(plain_number),
-    Field(gt=0, max_digits=14, decimal_places=2, allow_inf_nan=False),
-]
+Price = Annotated[Number, Field(gt=0, max_digits=18, decimal_places=6)]
+Quantity = Annotated[Number, Field(gt=0, max_digits=20, decimal_places=8)]
+Usd = Annotated[Number, Field(gt=0, max_digits=14, decimal_places=2)]
+Fraction = Annotated[Number, Field(gt=0, le=1, max_digits=13, decimal_places=12)]
+Text = Annotated[str, AfterValidator(_storable)]
 Symbol = Annotated[
     str, BeforeValidator(_upper), Field(pattern=r"^[A-Z0-9][A-Z0-9._/-]{0,15}$", max_length=16)
 ]
@@ -93,16 +107,17 @@ class View:
     max_age: timedelta
     quotes: Mapping[str, Sample] = field(default_factory=dict)
 
-    def blind_spot(self, symbols: frozenset[str]) -> str | None:
-        """Why the first of `symbols` without a fresh quote cannot be judged, or None."""
+    def blind_spots(self, symbols: frozenset[str]) -> dict[str, str]:
+        """Those of `symbols` that have no fresh quote, each with the reason in words."""
+        blind = {}
         for symbol in sorted(symbols):
             quote = self.quotes.get(symbol)
             if quote is None:
-                return f"There is no quote for {symbol} yet."
-            if not is_fresh(quote.as_of, self.woken_at, self.max_age):
+                blind[symbol] = f"There is no quote for {symbol} yet."
+            elif not is_fresh(quote.as_of, self.woken_at, self.max_age):
                 age = round((self.woken_at - quote.as_of).total_seconds())
-                return f"The last quote for {symbol} was {age} s old, too old to act on."
-        return None
+                blind[symbol] = f"The last quote for {symbol} was {age} s old, too old to act on."
+        return blind
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +212,10 @@ class Trigger(Part):
         return frozenset({symbol}) if symbol else frozenset()
 
     def activate(self, rule: Rule, view: View) -> State:
-        """The state to start from, given the last known quotes, however old (none at all: {})."""
+        """The state to start from, given the quotes that tell the price at its activation.
+
+        Those may be too old to act on, such as the last close; a symbol may have none.
+        """
         return {}
 
     def evaluate(self, rule: Rule, view: View) -> Evaluation:

@@ -42,5 +42,5 @@ def _how_often(rule: Rule) -> str:
         return "once"
     times = "every time" if rule.max_executions is None else f"up to {rule.max_executions} times"
     if rule.cooldown_seconds:
-        times += f", at most every {duration(rule.cooldown_seconds)}"
+        times += f", at most once every {duration(rule.cooldown_seconds)}"
     return times

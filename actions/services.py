@@ -223,13 +223,19 @@ def _stored(part: Part, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _start(action: Action, rule: Rule, now: datetime) -> None:
-    """Gives the trigger the state to start from: what was last known counts as seen."""
+    """Gives the trigger the state to start from.
+
+    The last quote counts as the price at this instant if it is not older than the last close: until
+    there is another it tells what the price is. One from before tells what it was.
+    """
+    known = latest_quotes(symbols=rule.trigger.watched(rule))
+    last_close = calendar().last_close(now)
     view = View(
         now=now,
         woken_at=now,
         calendar=calendar(),
         max_age=timedelta.max,
-        quotes=latest_quotes(symbols=rule.trigger.watched(rule)),
+        quotes={symbol: quote for symbol, quote in known.items() if quote.as_of >= last_close},
     )
     starts_now = rule.valid_from <= now
     action.runtime_state = dict(rule.trigger.activate(rule, view)) if starts_now else {}

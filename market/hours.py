@@ -49,6 +49,10 @@ class TradingCalendar(Protocol):
         """The close of that day, or else of the last session before it."""
         ...
 
+    def last_close(self, at: datetime) -> datetime:
+        """The latest close at or before `at`."""
+        ...
+
     def session_at(self, at: datetime) -> date | None:
         """The day of the session in progress, None while the market is closed."""
         ...
@@ -97,6 +101,10 @@ class Exchange:
     def last_close_until(self, day: date) -> datetime:
         return (_session(day) or _session_before(day)).close
 
+    def last_close(self, at: datetime) -> datetime:
+        close = self.last_close_until(_local_day(at))
+        return close if close <= at else self.last_close_until(_local_day(at) - _DAY)
+
     def session_at(self, at: datetime) -> date | None:
         session = _session(_local_day(at))
         return session.day if session and session.open <= at < session.close else None
@@ -130,6 +138,9 @@ class AlwaysOpen:
 
     def last_close_until(self, day: date) -> datetime:
         return self.close_of(day)
+
+    def last_close(self, at: datetime) -> datetime:
+        return self.close_of(self.previous_session(self.session_at(at)))
 
     def session_at(self, at: datetime) -> date:
         day = _local_day(at)

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from actions.rules import Desk, Effect, Example, Plan, Rule
+from actions.rules import Desk, Effect, Example, Plan, Rule, Text
 from portfolios.ledger import Refusal
 
 
@@ -17,7 +17,7 @@ class Notify(Effect):
     )
     trades = False
 
-    message: str = Field(
+    message: Text = Field(
         "", max_length=500, title="Message", description="Your own words, added to the notice."
     )
 

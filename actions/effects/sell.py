@@ -1,12 +1,11 @@
 """Sells at the price seen when the rule fires."""
 
 from decimal import ROUND_DOWN, Decimal
-from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from actions.effects._sized import Sized
-from actions.rules import Desk, Example, Plan, Rule, plain_number
+from actions.rules import Desk, Example, Fraction, Plan, Rule
 from portfolios.ledger import Order, Refusal, RefusalCode, Side
 
 SMALLEST_LOT = Decimal("0.00000001")
@@ -23,9 +22,7 @@ class Sell(Sized):
         Example({"fraction": "0.5"}, "Sell 50 % of your AAPL"),
     )
 
-    fraction: Annotated[
-        Decimal | None, BeforeValidator(plain_number), Field(gt=0, le=1, allow_inf_nan=False)
-    ] = Field(
+    fraction: Fraction | None = Field(
         None,
         title="Part of the position",
         description="The part of what you hold when it fires: 1 is all of it, 0.5 is half.",
@@ -36,14 +33,12 @@ class Sell(Sized):
 
     def plan(self, rule: Rule, desk: Desk) -> Plan | Refusal:
         price = desk.quotes[rule.traded].price
-        quantity = self.shares(price)
-        if self.fraction is not None:
-            position = desk.portfolio.positions.get(rule.traded) if desk.portfolio else None
-            if position is None:
-                return Refusal(
-                    RefusalCode.INSUFFICIENT_SHARES, f"There is no {rule.traded} to sell."
-                )
-            quantity = (position.quantity * self.fraction).quantize(SMALLEST_LOT, ROUND_DOWN)
+        if self.fraction is None:
+            return Plan(orders=(Order(Side.SELL, rule.traded, self.shares(price), price),))
+        position = desk.portfolio.positions.get(rule.traded) if desk.portfolio else None
+        if position is None:
+            return Refusal(RefusalCode.INSUFFICIENT_SHARES, f"There is no {rule.traded} to sell.")
+        quantity = (position.quantity * self.fraction).quantize(SMALLEST_LOT, ROUND_DOWN)
         return Plan(orders=(Order(Side.SELL, rule.traded, quantity, price),))
 
     def describe(self, symbol: str | None) -> str:

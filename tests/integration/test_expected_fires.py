@@ -62,7 +62,9 @@ def case(
 
 # Read off the shipped bars with four independent tools (decimal arithmetic, pandas, SQLite,
 # vectorbt), comparing inclusively.
-AT_30, AT_100, AT_80, AT_15, AT_85 = ({"threshold": price} for price in "30 100 80 15 85".split())
+AT_30, AT_100, AT_80, AT_15, AT_85 = (
+    {"threshold": price} for price in ["30", "100", "80", "15", "85"]
+)
 OURS = [
     case("to the cent", "MSFT", "above", AT_30, "2009-03-09T15:00Z", "2009-11-17T21:00Z"),
     case("already true", "IBM", "above", AT_100, "2008-07-01T14:00Z", "2008-07-01T20:00Z"),

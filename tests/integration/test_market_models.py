@@ -8,7 +8,6 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
-from pytest_django import Settings
 
 from market.models import DailyBar, Instrument, Quote, ReplayRun
 from tests.conftest import list_instruments

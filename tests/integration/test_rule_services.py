@@ -14,6 +14,7 @@ from actions.rules import InvalidRule
 from actions.services import Draft, cancel_action, create_action, pause_action, resume_action
 from market.hours import Exchange
 from market.models import Quote
+from market.services import follow
 from portfolios.services import primary_portfolio
 from tests.conftest import Feed
 from tests.factories import UserFactory
@@ -185,3 +186,22 @@ def test_an_expired_rule_is_not_resumed(owner: User, now: datetime) -> None:
     pause_action(user=owner, action_id=action.pk, now=now)
     with pytest.raises(InvalidRule, match="has expired"):
         resume_action(user=owner, action_id=action.pk, now=now + timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    ("as_of", "armed"),
+    [
+        ("2026-11-16T21:00Z", True),  # the last close: until it opens, that is the price
+        ("2026-11-16T20:59:59Z", False),  # a price from before it
+        ("2026-10-16T20:00Z", False),
+    ],
+)
+def test_only_a_price_that_still_stands_counts_at_the_activation(
+    owner: User, now: datetime, feed: Feed, as_of: str, armed: bool
+) -> None:
+    feed.calendar = Exchange()
+    follow(symbols=["AAPL"])
+    Quote.objects.update(price=Decimal(151), as_of=datetime.fromisoformat(as_of))
+    draft = Draft(**(SELL | {"trigger_params": {"threshold": "150", "on": "cross"}}))
+    action = create_action(user=owner, draft=draft, now=now)
+    assert action.runtime_state == ({"armed": True} if armed else {})

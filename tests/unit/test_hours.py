@@ -181,3 +181,26 @@ def test_what_a_calendar_says_of_an_instant_fits_together(
         assert calendar.close_of(session) == calendar.next_close(at)
     before = calendar.previous_session(at.date())
     assert before < at.date() <= calendar.next_session(before)
+
+
+@pytest.mark.parametrize(
+    ("at", "close"),
+    [
+        ("2026-11-17T15:00Z", "2026-11-16T21:00Z"),  # in a session: the one before
+        ("2026-11-17T21:00Z", "2026-11-17T21:00Z"),  # at the close itself
+        ("2026-11-17T20:59:59Z", "2026-11-16T21:00Z"),
+        ("2026-11-22T12:00Z", "2026-11-20T21:00Z"),  # a Sunday
+        ("2026-11-27T12:00Z", "2026-11-25T21:00Z"),  # Thanksgiving lies between
+        ("2026-11-27T19:00Z", "2026-11-27T18:00Z"),  # after the half-day's early close
+        ("2026-11-18T01:00Z", "2026-11-17T21:00Z"),  # the evening in New York
+    ],
+)
+def test_the_last_close_is_the_latest_that_has_been(at: str, close: str) -> None:
+    assert Exchange().last_close(datetime.fromisoformat(at)) == datetime.fromisoformat(close)
+
+
+def test_the_last_close_of_a_market_that_is_always_open_is_yesterdays_or_todays() -> None:
+    noon = datetime.fromisoformat("2026-11-17T17:00Z")
+    assert AlwaysOpen().last_close(noon) == datetime.fromisoformat("2026-11-16T21:00Z")
+    evening = datetime.fromisoformat("2026-11-17T21:00Z")
+    assert AlwaysOpen().last_close(evening) == evening

@@ -1,0 +1,62 @@
+"""`manage.py evaluator` as a process: it ticks, waits for its turn, and ends when asked."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from actions.models import Tick
+from tests.postgres import run_cluster
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+
+def evaluator() -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "evaluator"],
+        cwd=settings.BASE_DIR,
+        env=os.environ
+        | {
+            "DATABASE_URL": run_cluster().url(connection.settings_dict["NAME"]),
+            "TICK_SECONDS_OPEN": "0.2",
+            "PYTHONUNBUFFERED": "1",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    for _ in range(200):
+        if condition():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{what} did not come about within 20 s")
+
+
+def test_one_ticks_and_the_other_takes_over_when_it_is_killed() -> None:
+    first = evaluator()
+    try:
+        wait_for(lambda: Tick.objects.count() >= 2, "two ticks")
+        second = evaluator()
+        assert second.stdout is not None
+        assert second.stdout.readline() == "Another evaluator is at work; waiting to take over.\n"
+        first.kill()
+        first.wait()
+        assert second.stdout.readline() == "Evaluating. Ctrl-C ends it.\n"
+        before = Tick.objects.count()
+        wait_for(lambda: Tick.objects.count() > before, "a tick of the second")
+        second.send_signal(signal.SIGTERM)
+        output, _ = second.communicate(timeout=20)
+        assert (second.returncode, output) == (0, "")
+    finally:
+        for process in (first, second):
+            process.kill()
+            process.communicate()
