@@ -7,7 +7,7 @@ engine, a simulation and a backtest all ask the same question and get the same a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from market.hours import TradingCalendar
-from market.quotes import Sample, is_fresh
+from market.quotes import Bar, Sample, is_fresh
 from portfolios.ledger import Order, Refusal, Snapshot
 
 PRICE_STEP = Decimal("0.000001")  # the finest difference between two prices
@@ -93,12 +93,29 @@ class InvalidRule(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Needs:
+    """What a trigger looks at beside the latest quotes, so that it can be fetched for many at once.
+
+    `sessions`: so many completed sessions of each watched symbol. `span`: the samples of each
+    watched symbol of so long, and the last one before them. `portfolio`: the rule's portfolio.
+    """
+
+    sessions: int = 0
+    span: timedelta | None = None
+    portfolio: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """All that a rule may look at, at one instant.
 
     `now` is the tick's instant. `quotes` are those that woke the rule, and `woken_at` is when:
     they are judged fresh or stale by that instant, so that whoever takes a rule over from an
     evaluator that died reaches the verdict that the dead one would have reached.
+
+    The rest is there for triggers that ask for it in their `needs`: `bars` are each symbol's
+    completed sessions (those with `at` <= now), oldest first, as many as there are of those asked
+    for; `recent` each symbol's earlier samples, oldest first; `portfolio` the rule's.
     """
 
     now: datetime
@@ -106,6 +123,9 @@ class View:
     calendar: TradingCalendar
     max_age: timedelta
     quotes: Mapping[str, Sample] = field(default_factory=dict)
+    bars: Mapping[str, Sequence[Bar]] = field(default_factory=dict)
+    recent: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
+    portfolio: Snapshot | None = None
 
     def blind_spots(self, symbols: frozenset[str]) -> dict[str, str]:
         """Those of `symbols` that have no fresh quote, each with the reason in words."""
@@ -210,6 +230,10 @@ class Trigger(Part):
         """The symbols without whose fresh quotes it cannot be judged."""
         symbol = self.symbol or rule.symbol
         return frozenset({symbol}) if symbol else frozenset()
+
+    def needs(self, rule: Rule) -> Needs:
+        """What it looks at beside the latest quotes of the symbols it watches."""
+        return Needs()
 
     def activate(self, rule: Rule, view: View) -> State:
         """The state to start from, given the quotes that tell the price at its activation.
