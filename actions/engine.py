@@ -13,10 +13,11 @@ from actions.execute import commit_firing
 from actions.judge import Finding, judge
 from actions.lease import Leased, lease_actions_for_evaluation
 from actions.models import Tick
-from actions.rules import InvalidRule, View
+from actions.rules import InvalidRule, Rule, View
 from actions.settle import Look, after_fault, expire_paused, settle
+from actions.sight import Sight
 from market.quotes import Sample, max_age
-from market.services import ProviderError, accept_quotes, calendar, fetch_quotes
+from market.services import ProviderError, accept_quotes, fetch_quotes
 
 logger = logging.getLogger(__name__)
 
@@ -81,16 +82,19 @@ def _wake(samples: list[Sample], now: datetime) -> int:
 
 
 def _look_at(batch: list[Leased], now: datetime, report: Report) -> None:
+    rules = _read(batch, now, report)
+    sight = Sight(rules, now=now, max_age=_max_age())
+    if sight.error:
+        logger.warning("%s", sight.error)
+        report.errors.append(sight.error)
     asleep = []
-    for leased in batch:
+    for leased, rule in rules:
         try:
-            look = _fire_or_look(leased, now, report)
+            look = _fire_or_look(leased, rule, sight.view(leased, rule), report)
         except (OperationalError, InterfaceError):
             raise  # the database is gone, and with it our lock and our leases
         except Exception as error:  # one bad rule never stops another
-            logger.exception("rule %s could not be looked at", leased.action.pk)
-            report.errors.append(f"Rule {leased.action.pk}: {type(error).__name__}")
-            look = after_fault(leased, error, now)
+            look = _fault(leased, error, now, report)
         if look is not None:
             asleep.append(look)
     settle(looks=asleep, now=now)
@@ -98,20 +102,22 @@ def _look_at(batch: list[Leased], now: datetime, report: Report) -> None:
         watches.widen_alerts(symbols={symbol for leased in batch for symbol in leased.quotes})
 
 
-def _fire_or_look(leased: Leased, now: datetime, report: Report) -> Look | None:
+def _read(batch: list[Leased], now: datetime, report: Report) -> list[tuple[Leased, Rule]]:
+    """The batch's rules. One whose stored parameters are none is put off, and in the report."""
+    rules = []
+    broken = []
+    for leased in batch:
+        try:
+            rules.append((leased, leased.action.as_rule()))
+        except InvalidRule as invalid:
+            report.errors.append(f"Rule {leased.action.pk}: {invalid}")
+            broken.append(after_fault(leased, invalid, now))
+    settle(looks=broken, now=now)
+    return rules
+
+
+def _fire_or_look(leased: Leased, rule: Rule, view: View, report: Report) -> Look | None:
     """Judges one rule. Fires it in a transaction of its own, or returns the look to be settled."""
-    try:
-        rule = leased.action.as_rule()
-    except InvalidRule as invalid:
-        report.errors.append(f"Rule {leased.action.pk}: {invalid}")
-        return after_fault(leased, invalid, now)
-    view = View(
-        now=now,
-        woken_at=leased.woken_at,
-        calendar=calendar(),
-        max_age=_max_age(),
-        quotes=leased.quotes,
-    )
     verdict = judge(rule, view)
     if verdict.finding is not Finding.FIRED:
         return Look(leased, verdict, rule.symbols)
@@ -119,6 +125,12 @@ def _fire_or_look(leased: Leased, now: datetime, report: Report) -> Look | None:
     if commit_firing(leased=leased, verdict=verdict, view=view, lease=lease):
         report.fired += 1
     return None
+
+
+def _fault(leased: Leased, error: Exception, now: datetime, report: Report) -> Look:
+    logger.error("rule %s could not be looked at", leased.action.pk, exc_info=error)
+    report.errors.append(f"Rule {leased.action.pk}: {type(error).__name__}")
+    return after_fault(leased, error, now)
 
 
 def _max_age() -> timedelta:

@@ -1,5 +1,6 @@
 """The gates a rule must pass before its trigger counts, in the order in which they are asked."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -34,8 +35,7 @@ class Refused:
 
 def first_refusal(rule: Rule, view: View) -> Refused | None:
     """The first gate that refuses `rule` at `view.now`, or None when all are open."""
-    gates = (_validity, _status, _session, _cooldown, _max_executions)
-    return next((refused for gate in gates if (refused := gate(rule, view))), None)
+    return next((refused for ask in GATES.values() if (refused := ask(rule, view))), None)
 
 
 def has_expired(rule: Rule, now: datetime) -> bool:
@@ -92,3 +92,13 @@ def _max_executions(rule: Rule, view: View) -> Refused | None:
         f"The rule has been executed {rule.executions_count} times, as often as it may.",
         tracks=False,
     )
+
+
+# In the order in which they are asked.
+GATES: Mapping[Gate, Callable[[Rule, View], Refused | None]] = {
+    Gate.VALIDITY: _validity,
+    Gate.STATUS: _status,
+    Gate.SESSION: _session,
+    Gate.COOLDOWN: _cooldown,
+    Gate.MAX_EXECUTIONS: _max_executions,
+}

@@ -235,6 +235,10 @@ class Trigger(Part):
         """What it looks at beside the latest quotes of the symbols it watches."""
         return Needs()
 
+    def charted(self, rule: Rule) -> frozenset[str]:
+        """The symbols whose sessions and samples it needs: those it watches, by default."""
+        return self.watched(rule)
+
     def activate(self, rule: Rule, view: View) -> State:
         """The state to start from, given the quotes that tell the price at its activation.
 
@@ -321,7 +325,8 @@ class Rule:
     @property
     def symbols(self) -> frozenset[str]:
         """Every symbol whose quote it needs, to be judged or to be executed."""
-        return self.trigger.watched(self) | self.effect.symbols(self)
+        trigger = self.trigger
+        return trigger.watched(self) | trigger.charted(self) | self.effect.symbols(self)
 
     @property
     def traded(self) -> str:

@@ -1,14 +1,17 @@
 """Reads rules and executions, always as somebody's."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Case, QuerySet, When
 
 from accounts.models import User
-from actions.limits import Refused, first_refusal
-from actions.models import Action, ActionExecution
-from actions.rules import InvalidRule, View
+from actions.models import Action, ActionExecution, Watch
+from actions.rules import Band, InvalidRule, View
+from actions.why import Distance, GateState, gate_states, nearest
+from market.quotes import Sample
 from market.services import calendar
 
 
@@ -39,11 +42,39 @@ def executions_of(*, user: User) -> QuerySet[ActionExecution]:
     )
 
 
-def standing_refusal(action: Action, now: datetime) -> Refused | None:
-    """The gate that would refuse the rule at `now`, whatever its trigger says."""
-    try:
-        rule = action.as_rule()
-    except InvalidRule:
-        return None
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a rule has not fired: its gates in their order, and the way to the level that wakes it.
+
+    Without gates the rule cannot be read; its last evaluation says why.
+    """
+
+    gates: Sequence[GateState]
+    distance: Distance | None
+
+    @property
+    def blocking(self) -> GateState | None:
+        """The first gate that is shut."""
+        return next((gate for gate in self.gates if not gate.open), None)
+
+
+def explain(
+    *, actions: Sequence[Action], quotes: Mapping[str, Sample], now: datetime
+) -> dict[UUID, Explanation]:
+    """Why each of these rules has not fired, by the latest `quotes`. One query for all of them."""
+    bands: dict[UUID, dict[str, Band]] = {}
+    for watch in Watch.objects.filter(action__in=actions, symbol__isnull=False):
+        band = Band(watch.below, watch.above, watch.volume_above)
+        bands.setdefault(watch.action_id, {})[str(watch.symbol)] = band
     view = View(now=now, woken_at=now, calendar=calendar(), max_age=timedelta(0))
-    return first_refusal(rule, view)
+    return {
+        action.pk: Explanation(_gates(action, view), nearest(bands.get(action.pk, {}), quotes))
+        for action in actions
+    }
+
+
+def _gates(action: Action, view: View) -> Sequence[GateState]:
+    try:
+        return gate_states(action.as_rule(), view)
+    except InvalidRule:
+        return ()

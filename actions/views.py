@@ -1,7 +1,6 @@
 """The signed-in page: what the rules are waiting for, and what they have done."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
@@ -11,10 +10,12 @@ from django.utils import timezone
 
 from accounts.http import SignedIn
 from actions.models import Action
-from actions.selectors import actions_of, executions_of, standing_refusal
+from actions.selectors import Explanation, actions_of, executions_of, explain
 from actions.sentence import in_zone
+from actions.why import Distance
 from market.quotes import Sample
 from market.selectors import latest_quotes
+from portfolios.money import format_price
 from portfolios.selectors import holdings_of, primary_portfolio_of
 
 RULES_SHOWN = 100
@@ -29,6 +30,7 @@ class RuleLine:
     sentence: str
     state: str
     quote: Sample | None
+    distance: Distance | None
 
 
 @login_required
@@ -42,15 +44,17 @@ def index(request: SignedIn) -> HttpResponse:
 
 def _context(request: SignedIn) -> dict[str, object]:
     user = request.user
+    now = timezone.now()
     actions = list(actions_of(user=user)[: RULES_SHOWN + 1])
     portfolio = primary_portfolio_of(user=user)
     holdings = list(holdings_of(portfolio=portfolio)) if portfolio else []
     symbols = {action.symbol for action in actions if action.symbol}
     quotes = latest_quotes(symbols=symbols | {holding.instrument_id for holding in holdings})
-    now = timezone.now()
+    shown = actions[:RULES_SHOWN]
+    why = explain(actions=shown, quotes=quotes, now=now)
     return {
         "zone": user.zone,
-        "rules": [_line(action, quotes, user.zone, now) for action in actions[:RULES_SHOWN]],
+        "rules": [_line(action, quotes, why[action.pk], user.zone) for action in shown],
         "more_rules": len(actions) > RULES_SHOWN,
         "executions": executions_of(user=user)[:EXECUTIONS_SHOWN],
         "portfolio": portfolio,
@@ -59,18 +63,27 @@ def _context(request: SignedIn) -> dict[str, object]:
     }
 
 
-def _line(action: Action, quotes: dict[str, Sample], zone: ZoneInfo, now: datetime) -> RuleLine:
-    quote = quotes.get(action.symbol) if action.symbol else None
-    return RuleLine(action, action.sentence(zone), _state(action, zone, now), quote)
+def _line(action: Action, quotes: dict[str, Sample], why: Explanation, zone: ZoneInfo) -> RuleLine:
+    return RuleLine(
+        action=action,
+        sentence=action.sentence(zone),
+        state=_state(action, why, zone),
+        quote=quotes.get(action.symbol) if action.symbol else None,
+        distance=why.distance,
+    )
 
 
-def _state(action: Action, zone: ZoneInfo, now: datetime) -> str:
+def _state(action: Action, why: Explanation, zone: ZoneInfo) -> str:
     """Why it has not fired yet, or why it will not."""
     if action.status != Action.Statuses.ACTIVE:
         return action.status_reason
     if action.last_evaluation is None:
         return "Looked at with the next tick."
-    if refused := standing_refusal(action, now):
-        until = f" It waits until {in_zone(refused.until, zone)}." if refused.until else ""
-        return refused.reason + until
-    return str(action.last_evaluation["reason"])
+    if gate := why.blocking:
+        until = f" It waits until {in_zone(gate.until, zone)}." if gate.until else ""
+        return gate.reason + until
+    if why.distance is None:
+        return str(action.last_evaluation["reason"])
+    rises = "rises" if why.distance.to_go > 0 else "falls"
+    level = format_price(why.distance.level)
+    return f"Asleep until {why.distance.symbol} {rises} to {level}."

@@ -84,7 +84,7 @@ def set_watches(wakes: Mapping[UUID, tuple[frozenset[str], Wake]]) -> None:
     rows = [
         row
         for action_id, (symbols, wake) in wakes.items()
-        for row in _rows(action_id, symbols, wake)
+        for row in watch_rows(action_id, symbols, wake)
     ]
     Watch.objects.bulk_create(rows)
     narrow_alerts(levels=_tightest(rows))
@@ -117,7 +117,8 @@ def widen_alerts(*, symbols: Collection[str]) -> None:
     replace_alerts(levels={symbol: levels.get(symbol, AlertLevels()) for symbol in symbols})
 
 
-def _rows(action_id: UUID, symbols: frozenset[str], wake: Wake) -> list[Watch]:
+def watch_rows(action_id: UUID, symbols: frozenset[str], wake: Wake) -> list[Watch]:
+    """The rows that say this of a rule: one a symbol, the instant on the first."""
     if wake.at is None and not wake.bands:
         return []
     rows = [

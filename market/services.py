@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 from django.db.models import Max, Min
 
-from market.hours import TradingCalendar
+from market.hours import AlwaysOpen, TradingCalendar
 from market.models import DailyBar, Instrument, Quote, ReplayRun
 from market.providers import Provider
 from market.providers.replay import PHASES, Replay
@@ -42,8 +42,8 @@ class ReplayRefused(ValueError):
 
 
 class _Feed(NamedTuple):
-    calendar: TradingCalendar
     connect: Callable[[], Provider]
+    default_calendar: TradingCalendar  # while there is nothing to connect to
 
 
 def provider() -> Provider:
@@ -56,12 +56,16 @@ def provider() -> Provider:
 
 
 def calendar() -> TradingCalendar:
-    """The sessions of the market that MARKET_PROVIDER quotes. Asks neither database nor network."""
-    return _feed().calendar
+    """The sessions of the market that MARKET_PROVIDER quotes. Asks no network."""
+    feed = _feed()
+    try:
+        return feed.connect().calendar
+    except ProviderError:
+        return feed.default_calendar
 
 
 def _feed() -> _Feed:
-    feeds: dict[str, _Feed] = {Replay.name: _Feed(Replay.calendar, replay)}
+    feeds: dict[str, _Feed] = {Replay.name: _Feed(replay, AlwaysOpen())}
     try:
         return feeds[settings.MARKET_PROVIDER]
     except KeyError:
@@ -109,6 +113,20 @@ def fetch_quotes(*, symbols: Collection[str], now: datetime) -> list[Sample]:
     try:
         return feed.fetch(symbols, now)
     except Exception as error:  # whatever a provider fails with, for the caller it is one case
+        raise ProviderError(f"{feed.name}: {type(error).__name__}: {error}") from error
+
+
+def completed_sessions(
+    *, symbols: Collection[str], now: datetime, sessions: int
+) -> dict[str, tuple[Bar, ...]]:
+    """Each symbol's last `sessions` completed sessions at `now`, oldest first; it may have fewer.
+
+    Raises ProviderError with the provider's exception as its cause.
+    """
+    feed = provider()
+    try:
+        return feed.history(symbols, now, sessions)
+    except Exception as error:  # as in fetch_quotes
         raise ProviderError(f"{feed.name}: {type(error).__name__}: {error}") from error
 
 

@@ -1,6 +1,7 @@
 """What is read of portfolios, and whether the ledger holds."""
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -8,6 +9,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from accounts.models import User
+from portfolios.ledger import Position, Snapshot
 from portfolios.models import Holding, Portfolio, Transaction
 
 
@@ -19,6 +21,22 @@ def primary_portfolio_of(*, user: User) -> Portfolio | None:
 def holdings_of(*, portfolio: Portfolio) -> QuerySet[Holding]:
     """What the portfolio holds, by symbol (`.instrument_id`)."""
     return Holding.objects.filter(portfolio=portfolio).order_by("instrument_id")
+
+
+def snapshots(*, portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Snapshot]:
+    """Cash and positions of these portfolios, as they stand; nothing is locked. Two statements."""
+    cash = Portfolio.objects.filter(id__in=portfolio_ids).values_list("id", "cash")
+    positions = positions_of(portfolio_ids=portfolio_ids)
+    return {id: Snapshot(amount, positions[id]) for id, amount in cash}
+
+
+def positions_of(*, portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, Position]]:
+    """The positions of each of these portfolios, by symbol."""
+    positions: dict[uuid.UUID, dict[str, Position]] = {id: {} for id in portfolio_ids}
+    for holding in Holding.objects.filter(portfolio_id__in=portfolio_ids).order_by("instrument_id"):
+        position = Position(holding.quantity, holding.cost_basis)
+        positions[holding.portfolio_id][holding.instrument_id] = position
+    return positions
 
 
 def held_symbols() -> set[str]:

@@ -16,8 +16,9 @@ from django.db import IntegrityError, transaction
 from accounts.models import User
 from market.models import Instrument
 from portfolios import ledger
-from portfolios.ledger import Entry, Order, Position, Refusal, RefusalCode, Side, Snapshot
+from portfolios.ledger import Entry, Order, Refusal, RefusalCode, Side, Snapshot
 from portfolios.models import Holding, Portfolio, Transaction
+from portfolios.selectors import positions_of
 
 PRIMARY_NAME = "Main"
 
@@ -75,10 +76,7 @@ def locked(*, portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, LockedPortf
     found = {portfolio.id: portfolio for portfolio in portfolios.order_by("id")}
     if missing := wanted - found.keys():
         raise Portfolio.DoesNotExist(f"No portfolio {', '.join(map(str, sorted(missing)))}.")
-    positions: dict[uuid.UUID, dict[str, Position]] = {id: {} for id in found}
-    for holding in Holding.objects.filter(portfolio_id__in=found).order_by("instrument_id"):
-        position = Position(holding.quantity, holding.cost_basis)
-        positions[holding.portfolio_id][holding.instrument_id] = position
+    positions = positions_of(portfolio_ids=found.keys())
     return {
         id: LockedPortfolio(portfolio, Snapshot(portfolio.cash, positions[id]))
         for id, portfolio in found.items()

@@ -1,6 +1,6 @@
 """What all tests share: a feed that the test controls, on the real services and database."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ import pytest
 from market import services as market_services
 from market.hours import AlwaysOpen, TradingCalendar
 from market.models import Instrument
-from market.quotes import Sample
+from market.quotes import Bar, Sample
 
 
 class Feed:
@@ -20,6 +20,7 @@ class Feed:
     def __init__(self) -> None:
         self.calendar: TradingCalendar = AlwaysOpen()
         self.samples: dict[str, Sample] = {}
+        self.bars: dict[str, Sequence[Bar]] = {}
         self.error: Exception | None = None
 
     def says(self, symbol: str, price: str | Decimal, at: datetime, **more: object) -> None:
@@ -30,6 +31,15 @@ class Feed:
             raise self.error
         return [self.samples[symbol] for symbol in symbols if symbol in self.samples]
 
+    def history(
+        self, symbols: Collection[str], now: datetime, sessions: int
+    ) -> dict[str, tuple[Bar, ...]]:
+        closed = {
+            symbol: tuple(bar for bar in self.bars.get(symbol, ()) if bar.at <= now)
+            for symbol in symbols
+        }
+        return {symbol: bars[-sessions:] for symbol, bars in closed.items()}
+
 
 @pytest.fixture
 def feed(monkeypatch: pytest.MonkeyPatch) -> Feed:
@@ -37,7 +47,7 @@ def feed(monkeypatch: pytest.MonkeyPatch) -> Feed:
     monkeypatch.setattr(
         market_services,
         "_feed",
-        lambda: market_services._Feed(feed.calendar, lambda: feed),
+        lambda: market_services._Feed(lambda: feed, feed.calendar),
     )
     return feed
 

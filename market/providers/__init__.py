@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from market.hours import TradingCalendar
-from market.quotes import Sample
+from market.quotes import Bar, Sample
 
 
 class Provider(Protocol):
@@ -21,5 +21,14 @@ class Provider(Protocol):
         """What it says about these symbols at `now`, one sample each.
 
         A symbol of which it has nothing is absent. May raise anything.
+        """
+        ...
+
+    def history(
+        self, symbols: Collection[str], now: datetime, sessions: int
+    ) -> dict[str, tuple[Bar, ...]]:
+        """Each symbol's last `sessions` completed sessions, oldest first: those closed by `now`.
+
+        A symbol may have fewer, or be absent. May raise anything.
         """
         ...

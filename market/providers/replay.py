@@ -7,8 +7,9 @@ every other sample is marked as interpolated. All of it follows from `now` alone
 that asks at the same instant sees the same market.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import ClassVar
@@ -20,6 +21,27 @@ PHASES = 8
 CENT = Decimal("0.01")
 _LAST = PHASES - 1
 _WAYPOINTS = (0, 2, 5, _LAST)  # the phases of the open, the two extremes and the close
+
+
+class ReplayCalendar(AlwaysOpen):
+    """A market that never closes, whose sessions end when the replayed ones do.
+
+    Questions about dates are answered as by AlwaysOpen: a rule that is valid until a day is not
+    about the day that is replayed.
+    """
+
+    def __init__(self, first_close: datetime, session: timedelta) -> None:
+        self._first_close = first_close
+        self._session = session
+
+    def next_open(self, at: datetime) -> datetime:
+        return self.next_close(at)
+
+    def next_close(self, at: datetime) -> datetime:
+        return self.last_close(at) + self._session
+
+    def last_close(self, at: datetime) -> datetime:
+        return at - (at - self._first_close) % self._session
 
 
 class Replay:
@@ -35,7 +57,6 @@ class Replay:
     """
 
     name: ClassVar[str] = "replay"
-    calendar: ClassVar[TradingCalendar] = AlwaysOpen()
 
     def __init__(
         self,
@@ -46,9 +67,12 @@ class Replay:
     ) -> None:
         self._bars = {symbol: sorted(of, key=lambda bar: bar.at) for symbol, of in bars.items()}
         self._days = {symbol: [bar.session for bar in of] for symbol, of in self._bars.items()}
-        days = {day for of in self._days.values() for day in of if day >= first_session}
-        self.sessions = tuple(sorted(days))
+        days = sorted({day for of in self._days.values() for day in of})
+        before = bisect_left(days, first_session)
+        self.sessions = tuple(days[before:])
         self._index = {day: index for index, day in enumerate(self.sessions)}
+        # The sessions before the first that plays have negative numbers.
+        self._session_index = {day: number - before for number, day in enumerate(days)}
         self._started_at = started_at
         self._session = timedelta(seconds=session_seconds)
         if not self.sessions:
@@ -57,6 +81,7 @@ class Replay:
             raise ValueError(f"The replay's start {started_at} has no time zone.")
         if self._session < timedelta(milliseconds=1):
             raise ValueError(f"A session of {session_seconds} s is too short to replay.")
+        self.calendar: TradingCalendar = ReplayCalendar(self._began(_LAST), self._session)
 
     def fetch(self, symbols: Collection[str], now: datetime) -> list[Sample]:
         """What was seen last, up to `now`, of each symbol that has been seen at all."""
@@ -65,6 +90,25 @@ class Replay:
             return []
         samples = (self._sample(symbol, step) for symbol in symbols)
         return [sample for sample in samples if sample is not None]
+
+    def history(
+        self, symbols: Collection[str], now: datetime, sessions: int
+    ) -> dict[str, tuple[Bar, ...]]:
+        """Completed sessions, each with the instant at which its close was played as its `at`.
+
+        Sessions from before the replay count as if they had been played at the same pace.
+        """
+        index = self._session_index
+        last = (self._step(now) - _LAST) // PHASES  # the newest session whose close was played
+        found = {}
+        for symbol in symbols:
+            days = self._days.get(symbol, [])
+            end = bisect_right(days, last, key=index.__getitem__)
+            bars = self._bars.get(symbol, [])[max(0, end - sessions) : end]
+            found[symbol] = tuple(
+                replace(bar, at=self._began(index[bar.session] * PHASES + _LAST)) for bar in bars
+            )
+        return found
 
     def position(self, now: datetime) -> date | None:
         """The historic session that plays, None before the first and after the last."""

@@ -20,5 +20,11 @@ def price(amount: Decimal) -> str:
 
 
 @register.filter
+def percent(number: Decimal) -> str:
+    """One decimal with its sign: "+0.8 %"."""
+    return f"{number:+.1f} %"
+
+
+@register.filter
 def shares(quantity: Decimal) -> str:
     return format_quantity(quantity)

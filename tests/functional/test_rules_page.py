@@ -51,7 +51,8 @@ def test_a_rule_that_fires_appears_without_a_reload(
     expect(page.locator(".rule")).to_contain_text(
         "Buy 10 MSFT when the price is at or below $25.00, once."
     )
-    expect(page.locator(".rule")).to_contain_text("MSFT at $26.00 is not at or below $25.00.")
+    expect(page.locator(".rule")).to_contain_text("Asleep until MSFT falls to $25.00.")
+    expect(page.locator(".rule")).to_contain_text("-3.8 % to go")
     expect(page.get_by_text("Replaying 2008-09-16")).to_be_visible()
     expect(page.get_by_text("Nothing yet.")).to_be_visible()
 

@@ -216,3 +216,42 @@ def test_the_crash_of_2008_plays_from_the_shipped_bars() -> None:
     for sample in samples:
         played = next(bar for bar in recorded[sample.symbol] if bar.session == CRASH)
         assert (sample.price, sample.volume) == (played.close, played.volume)
+
+
+# --- Completed sessions ---
+
+
+@given(replay=replays(), count=st.integers(1, 8))
+def test_a_completed_session_is_dated_by_the_instant_its_close_was_played(
+    replay: Replay, count: int
+) -> None:
+    for now in (START, START + timedelta(seconds=1), replay.calendar.next_close(START)):
+        for symbol, bars_ in replay.history("ABC", now, count).items():
+            assert len(bars_) <= count
+            assert all(bar.at <= now for bar in bars_)
+            assert [bar.at for bar in bars_] == sorted({bar.at for bar in bars_})
+            for bar in bars_:
+                if bar.at >= START:
+                    (sample,) = replay.fetch([symbol], bar.at)
+                    assert (sample.price, sample.as_of) == (bar.close, bar.at)
+
+
+def test_sessions_from_before_the_replay_count_at_the_same_pace() -> None:
+    days = [MONDAY + n * DAY for n in range(4)]
+    recorded = {"AAPL": [bar("AAPL", day, (n, n, n, n)) for n, day in enumerate(days, 1)]}
+    replay = Replay(recorded, START, days[2], 8)
+    at_the_start = replay.history(["AAPL"], START, 10)["AAPL"]
+    assert [int(b.close) for b in at_the_start] == [1, 2]
+    assert [b.at - START for b in at_the_start] == [timedelta(seconds=-9), timedelta(seconds=-1)]
+    at_the_close = replay.history(["AAPL"], START + timedelta(seconds=7), 2)["AAPL"]
+    assert [int(b.close) for b in at_the_close] == [2, 3]
+
+
+def test_its_calendar_closes_when_its_sessions_do() -> None:
+    replay = two_sessions()
+    close = START + timedelta(seconds=7)
+    assert replay.calendar.next_close(START) == close
+    assert replay.calendar.next_close(close) == close + timedelta(seconds=8)
+    assert replay.calendar.last_close(close) == close
+    assert replay.calendar.last_close(START) == close - timedelta(seconds=8)
+    assert replay.calendar.is_open(close)

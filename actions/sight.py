@@ -1,0 +1,72 @@
+"""What a batch of rules may look at, fetched for all of them at once."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from actions.lease import Leased
+from actions.rules import Rule, View
+from market.hours import TradingCalendar
+from market.quotes import Bar
+from market.services import ProviderError, calendar, completed_sessions
+from portfolios.ledger import Snapshot
+from portfolios.selectors import snapshots
+
+
+class Sight:
+    """The views of a batch: its queries do not grow with the number of rules.
+
+    `error` is why the sessions that triggers need could not be had, where they could not: those
+    triggers then see none.
+    """
+
+    def __init__(
+        self, batch: Iterable[tuple[Leased, Rule]], *, now: datetime, max_age: timedelta
+    ) -> None:
+        batch = list(batch)
+        self._now = now
+        self._max_age = max_age
+        self._calendar: TradingCalendar = calendar()
+        self.error: str | None = None
+        self._bars = self._completed([rule for _, rule in batch])
+        self._portfolios = _portfolios(batch)
+
+    def view(self, leased: Leased, rule: Rule) -> View:
+        """What `rule` sees: the quotes that woke it, and what its trigger needs beside them."""
+        needs = rule.trigger.needs(rule)
+        charted = rule.trigger.charted(rule) if needs.sessions else frozenset()
+        portfolio_id = leased.action.portfolio_id
+        return View(
+            now=self._now,
+            woken_at=leased.woken_at,
+            calendar=self._calendar,
+            max_age=self._max_age,
+            quotes=leased.quotes,
+            bars={symbol: self._bars.get(symbol, ())[-needs.sessions :] for symbol in charted},
+            portfolio=self._portfolios.get(portfolio_id) if portfolio_id else None,
+        )
+
+    def _completed(self, rules: list[Rule]) -> Mapping[str, tuple[Bar, ...]]:
+        sessions = 0
+        symbols: set[str] = set()
+        for rule in rules:
+            needs = rule.trigger.needs(rule)
+            if needs.sessions:
+                sessions = max(sessions, needs.sessions)
+                symbols |= rule.trigger.charted(rule)
+        if not symbols:
+            return {}
+        try:
+            return completed_sessions(symbols=symbols, now=self._now, sessions=sessions)
+        except ProviderError as error:
+            self.error = f"No past sessions: {error}"
+            return {}
+
+
+def _portfolios(batch: list[tuple[Leased, Rule]]) -> Mapping[UUID, Snapshot]:
+    ids = {
+        leased.action.portfolio_id
+        for leased, rule in batch
+        if leased.action.portfolio_id and rule.trigger.needs(rule).portfolio
+    }
+    return snapshots(portfolio_ids=ids) if ids else {}
