@@ -1,8 +1,10 @@
 """One tick: look at the market, wake the rules whose band broke, judge them, fire what is true."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import ceil
 from time import perf_counter
 
 from django.conf import settings
@@ -32,8 +34,11 @@ class Report:
     errors: list[str] = field(default_factory=list)
 
 
-def run_tick(*, now: datetime) -> Report:
+def run_tick(*, now: datetime, call_for_help: Callable[[int], object] = lambda n: None) -> Report:
     """Looks at the market once, at `now`, and at every rule that it wakes.
+
+    When more wake than one lease takes, `call_for_help` is told how many further batches there
+    are: whoever comes leases its share. Nobody need come.
 
     One rule's fault, or a feed's, never stops the rest: it is in the report, and on the rule.
     Raises OperationalError or InterfaceError when the database is gone.
@@ -43,6 +48,8 @@ def run_tick(*, now: datetime) -> Report:
     expire_paused(now=now)
     symbols = watches.watchlist()
     report.woken = _wake(_quotes(symbols, now, report), now)
+    if report.woken > settings.LEASE_BATCH:
+        call_for_help(ceil(report.woken / settings.LEASE_BATCH) - 1)
     look_at_the_woken(now=now, report=report)
     Tick.objects.create(
         started_at=now,

@@ -37,6 +37,7 @@ def tick_for(
     clock: Callable[[], datetime],
     sleep: Callable[[float], object],
     stopping: Callable[[], bool] = lambda: False,
+    call_for_help: Callable[[int], object] = lambda batches: None,
     after_tick: Callable[[Report], object] = lambda report: None,
 ) -> int:
     """Ticks until `seconds` have passed (None: until `stopping`), as often as the market asks.
@@ -50,7 +51,7 @@ def tick_for(
         started = monotonic()
         now = clock()
         try:
-            report = run_tick(now=now)
+            report = run_tick(now=now, call_for_help=call_for_help)
             after_tick(report)
         except (OperationalError, InterfaceError):
             raise

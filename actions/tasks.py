@@ -6,12 +6,14 @@ from django.conf import settings
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from actions.engine import Report
+from actions.engine import Report, look_at_the_woken
 from actions.evaluator import evaluator_lock, tick_for
 from actions.notify.deliver import deliver_due
 
 EVALUATE = "actions.tasks.evaluate_actions"
+HELP = "actions.tasks.help_evaluate"
 DELIVER = "actions.tasks.deliver_notifications"
+MOST_HELPERS = 8  # jobs for one tick; each goes on as long as there is something to lease
 
 
 def evaluate_actions() -> str:
@@ -27,10 +29,26 @@ def evaluate_actions() -> str:
             seconds=settings.EVALUATOR_SHIFT_SECONDS,
             clock=timezone.now,
             sleep=time.sleep,
+            call_for_help=call_for_help,
             after_tick=call_for_delivery,
         )
     async_task(EVALUATE)
     return f"{ticks} ticks"
+
+
+def help_evaluate() -> str:
+    """Leases and looks at woken rules until none is left; any number may do so at once."""
+    report = Report()
+    look_at_the_woken(now=timezone.now(), report=report)
+    if report.fired:
+        async_task(DELIVER)
+    return f"{report.fired} fired"
+
+
+def call_for_help(batches: int) -> None:
+    """Has the cluster, on however many machines it runs, take part in a tick that woke many."""
+    for _ in range(min(batches, MOST_HELPERS)):
+        async_task(HELP)
 
 
 def deliver_notifications() -> str:

@@ -69,7 +69,7 @@ def test_a_tick_that_fails_does_not_end_the_shift(
 ) -> None:
     calls = []
 
-    def fails_first(*, now: datetime) -> Report:
+    def fails_first(*, now: datetime, **more: object) -> Report:
         calls.append(now)
         if len(calls) == 1:
             raise ValueError("a bug")

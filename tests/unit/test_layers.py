@@ -1,5 +1,6 @@
 """Who may import whom: import-linter's contracts hold, and they notice what breaks them."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ def lint(folder: Path) -> tuple[bool, str]:
         text=True,
         timeout=120,
         check=False,
-        env={"PATH": "", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "300"},
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "300"},
     )
     return done.returncode == 0, done.stdout + done.stderr
 

@@ -9,7 +9,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from actions.evaluator import evaluator_lock, tick_for
-from actions.tasks import call_for_delivery
+from actions.tasks import call_for_delivery, call_for_help
 
 SECONDS_BEFORE_ASKING_AGAIN = 2
 
@@ -49,5 +49,6 @@ class Command(BaseCommand):
             clock=timezone.now,
             sleep=stop.wait,
             stopping=stop.is_set,
+            call_for_help=call_for_help,
             after_tick=call_for_delivery,
         )
