@@ -37,14 +37,16 @@ class Verdict:
 def judge(rule: Rule, view: View) -> Verdict:
     """The verdict on `rule` at `view.now`.
 
-    Behind a shut gate the trigger still follows the market (a crossing is armed, a peak rises), but
-    a rule that would fire there sleeps until the gate opens and is not looked at before.
+    Behind a shut gate the trigger still follows the market (a crossing is armed, a peak rises). A
+    rule that would fire there sleeps until the gate opens, and is looked at before only where that
+    changes its state (`Trigger.follow`).
     """
     refused = first_refusal(rule, view)
     if refused and has_expired(rule, view.now):
         return Verdict(Finding.EXPIRED, refused.reason, rule.state, Wake(), gate=refused.gate)
     verdict = _look(rule, view) if refused is None else _look_behind(refused, rule, view)
-    return replace(verdict, wake=verdict.wake.no_later_than(rule.valid_until))
+    wake = verdict.wake.no_later_than(rule.valid_until)
+    return replace(verdict, wake=replace(wake, portfolio=rule.trigger.needs(rule).portfolio))
 
 
 def move_on(rule: Rule, verdict: Verdict, view: View, *, succeeded: bool) -> tuple[Rule, Wake]:
@@ -77,7 +79,8 @@ def _look_behind(refused: Refused, rule: Rule, view: View) -> Verdict:
         return asleep
     seen = _look(rule, view)
     if seen.finding is Finding.FIRED:
-        return asleep
+        wake = rule.trigger.follow(rule, view)
+        return replace(asleep, wake=wake.no_later_than(refused.until))
     return replace(asleep, state=seen.state, wake=seen.wake.no_later_than(refused.until))
 
 
@@ -87,14 +90,15 @@ def _look(rule: Rule, view: View) -> Verdict:
     evaluation = rule.trigger.evaluate(rule, view)
     if evaluation.outcome is Outcome.FIRED:
         if blind := view.blind_spots(rule.effect.symbols(rule)):
-            return _unknown(rule, blind)
+            return _unknown(rule, blind, rule.trigger.follow(rule, view))
         return Verdict(Finding.FIRED, evaluation.reason, evaluation.state, Wake(at=view.now))
     wake = rule.trigger.watch(rule.with_state(evaluation.state), view)
     finding = Finding(evaluation.outcome.value)
     return Verdict(finding, evaluation.reason, evaluation.state, wake)
 
 
-def _unknown(rule: Rule, blind: Mapping[str, str]) -> Verdict:
+def _unknown(rule: Rule, blind: Mapping[str, str], follow: Wake | None = None) -> Verdict:
     # Only fresh quotes wake a rule, so this sleeps until there is one to judge by.
-    wake = Wake(bands=dict.fromkeys(blind, ANY_PRICE))
+    follow = follow or Wake()
+    wake = replace(follow, bands={**follow.bands, **dict.fromkeys(blind, ANY_PRICE)})
     return Verdict(Finding.UNKNOWN, " ".join(blind.values()), rule.state, wake)

@@ -157,7 +157,8 @@ ANY_PRICE = Band(above=PRICE_STEP)  # the lowest price that there can be
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """When a sleeping rule must be looked at again: a band a symbol, and an instant.
+    """When a sleeping rule must be looked at again: a band a symbol, an instant, and whether a
+    change of its portfolio wakes it, too.
 
     The sleep contract: while each price stays strictly inside its band and the instant has not
     come, looking at the rule would neither fire it nor change its state.
@@ -165,6 +166,7 @@ class Wake:
 
     bands: Mapping[str, Band] = field(default_factory=dict)
     at: datetime | None = None
+    portfolio: bool = False
 
     def no_later_than(self, instant: datetime | None) -> Wake:
         known = [moment for moment in (self.at, instant) if moment is not None]
@@ -253,6 +255,14 @@ class Trigger(Part):
     def watch(self, rule: Rule, view: View) -> Wake:
         """When to look again, for a rule that was just evaluated and carries its new state."""
         raise NotImplementedError
+
+    def follow(self, rule: Rule, view: View) -> Wake:
+        """When to look again at a rule that is true and may not fire: what changes its state.
+
+        It sleeps until the gate opens that holds it back; a peak that it follows must rise until
+        then too. By default nothing changes.
+        """
+        return Wake()
 
     def describe(self, symbol: str | None) -> str:
         """The condition as the middle of a sentence, such as "when the price is at ..."."""

@@ -57,10 +57,10 @@ def band(*, below: Decimal | None = None, above: Decimal | None = None) -> Band:
 
 
 def moved_in_words(price: Decimal, base: Decimal) -> str:
-    """"4.99% below", "5% above", or "exactly at". Towards zero: 4.999% is not yet 5%."""
+    """Such as "4.99% below" or "exactly at". Cut to 2 decimals: 4.999% is not yet 5%."""
     if price == base:
         return "exactly at"
-    change = EXACT.divide((price - base) * 100, base)
+    change = EXACT.divide(EXACT.multiply(EXACT.subtract(price, base), Decimal(100)), base)
     size = change.copy_abs().quantize(CENT, ROUND_DOWN, EXACT)
     return f"{percent_in_words(size)} {'below' if change < 0 else 'above'}"
 
@@ -70,7 +70,7 @@ def percent_in_words(percent: Decimal) -> str:
 
 
 def whose_price(trigger: Trigger, symbol: str | None) -> str:
-    """"the price", or "SPY's price" where `trigger` watches another symbol than is traded."""
+    """The subject of a sentence: "the price", or "SPY's price" where another symbol is traded."""
     if trigger.symbol and trigger.symbol != symbol:
         return f"{trigger.symbol}'s price"
     return "the price"
