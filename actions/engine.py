@@ -18,8 +18,10 @@ from actions.models import Tick
 from actions.rules import InvalidRule, Rule, View
 from actions.settle import Look, after_fault, expire_paused, settle
 from actions.sight import Sight
+from market.history import record_history
 from market.quotes import Sample, max_age
 from market.services import ProviderError, accept_quotes, fetch_quotes
+from portfolios.services import take_changed
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +87,8 @@ def _wake(samples: list[Sample], now: datetime) -> int:
     # Together or not at all: a crossing that is stored has woken its rules.
     with transaction.atomic():
         broken = accept_quotes(samples=samples, now=now, max_age=_max_age())
+        record_history(now=now)
+        watches.stir(portfolio_ids=take_changed(), now=now)
         return watches.wake(symbols=broken, now=now)
 
 

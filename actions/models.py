@@ -274,6 +274,15 @@ class Watch(models.Model):
     above = models.DecimalField(max_digits=18, decimal_places=6, null=True, blank=True)
     volume_above = models.BigIntegerField(null=True, blank=True)
     at = models.DateTimeField(null=True, blank=True)
+    portfolio = models.ForeignKey(
+        Portfolio,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        help_text="Set where a change of the rule's portfolio must wake it, too.",
+    )
 
     class Meta:
         db_table = "watches"
@@ -292,6 +301,11 @@ class Watch(models.Model):
                 condition=Q(volume_above__isnull=False),
             ),
             models.Index(fields=["at"], name="watches_at_idx", condition=Q(at__isnull=False)),
+            models.Index(
+                fields=["portfolio"],
+                name="watches_portfolio_idx",
+                condition=Q(portfolio__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -14,12 +14,15 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
+from actions.lease import Leased
 from actions.lifecycle import check_transition
 from actions.models import Action
-from actions.registry import parse_effect, parse_trigger
-from actions.rules import InvalidRule, Part, Rule, Status, View
+from actions.registry import SIZE_COLUMNS, parse_effect, parse_trigger
+from actions.rules import InvalidRule, Part, Rule, Status
 from actions.selectors import owned_action
+from actions.sight import Sight
 from actions.watches import first_look, sleep_for_good
+from market.history import keep_history
 from market.selectors import known_symbols, latest_quotes
 from market.services import calendar, follow
 from portfolios.models import Portfolio
@@ -65,9 +68,9 @@ def create_action(*, user: User, draft: Draft, now: datetime) -> Action:
         symbol=rule.symbol,
         quantity=draft.quantity,
         amount_usd=draft.amount_usd,
-        action_params=_stored(rule.effect, draft.action_params),
+        action_params=_stored(rule.effect),
         trigger_type=draft.trigger_type,
-        trigger_params=_stored(rule.trigger, draft.trigger_params),
+        trigger_params=_stored(rule.trigger),
         valid_from=rule.valid_from,
         valid_until=rule.valid_until,
         max_executions=rule.max_executions,
@@ -212,14 +215,15 @@ def _portfolio(user: User, draft: Draft, rule: Rule) -> Portfolio | None:
         if mine is None:
             raise InvalidRule({"portfolio_id": "You have no such portfolio."})
         return mine
-    return primary_portfolio(user=user) if rule.effect.trades else None
+    if rule.effect.trades or rule.trigger.needs(rule).portfolio:
+        return primary_portfolio(user=user)
+    return None
 
 
-def _stored(part: Part, given: Mapping[str, Any]) -> dict[str, Any]:
+def _stored(part: Part) -> dict[str, Any]:
     # As it was understood (numbers as exact text), but only what was given: a default that we
     # change later then changes for those who never chose.
-    whole = part.model_dump(mode="json")
-    return {name: whole[name] for name in given}
+    return part.model_dump(mode="json", exclude_unset=True, exclude=set(SIZE_COLUMNS))
 
 
 def _start(action: Action, rule: Rule, now: datetime) -> None:
@@ -228,19 +232,19 @@ def _start(action: Action, rule: Rule, now: datetime) -> None:
     The last quote counts as the price at this instant if it is not older than the last close: until
     there is another it tells what the price is. One from before tells what it was.
     """
-    known = latest_quotes(symbols=rule.trigger.watched(rule))
+    action.runtime_state = {}
+    if rule.valid_from > now:
+        return  # it is activated by the first look at it then
     last_close = calendar().last_close(now)
-    view = View(
-        now=now,
-        woken_at=now,
-        calendar=calendar(),
-        max_age=timedelta.max,
-        quotes={symbol: quote for symbol, quote in known.items() if quote.as_of >= last_close},
-    )
-    starts_now = rule.valid_from <= now
-    action.runtime_state = dict(rule.trigger.activate(rule, view)) if starts_now else {}
+    known = latest_quotes(symbols=rule.trigger.watched(rule))
+    standing = {symbol: quote for symbol, quote in known.items() if quote.as_of >= last_close}
+    seen = Leased(action, until=now, woken_at=now, quotes=standing)
+    view = Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule)
+    action.runtime_state = dict(rule.trigger.activate(rule, view))
 
 
 def _look_from(action: Action, rule: Rule, now: datetime) -> None:
     follow(symbols=rule.symbols)
+    if span := rule.trigger.needs(rule).span:
+        keep_history(symbols=rule.trigger.charted(rule), span=span)
     first_look(action_id=action.pk, symbols=rule.symbols, at=max(now, rule.valid_from))

@@ -15,7 +15,7 @@ from actions.models import Action
 from actions.notify.outbox import tell
 from actions.receipts import expired_message
 from actions.rules import Status, Wake
-from actions.watches import set_watches, sleep_for_good
+from actions.watches import set_watches
 
 FIRST_BACK_OFF = timedelta(seconds=30)
 LONGEST_BACK_OFF = timedelta(minutes=15)
@@ -84,10 +84,10 @@ def record_look(action: Action, verdict: Verdict, symbols: frozenset[str], now: 
     action.processing_lease_until = None
     action.waking_quote = None
     action.save()
-    if action.status == Status.ACTIVE:
-        set_watches(wakes={action.pk: (symbols, verdict.wake)})
-    else:
-        sleep_for_good(action_ids=[action.pk])
+    # Of a rule that has ended nothing is left to wait for; the engine widens the levels of a whole
+    # batch at once, so that firings beside each other do not queue for a symbol's row.
+    wake = verdict.wake if action.status == Status.ACTIVE else Wake()
+    set_watches(wakes={action.pk: (symbols, wake)})
 
 
 def after_fault(leased: Leased, error: Exception, now: datetime) -> Look:

@@ -1,13 +1,14 @@
 """What a batch of rules may look at, fetched for all of them at once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from actions.lease import Leased
 from actions.rules import Rule, View
+from market.history import recent_samples
 from market.hours import TradingCalendar
-from market.quotes import Bar
+from market.quotes import Bar, Sample
 from market.services import ProviderError, calendar, completed_sessions
 from portfolios.ledger import Snapshot
 from portfolios.selectors import snapshots
@@ -29,12 +30,13 @@ class Sight:
         self._calendar: TradingCalendar = calendar()
         self.error: str | None = None
         self._bars = self._completed([rule for _, rule in batch])
+        self._recent = _recent([rule for _, rule in batch], now)
         self._portfolios = _portfolios(batch)
 
     def view(self, leased: Leased, rule: Rule) -> View:
         """What `rule` sees: the quotes that woke it, and what its trigger needs beside them."""
         needs = rule.trigger.needs(rule)
-        charted = rule.trigger.charted(rule) if needs.sessions else frozenset()
+        charted = rule.trigger.charted(rule)
         portfolio_id = leased.action.portfolio_id
         return View(
             now=self._now,
@@ -42,7 +44,12 @@ class Sight:
             calendar=self._calendar,
             max_age=self._max_age,
             quotes=leased.quotes,
-            bars={symbol: self._bars.get(symbol, ())[-needs.sessions :] for symbol in charted},
+            bars={
+                symbol: self._bars.get(symbol, ())[-needs.sessions :]
+                for symbol in charted
+                if needs.sessions
+            },
+            recent={symbol: self._recent.get(symbol, ()) for symbol in charted if needs.span},
             portfolio=self._portfolios.get(portfolio_id) if portfolio_id else None,
         )
 
@@ -61,6 +68,18 @@ class Sight:
         except ProviderError as error:
             self.error = f"No past sessions: {error}"
             return {}
+
+
+def _recent(rules: list[Rule], now: datetime) -> Mapping[str, Sequence[Sample]]:
+    """What was seen in the longest span that any of the rules looks back; the others see more of
+    it than they asked for, which changes nothing."""
+    span = timedelta(0)
+    symbols: set[str] = set()
+    for rule in rules:
+        if asked := rule.trigger.needs(rule).span:
+            span = max(span, asked)
+            symbols |= rule.trigger.charted(rule)
+    return recent_samples(symbols=symbols, now=now, span=span) if symbols else {}
 
 
 def _portfolios(batch: list[tuple[Leased, Rule]]) -> Mapping[UUID, Snapshot]:

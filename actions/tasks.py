@@ -9,6 +9,7 @@ from django_q.tasks import async_task
 from actions.engine import Report, look_at_the_woken
 from actions.evaluator import evaluator_lock, tick_for
 from actions.notify.deliver import deliver_due
+from market.history import prune_history
 
 EVALUATE = "actions.tasks.evaluate_actions"
 HELP = "actions.tasks.help_evaluate"
@@ -54,6 +55,11 @@ def call_for_help(batches: int) -> None:
 def deliver_notifications() -> str:
     """Sends the e-mails that are due."""
     return f"{deliver_due(now=timezone.now())} sent"
+
+
+def prune() -> str:
+    """Forgets the prices that are older than any rule looks back."""
+    return f"{prune_history(now=timezone.now())} prices forgotten"
 
 
 def call_for_delivery(report: Report) -> None:

@@ -20,21 +20,21 @@ from actions.models import Watch
 from actions.rules import Band, Wake
 from market.quotes import AlertLevels
 from market.services import lock_alerts, narrow_alerts, replace_alerts
-from portfolios.selectors import held_symbols
 
 # Wakes rules that sleep, by marking them: a lease that has already run out, and the quotes to be
 # judged on. A rule that somebody holds or has locked is passed over; its watch stands, so it is
-# found again at the next tick. The union keeps every index in use, which an OR would not.
+# found again at the next tick. The union keeps every index in use, which an OR would not; starting
+# from the quotes, each reads of an index just the watches that are reached.
 _WAKE = """
 WITH found AS (
-    SELECT action_id FROM watches w JOIN market_quote q ON q.symbol = w.symbol
-     WHERE w.symbol = ANY(%(symbols)s) AND w.below >= q.price
+    SELECT action_id FROM market_quote q JOIN watches w ON w.symbol = q.symbol
+     WHERE q.symbol = ANY(%(symbols)s) AND w.below >= q.price
     UNION
-    SELECT action_id FROM watches w JOIN market_quote q ON q.symbol = w.symbol
-     WHERE w.symbol = ANY(%(symbols)s) AND w.above <= q.price
+    SELECT action_id FROM market_quote q JOIN watches w ON w.symbol = q.symbol
+     WHERE q.symbol = ANY(%(symbols)s) AND w.above <= q.price
     UNION
-    SELECT action_id FROM watches w JOIN market_quote q ON q.symbol = w.symbol
-     WHERE w.symbol = ANY(%(symbols)s) AND w.volume_above <= q.volume
+    SELECT action_id FROM market_quote q JOIN watches w ON w.symbol = q.symbol
+     WHERE q.symbol = ANY(%(symbols)s) AND w.volume_above <= q.volume
     UNION
     SELECT action_id FROM watches WHERE at <= %(now)s
 ), asleep AS (
@@ -57,11 +57,38 @@ UPDATE actions a
  WHERE a.id = asleep.id
 """
 
+# Reads the quotes' rows, not the watches: whoever asked for a level needs the symbol. One without
+# may still be needed, by a rule that waits for an instant or by a holder, and is looked up; the
+# OFFSETs keep PostgreSQL from reading a whole table to answer all the look-ups at once.
+_WATCHLIST = """
+SELECT symbol FROM market_quote q
+ WHERE alert_below IS NOT NULL OR alert_above IS NOT NULL OR alert_volume IS NOT NULL
+    OR EXISTS (SELECT FROM watches w WHERE w.symbol = q.symbol OFFSET 0)
+    OR EXISTS (SELECT FROM portfolios_holding h WHERE h.symbol = q.symbol OFFSET 0)
+ ORDER BY symbol
+"""
+
+# An index's end a level: nothing of what lies between is read.
+_TIGHTEST = """
+SELECT symbol,
+       (SELECT max(below) FROM watches w WHERE w.symbol = asked.symbol),
+       (SELECT min(above) FROM watches w WHERE w.symbol = asked.symbol),
+       (SELECT min(volume_above) FROM watches w WHERE w.symbol = asked.symbol)
+  FROM unnest(%s::text[]) AS asked(symbol)
+"""
+
+_BIND = """
+UPDATE watches w SET portfolio_id = a.portfolio_id
+  FROM actions a
+ WHERE w.action_id = ANY(%s) AND a.id = w.action_id
+"""
+
 
 def watchlist() -> list[str]:
     """The symbols that some sleeping rule needs, or that somebody holds."""
-    watched = Watch.objects.filter(symbol__isnull=False).values_list("symbol", flat=True).distinct()
-    return sorted({symbol for symbol in watched if symbol is not None} | held_symbols())
+    with connection.cursor() as cursor:
+        cursor.execute(_WATCHLIST)
+        return [symbol for (symbol,) in cursor.fetchall()]
 
 
 def wake(*, symbols: Collection[str], now: datetime) -> int:
@@ -87,7 +114,16 @@ def set_watches(wakes: Mapping[UUID, tuple[frozenset[str], Wake]]) -> None:
         for row in watch_rows(action_id, symbols, wake)
     ]
     Watch.objects.bulk_create(rows)
+    if bound := [action_id for action_id, (_, wake) in wakes.items() if wake.portfolio]:
+        with connection.cursor() as cursor:
+            cursor.execute(_BIND, [bound])
     narrow_alerts(levels=_tightest(rows))
+
+
+def stir(*, portfolio_ids: Collection[UUID], now: datetime) -> None:
+    """Has the rules that follow these portfolios looked at from `now` on."""
+    if portfolio_ids:
+        Watch.objects.filter(portfolio__in=portfolio_ids).update(at=now)
 
 
 def first_look(*, action_id: UUID, symbols: frozenset[str], at: datetime) -> None:
@@ -96,8 +132,14 @@ def first_look(*, action_id: UUID, symbols: frozenset[str], at: datetime) -> Non
 
 
 def sleep_for_good(*, action_ids: Collection[UUID]) -> None:
-    """Removes the watches of rules that are no longer active."""
-    Watch.objects.filter(action__in=action_ids).delete()
+    """Removes the watches of rules that are no longer active, and widens their symbols' levels.
+
+    So a symbol that nobody else needs is not asked for any more.
+    """
+    watches = Watch.objects.filter(action__in=action_ids)
+    symbols = set(watches.values_list("symbol", flat=True))
+    watches.delete()
+    widen_alerts(symbols={symbol for symbol in symbols if symbol is not None})
 
 
 def widen_alerts(*, symbols: Collection[str]) -> None:
@@ -108,18 +150,13 @@ def widen_alerts(*, symbols: Collection[str]) -> None:
     """
     lock_alerts(symbols=symbols)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT symbol, max(below), min(above), min(volume_above) FROM watches"
-            " WHERE symbol = ANY(%s) GROUP BY symbol",
-            [list(symbols)],
-        )
-        levels = {symbol: AlertLevels(*band) for symbol, *band in cursor.fetchall()}
-    replace_alerts(levels={symbol: levels.get(symbol, AlertLevels()) for symbol in symbols})
+        cursor.execute(_TIGHTEST, [list(symbols)])
+        replace_alerts(levels={symbol: AlertLevels(*band) for symbol, *band in cursor.fetchall()})
 
 
 def watch_rows(action_id: UUID, symbols: frozenset[str], wake: Wake) -> list[Watch]:
     """The rows that say this of a rule: one a symbol, the instant on the first."""
-    if wake.at is None and not wake.bands:
+    if wake == Wake():
         return []
     rows = [
         _row(action_id, symbol, wake.bands.get(symbol, Band()))

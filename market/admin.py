@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
-from market.models import DailyBar, Instrument, Quote, ReplayRun
+from market.models import DailyBar, Instrument, PastQuote, Quote, ReplayRun
 
 
 class ReadOnlyAdmin[M: models.Model](admin.ModelAdmin[M]):
@@ -48,6 +48,13 @@ class QuoteAdmin(ReadOnlyAdmin[Quote]):
     list_filter = ("provider", "interpolated", ("price", admin.EmptyFieldListFilter))
     search_fields = ("instrument__symbol", "instrument__name")
     ordering = ("instrument",)
+
+
+@admin.register(PastQuote)
+class PastQuoteAdmin(ReadOnlyAdmin[PastQuote]):
+    list_display = ("instrument_id", "as_of", "price")
+    search_fields = ("=instrument__symbol",)
+    ordering = ("-as_of",)
 
 
 @admin.register(DailyBar)

@@ -100,6 +100,9 @@ class Quote(models.Model):
     alert_volume = models.BigIntegerField(
         null=True, help_text="Somebody must be woken at this volume of the session or above."
     )
+    keep_seconds = models.IntegerField(
+        null=True, help_text="For how long its earlier prices are kept. Empty: not at all."
+    )
 
     class Meta:
         constraints = [
@@ -128,6 +131,24 @@ class Quote(models.Model):
             interpolated=self.interpolated,
             note=self.note,
         )
+
+
+class PastQuote(models.Model):
+    """An earlier price of a symbol whose recent past somebody asked for."""
+
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.CASCADE, db_index=False, db_column="symbol"
+    )
+    as_of = models.DateTimeField()
+    price = models.DecimalField(max_digits=18, decimal_places=6)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["instrument", "as_of"], name="past_quote_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.price} at {self.as_of:%Y-%m-%d %H:%M:%S}"
 
 
 class DailyBar(models.Model):

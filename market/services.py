@@ -17,8 +17,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 from django.db.models import Max, Min
 
+from market.arrays import instant_array, plain_array, text_array
 from market.hours import AlwaysOpen, TradingCalendar
-from market.models import DailyBar, Instrument, Quote, ReplayRun
+from market.models import DailyBar, Instrument, PastQuote, Quote, ReplayRun
 from market.providers import Provider
 from market.providers.replay import PHASES, Replay
 from market.quotes import CLOCK_SKEW, AlertLevels, Bar, Sample, max_age
@@ -224,24 +225,16 @@ def _without_future(samples: Collection[Sample], now: datetime) -> list[Sample]:
     return sane
 
 
-def _columns(samples: Collection[Sample]) -> list[list[str] | str]:
+def _columns(samples: Collection[Sample]) -> list[str]:
     return [
-        [sample.symbol for sample in samples],
-        _array(sample.price for sample in samples),
-        _array(sample.as_of.isoformat() for sample in samples),
-        _array(sample.volume for sample in samples),
-        _array(sample.previous_close for sample in samples),
-        _array(sample.interpolated for sample in samples),
-        [sample.note for sample in samples],
+        text_array(sample.symbol for sample in samples),
+        plain_array(sample.price for sample in samples),
+        instant_array(sample.as_of for sample in samples),
+        plain_array(sample.volume for sample in samples),
+        plain_array(sample.previous_close for sample in samples),
+        plain_array(sample.interpolated for sample in samples),
+        text_array(sample.note for sample in samples),
     ]
-
-
-def _array(values: Iterable[object]) -> str:
-    """A PostgreSQL array in its text form, of values that need no quotes: numbers and instants.
-
-    psycopg adapts a list value by value, which took longer than the statement itself.
-    """
-    return f"{{{','.join('NULL' if value is None else str(value) for value in values)}}}"
 
 
 # --- Alert levels ---
@@ -304,10 +297,10 @@ def _write_levels(statement: str, levels: Mapping[str, AlertLevels]) -> None:
     if not levels:
         return
     columns = (
-        list(levels),
-        _array(asked.below for asked in levels.values()),
-        _array(asked.above for asked in levels.values()),
-        _array(asked.volume for asked in levels.values()),
+        text_array(levels),
+        plain_array(asked.below for asked in levels.values()),
+        plain_array(asked.above for asked in levels.values()),
+        plain_array(asked.volume for asked in levels.values()),
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, columns)
@@ -363,6 +356,7 @@ def restart_replay(*, now: datetime, first_session: date, session_seconds: Decim
         started_at=now, first_session=first_session, session_seconds=session_seconds
     )
     lock_alerts(symbols=list(Quote.objects.values_list("instrument_id", flat=True)))
+    PastQuote.objects.all().delete()
     Quote.objects.update(
         price=None,
         as_of=None,

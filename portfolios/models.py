@@ -34,9 +34,18 @@ class Portfolio(models.Model):
     cash = models.DecimalField(max_digits=20, decimal_places=2, default=0, db_default=0)
     # The ledger's last sequence number: taken under the row's lock, it leaves no gap.
     transactions_count = models.PositiveIntegerField(default=0, db_default=0)
+    changed = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Written to since services.take_changed() was last asked.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
+        indexes = [
+            models.Index(fields=["id"], condition=Q(changed=True), name="portfolio_changed_idx")
+        ]
         constraints = [
             models.UniqueConstraint(fields=["user", "name"], name="portfolio_name_unique"),
             models.UniqueConstraint(

@@ -39,11 +39,6 @@ def positions_of(*, portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dic
     return positions
 
 
-def held_symbols() -> set[str]:
-    """Every symbol that some portfolio holds."""
-    return set(Holding.objects.values_list("instrument_id", flat=True).distinct())
-
-
 @dataclass(frozen=True, slots=True)
 class LedgerSize:
     portfolios: int

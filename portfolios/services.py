@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from accounts.models import User
 from market.models import Instrument
@@ -21,6 +21,14 @@ from portfolios.models import Holding, Portfolio, Transaction
 from portfolios.selectors import positions_of
 
 PRIMARY_NAME = "Main"
+
+_TAKE_CHANGED = """
+WITH changed AS (
+    SELECT id FROM portfolios_portfolio WHERE changed ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE portfolios_portfolio p SET changed = false FROM changed WHERE p.id = changed.id
+RETURNING p.id
+"""
 
 
 @dataclass(slots=True)
@@ -198,9 +206,21 @@ def _record(
     )
     _store_holdings(portfolio, {entry.symbol for entry in entries if entry.symbol}, after)
     count = portfolio.transactions_count + len(entries)
-    Portfolio.objects.filter(id=portfolio.id).update(cash=after.cash, transactions_count=count)
+    Portfolio.objects.filter(id=portfolio.id).update(
+        cash=after.cash, transactions_count=count, changed=True
+    )
     portfolio.cash, portfolio.transactions_count, locked.snapshot = after.cash, count, after
     return written
+
+
+def take_changed() -> list[uuid.UUID]:
+    """The portfolios that were written to since this was last asked; each is told once.
+
+    One that is being written to at this moment is told the next time.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE_CHANGED)
+        return [id for (id,) in cursor.fetchall()]
 
 
 def _store_holdings(portfolio: Portfolio, symbols: set[str], after: Snapshot) -> None:

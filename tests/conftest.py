@@ -1,8 +1,10 @@
 """What all tests share: a feed that the test controls, on the real services and database."""
 
-from collections.abc import Collection, Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import attrgetter
 
 import pytest
 
@@ -20,7 +22,7 @@ class Feed:
     def __init__(self) -> None:
         self.calendar: TradingCalendar = AlwaysOpen()
         self.samples: dict[str, Sample] = {}
-        self.bars: dict[str, Sequence[Bar]] = {}
+        self.bars: Mapping[str, Sequence[Bar]] = {}
         self.error: Exception | None = None
 
     def says(self, symbol: str, price: str | Decimal, at: datetime, **more: object) -> None:
@@ -34,11 +36,12 @@ class Feed:
     def history(
         self, symbols: Collection[str], now: datetime, sessions: int
     ) -> dict[str, tuple[Bar, ...]]:
-        closed = {
-            symbol: tuple(bar for bar in self.bars.get(symbol, ()) if bar.at <= now)
-            for symbol in symbols
-        }
-        return {symbol: bars[-sessions:] for symbol, bars in closed.items()}
+        found = {}
+        for symbol in symbols:
+            bars = self.bars.get(symbol, ())
+            end = bisect_right(bars, now, key=attrgetter("at"))
+            found[symbol] = tuple(bars[max(0, end - sessions) : end])
+        return found
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,9 @@ from actions.engine import run_tick
 from actions.models import Action, ActionExecution
 from actions.services import Draft, create_action
 from market.bars import read_bars
+from market.hours import Exchange
+from market.quotes import Bar
+from market.services import accept_quotes, follow
 from portfolios.selectors import discrepancies
 from portfolios.services import deposit, primary_portfolio
 from tests.conftest import Feed, list_instruments
@@ -36,7 +40,7 @@ class Case:
     name: str
     symbol: str
     trigger_type: str
-    params: dict[str, str]
+    params: dict[str, Any]
     start: datetime
     fires_at: datetime | None
 
@@ -89,16 +93,107 @@ def test_price_rules_fire_at_their_bar_through_the_engine(feed: Feed) -> None:
 
 
 def test_price_rules_of_the_shared_table_fire_at_their_bar(feed: Feed) -> None:
-    table = SHARED / "expected_fires.csv"
-    if not table.exists():
-        pytest.skip("the table of expected fires is not beside this checkout")
     by_file: dict[str, list[Case]] = {}
-    for row in csv.DictReader(table.read_text().splitlines()):
+    for row in shared_table():
         if row["trigger_type"] in LEVEL_TRIGGERS:
             by_file.setdefault(row["data_file"], []).extend(cases_of(row))
     assert sum(map(len, by_file.values())) >= 14
     for file, cases in by_file.items():
         assert_fires(cases, closes_in(SHARED / file), feed)
+
+
+SECOND_KINDS = ("change_pct", "trailing_stop", "ma_cross", "volume_above")
+
+
+def test_the_other_rules_of_the_shared_table_fire_at_their_bar(feed: Feed) -> None:
+    rows = [row for row in shared_table() if row["trigger_type"] in SECOND_KINDS]
+    assert len(rows) == 15
+    feed.calendar = Exchange()
+    for file in sorted({row["data_file"] for row in rows}):
+        cases = [case for row in rows if row["data_file"] == file for case in [case_of(row)]]
+        assert_notices(cases, read_bars(SHARED / file), feed)
+
+
+def test_the_windows_of_the_shared_table_open_at_their_minute(feed: Feed) -> None:
+    rows = [row for row in shared_table() if row["trigger_type"] == "time_of_day"]
+    assert len(rows) == 5
+    feed.calendar = Exchange()
+    user = UserFactory.create()
+    for row in rows:
+        case = case_of(row)
+        assert case.fires_at is not None
+        action = create_action(user=user, draft=notice(case), now=case.start)
+        at = case.start.replace(second=0) + timedelta(minutes=1)
+        while not ActionExecution.objects.filter(action=action).exists():
+            assert at <= case.fires_at, f"{case.name} is late"
+            due = action.watches.order_by("at").values_list("at", flat=True).last()
+            # Nothing happens before the instant it waits for: that is the contract's business.
+            if due is not None and due > at + timedelta(minutes=2):
+                at = due - timedelta(minutes=1)
+            assert run_tick(now=at).errors == []
+            at += timedelta(minutes=1)
+        assert ActionExecution.objects.get(action=action).triggered_at == case.fires_at, case.name
+
+
+def shared_table() -> list[dict[str, str]]:
+    table = SHARED / "expected_fires.csv"
+    if not table.exists():
+        pytest.skip("the table of expected fires is not beside this checkout")
+    return list(csv.DictReader(table.read_text().splitlines()))
+
+
+def case_of(row: dict[str, str]) -> Case:
+    at = row["first_fire_timestamp"]
+    return Case(
+        name=row["rule_id"],
+        symbol=row["symbol"],
+        trigger_type=row["trigger_type"],
+        params=json.loads(row["params"]),
+        start=utc(row["start"]),
+        fires_at=utc(at) if at else None,
+    )
+
+
+def assert_notices(cases: list[Case], bars: Mapping[str, Sequence[Bar]], feed: Feed) -> None:
+    """Plays every bar to the engine, its past sessions known, and compares the notices."""
+    list_instruments(bars)
+    follow(symbols=bars.keys())
+    feed.bars = bars
+    user = UserFactory.create()
+    waiting = sorted(cases, key=lambda case: case.start)
+    rules: dict[str, Action] = {}
+    last = max(case.fires_at or case.start + timedelta(days=400) for case in cases)
+    played = sorted((bar for of in bars.values() for bar in of), key=attrgetter("at"))
+    for at, samples in groupby(played, key=attrgetter("at")):
+        if at > last:
+            break
+        while waiting and waiting[0].start <= at:
+            case = waiting.pop(0)
+            # Somebody has looked at the symbol before: its last quote is known.
+            said = list(feed.samples.values())
+            accept_quotes(samples=said, now=case.start, max_age=timedelta(minutes=1))
+            rules[case.name] = create_action(user=user, draft=notice(case), now=case.start)
+        for bar in samples:
+            feed.says(bar.symbol, bar.close, at, volume=bar.volume)
+        if rules:
+            assert run_tick(now=at).errors == []
+    fired = {
+        execution.action_id: execution.triggered_at
+        for execution in ActionExecution.objects.filter(action__user=user)
+    }
+    assert {name: fired.get(rule.pk) for name, rule in rules.items()} == {
+        case.name: case.fires_at for case in cases
+    }
+
+
+def notice(case: Case) -> Draft:
+    return Draft(
+        action_type="NOTIFY",
+        symbol=case.symbol or None,
+        trigger_type=case.trigger_type,
+        trigger_params=case.params,
+        valid_from=case.start,
+    )
 
 
 def cases_of(row: dict[str, str]) -> Iterator[Case]:

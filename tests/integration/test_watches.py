@@ -17,11 +17,12 @@ from actions.engine import run_tick
 from actions.lease import lease_actions_for_evaluation
 from actions.models import Action, Watch
 from actions.rules import Band, Wake
-from actions.services import Draft, create_action
+from actions.services import Draft, cancel_action, create_action, pause_action
 from actions.watches import set_watches, sleep_for_good, wake, watchlist, widen_alerts
 from market.models import Quote
 from market.services import follow
-from portfolios.services import deposit, primary_portfolio
+from portfolios.ledger import Side
+from portfolios.services import deposit, primary_portfolio, trade
 from tests.conftest import Feed, list_instruments
 from tests.factories import UserFactory
 
@@ -73,6 +74,39 @@ def test_the_watchlist_is_what_sleeping_rules_need(owner: User, feed: Feed, now:
     feed.says("MSFT", "50", now)
     run_tick(now=now)
     assert watchlist() == ["AAPL"]
+
+
+def test_a_symbol_is_on_the_watchlist_also_without_a_price_to_wait_for(
+    owner: User, now: datetime
+) -> None:
+    rule(owner, now, "150")  # waits for its first look
+    assert levels() == (None, None)
+    assert watchlist() == ["AAPL"]
+
+    follow(symbols=["IBM", "MSFT"])
+    trade(
+        portfolio=primary_portfolio(user=owner),
+        side=Side.BUY,
+        symbol="IBM",
+        quantity=Decimal(1),
+        price=Decimal(50),
+        at=now,
+    )
+    assert watchlist() == ["AAPL", "IBM"], "what is held is quoted, what is only followed is not"
+
+
+def test_a_symbol_whose_last_rule_is_cancelled_is_let_go(
+    owner: User, feed: Feed, now: datetime
+) -> None:
+    first, second = rule(owner, now, "150"), rule(owner, now, "140")
+    feed.says("AAPL", "160", now)
+    run_tick(now=now)
+    cancel_action(user=owner, action_id=first.pk, now=now)
+    assert levels() == (Decimal(140), None)
+    assert watchlist() == ["AAPL"]
+    pause_action(user=owner, action_id=second.pk, now=now)
+    assert levels() == (None, None)
+    assert watchlist() == []
 
 
 def test_the_cost_of_a_quiet_tick_does_not_follow_the_rules(

@@ -55,6 +55,12 @@ class HourlySessions:
         return day + timedelta(days=1)
 
 
+class HourlyWithoutBreaks(HourlySessions):
+    """The same without a break: one session's close is the next one's open, as in a replay."""
+
+    LENGTH = timedelta(hours=1)
+
+
 def a_rule(
     trigger_type: str = "price_below",
     trigger_params: Mapping[str, Any] | None = None,

@@ -4,10 +4,12 @@ A rule that is looked at only when its band breaks or its instant comes must do 
 looked at in every tick does: fire at the same quotes, and miss none.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from operator import attrgetter
 from random import Random
 from typing import Any, get_args
 
@@ -29,8 +31,17 @@ from actions.rules import (
     Wake,
 )
 from market.hours import AlwaysOpen, TradingCalendar
-from market.quotes import PRICE_MAX, Sample
-from tests.unit.conftest import BUY_TEN, MAX_AGE, NOTIFY, SECOND, HourlySessions
+from market.quotes import PRICE_MAX, Bar, Sample
+from portfolios.ledger import Position, Snapshot
+from portfolios.money import usd
+from tests.unit.conftest import (
+    BUY_TEN,
+    MAX_AGE,
+    NOTIFY,
+    SECOND,
+    HourlySessions,
+    HourlyWithoutBreaks,
+)
 
 TRADED, OTHER = "AAPL", "SPY"
 START = HourlySessions.START + timedelta(minutes=5)
@@ -48,6 +59,20 @@ every_trigger = pytest.mark.parametrize("trigger_type", sorted(trigger_types()))
 
 grid = st.integers(1, 10**9).map(lambda steps: steps * PRICE_STEP)
 near_100 = st.integers(-(10**6), 10**6).map(lambda steps: 100 + steps * PRICE_STEP)
+percents = st.integers(1, 10_000).map(lambda hundredths: Decimal(hundredths) / 100)
+counts = st.integers(1, 6)
+shares = st.sampled_from([1, 2000, 5100, 10_200, 20_000])
+# What to try for a parameter that is free text, or that must suit the market's times and past.
+CHOICES: Mapping[str, Sequence[Any]] = {
+    "window": ("1d", "1d", "2d", "3d", "1m", "5m", "30m", "1h", "2h"),
+    "time": ("00:00", "00:06", "00:40", "01:00", "02:10", "19:00", "19:06", "20:00", "21:40"),
+    "timezone": ("UTC", "America/New_York", "Asia/Kolkata"),
+    "days": (("wed",), ("thu", "fri"), ("mon", "tue", "wed", "thu", "fri"), "trading_days"),
+    "window_minutes": (1, 5, 40, 300, 1440),
+    "short": (2, 3),
+    "long": (3, 4, 6),
+    "lookback": (1, 2, 3),
+}
 seconds = st.sampled_from(SPANS)
 
 
@@ -62,20 +87,25 @@ def triggers(draw: st.DrawFn, trigger_type: str) -> Trigger:
     """One of the examples, with some of its numbers and options changed, on either symbol."""
     part = trigger_types()[trigger_type]
     example = draw(st.sampled_from(part.examples))
-    params: dict[str, Any] = dict(example.params) | {
-        "symbol": draw(st.sampled_from([None, TRADED, OTHER]))
-    }
-    changed = dict(params)
-    for name, field in part.model_fields.items():
-        options = _leaves(field.annotation) - {type(None)}
-        if Decimal in options and name in params and draw(st.booleans()):
-            changed[name] = draw(near_100 | grid)
+    params: dict[str, Any] = dict(example.params)
+    if "symbol" in part.model_fields:
+        params["symbol"] = draw(st.sampled_from([None, TRADED, OTHER]))
+    trigger = part(**params)
+    for name, parameter in part.model_fields.items():
+        options = _leaves(parameter.annotation) - {type(None)}
+        if name in CHOICES:
+            params[name] = draw(st.sampled_from(CHOICES[name]))
+        elif Decimal in options and name in params and draw(st.booleans()):
+            params[name] = draw(near_100 | grid | percents)
+        elif int in options and draw(st.booleans()):
+            params[name] = draw(shares if name == "threshold" else counts)
         elif options and all(isinstance(option, str) for option in options):
-            changed[name] = draw(st.sampled_from(sorted(options)))
-    try:
-        return part(**changed)
-    except ValueError:  # not every mixture makes sense; the example does
-        return part(**params)
+            params[name] = draw(st.sampled_from(sorted(options)))
+        try:
+            trigger = part(**params)
+        except ValueError:  # not every mixture makes sense; the one before does
+            params = trigger.model_dump(exclude_unset=True)
+    return trigger
 
 
 @st.composite
@@ -101,11 +131,44 @@ def rules(draw: st.DrawFn, trigger_type: str) -> Rule:
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """One tick: when it is, what the feed says, and whether the portfolio would take an order."""
+    """One tick: when it is, what the feed says, whether the portfolio would take an order, and
+    what it holds."""
 
     now: datetime
     quotes: Mapping[str, Sample]
     takes_orders: bool
+    portfolio: Snapshot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Ticks, and what was before them: past sessions and samples.
+
+    Where `tells_close`, quotes carry the close of the session before theirs.
+    """
+
+    calendar: TradingCalendar
+    instants: Sequence[Instant]
+    bars: Mapping[str, Sequence[Bar]] = field(default_factory=dict)
+    earlier: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
+    tells_close: bool = False
+
+    def completed(self, symbol: str, now: datetime, sessions: int) -> Sequence[Bar]:
+        bars = self.bars.get(symbol, ())
+        end = bisect_right(bars, now, key=attrgetter("at"))
+        return bars[max(0, end - sessions) : end]
+
+    def quote(self, symbol: str, price: Decimal, as_of: datetime, volume: int | None) -> Sample:
+        close = self._previous_close(symbol, as_of, whim=volume or 0)
+        return Sample(symbol, price, as_of, volume, close)
+
+    def _previous_close(self, symbol: str, as_of: datetime, whim: int) -> Decimal | None:
+        bars = self.bars.get(symbol, ()) if self.tells_close else ()
+        within = self.calendar.is_open(as_of) and self.calendar.last_close(as_of) < as_of
+        before = bisect_left(bars, as_of, key=attrgetter("at"))
+        if not within and whim % 2:  # between sessions a provider may tell either close
+            before = bisect_left(bars, self.calendar.last_close(as_of), key=attrgetter("at"))
+        return bars[before - 1].close if before else None
 
 
 def on_grid(price: Decimal) -> Decimal:
@@ -114,7 +177,9 @@ def on_grid(price: Decimal) -> Decimal:
 
 
 @st.composite
-def markets(draw: st.DrawFn, rule: Rule, *, gaps_in_the_feed: bool) -> Sequence[Instant]:
+def markets(
+    draw: st.DrawFn, rule: Rule, calendar: TradingCalendar, *, gaps_in_the_feed: bool
+) -> Market:
     """Walks in single steps and jumps in gaps, around the rule's own numbers and on them.
 
     Drawn as bytes, a few for each tick: many times faster than a strategy for each number.
@@ -123,22 +188,50 @@ def markets(draw: st.DrawFn, rule: Rule, *, gaps_in_the_feed: bool) -> Sequence[
     anchors = [on_grid(number) for number in numbers] or [Decimal(100)]
     symbols = sorted(rule.symbols)
     prices = {symbol: on_grid(anchors[0] * draw(st.sampled_from(RATIOS))) for symbol in symbols}
+    rolls = draw(throws(most=30, each=2 + 2 * len(symbols)))
+    market = draw(pasts(rule, calendar, prices))
+    holding = draw(portfolios(rule, prices))
+    anchors += [on_grid(level) for level in landmarks(market, holding, numbers)]
+    ratios = RATIOS + [1 + sign * number / 100 for number in numbers for sign in (-1, 1)]
     volumes = dict.fromkeys(symbols, 0)
+    opens = dict.fromkeys(symbols, START)
+    seen: dict[str, datetime] = {}
     now, instants = START, []
-    for dice in draw(throws(most=30, each=2 + 2 * len(symbols))):
-        now += SPANS[dice[0] % len(SPANS)] * SECOND
+    for dice in rolls:
+        now = later(now, dice[0], calendar)
         quotes = {}
         for symbol, kind, number in zip(symbols, dice[2::2], dice[3::2], strict=True):
-            if gaps_in_the_feed and kind % 5 == 4:
+            as_of = now - (20 * SECOND if gaps_in_the_feed and kind >= 192 else 0 * SECOND)
+            if gaps_in_the_feed and (kind % 5 == 4 or as_of < seen.get(symbol, as_of)):
                 continue
-            prices[symbol] = moved(prices[symbol], kind, number, anchors)
+            seen[symbol] = as_of
+            prices[symbol] = moved(prices[symbol], kind, number, anchors, ratios)
+            if opens[symbol] <= as_of:  # another session: its volume begins anew
+                opens[symbol], volumes[symbol] = calendar.next_open(as_of), 0
             volumes[symbol] += number * 40
-            quotes[symbol] = Sample(symbol, prices[symbol], now, volume=volumes[symbol])
-        instants.append(Instant(now, quotes, takes_orders=dice[1] % 2 == 0))
-    return instants
+            volume = volumes[symbol] if number % 16 else None
+            quotes[symbol] = market.quote(symbol, prices[symbol], as_of, volume)
+        if holding is not None and dice[1] >= 224:
+            holding = traded(holding, prices, dice[1])
+        instants.append(Instant(now, quotes, dice[1] % 2 == 0, holding))
+    return replace(market, instants=instants)
 
 
-def moved(price: Decimal, kind: int, number: int, anchors: Sequence[Decimal]) -> Decimal:
+def later(now: datetime, die: int, calendar: TradingCalendar) -> datetime:
+    """Some time later, quite often next to a close that is near."""
+    close = calendar.next_close(now) + (die % 3 - 1) * SECOND
+    if die >= 208 and now <= close <= now + timedelta(hours=1):
+        return close
+    return now + SPANS[die % len(SPANS)] * SECOND
+
+
+def moved(
+    price: Decimal,
+    kind: int,
+    number: int,
+    anchors: Sequence[Decimal],
+    ratios: Sequence[Decimal],
+) -> Decimal:
     """`price` after it stayed, took a step, made a gap, or landed next to an anchor."""
     step = (number % 5 - 2) * PRICE_STEP
     match kind % 4:
@@ -147,9 +240,75 @@ def moved(price: Decimal, kind: int, number: int, anchors: Sequence[Decimal]) ->
         case 1:
             return on_grid(price + step)
         case 2:
-            return on_grid(price * RATIOS[number % len(RATIOS)])
+            return on_grid(price * ratios[number // 5 % len(ratios)] + step)
         case _:
             return on_grid(anchors[number // 5 % len(anchors)] + step)
+
+
+@st.composite
+def pasts(draw: st.DrawFn, rule: Rule, calendar: TradingCalendar, prices: Any) -> Market:
+    """What was before the first tick, as far as the rule asks for it; sessions to come as well."""
+    needs = rule.trigger.needs(rule)
+    if not needs.sessions and needs.span is None:
+        return Market(calendar, ())
+    random = Random(draw(st.integers(0, 2**32)))
+    closes = [calendar.last_close(START)]
+    for _ in range(random.choice((0, 1, 3, 8))):
+        closes.insert(0, calendar.last_close(closes[0] - SECOND))
+    while closes[-1] < START + timedelta(hours=45):
+        closes.append(calendar.next_close(closes[-1]))
+    bars = {
+        symbol: [a_bar(symbol, at, price, random) for at in closes if random.random() < 0.9]
+        for symbol, price in prices.items()
+    }
+    ages = sorted(random.sample(range(7200), random.choice((0, 1, 5))), reverse=True)
+    earlier = {
+        symbol: [
+            Sample(symbol, on_grid(price * random.choice(RATIOS)), START - age * SECOND)
+            for age in ages
+        ]
+        for symbol, price in prices.items()
+    }
+    return Market(calendar, (), bars, earlier, tells_close=random.random() < 0.5)
+
+
+def a_bar(symbol: str, at: datetime, price: Decimal, random: Random) -> Bar:
+    first, last, low, high = (on_grid(price * random.choice(RATIOS)) for _ in range(4))
+    low, high = min(first, last, low, high), max(first, last, low, high)
+    return Bar(symbol, at, first, high, low, last, random.randrange(10**4))
+
+
+@st.composite
+def portfolios(draw: st.DrawFn, rule: Rule, prices: Any) -> Snapshot | None:
+    if not rule.trigger.needs(rule).portfolio:
+        return None
+    return traded(Snapshot(Decimal(1000)), prices, draw(st.integers(0, 255)))
+
+
+def traded(before: Snapshot, prices: Mapping[str, Decimal], dice: int) -> Snapshot:
+    """The portfolio after it bought some of everything, or sold it all."""
+    if dice % 4 == 0:
+        return replace(before, positions={})
+    quantity = (Decimal(10), Decimal("0.00000007"), Decimal(3))[dice % 3]
+    cost = {symbol: quantity * price * RATIOS[dice % 9] for symbol, price in prices.items()}
+    return replace(before, positions={of: Position(quantity, usd(cost[of])) for of in cost})
+
+
+def landmarks(
+    market: Market, holding: Snapshot | None, numbers: Sequence[Decimal]
+) -> Sequence[Decimal]:
+    """The prices that are a number of the rule's, as a percentage, away from what it looks at."""
+    bases = [of[-1].price for of in market.earlier.values() if of]
+    for bars in market.bars.values():
+        bases += [price for bar in bars[:4] for price in (bar.close, bar.high)]
+    if holding is not None:
+        bases += [held.cost_basis / held.quantity for held in holding.positions.values()]
+    return [
+        base * (100 + sign * number) / 100
+        for base in bases
+        for number in numbers
+        for sign in (-1, 1)
+    ]
 
 
 def throws(*, most: int, each: int) -> st.SearchStrategy[list[bytes]]:
@@ -164,7 +323,9 @@ def as_they_fall(count: int, each: int, seed: int) -> list[bytes]:
     return [random.randbytes(each) for _ in range(count)]
 
 
-calendars: st.SearchStrategy[TradingCalendar] = st.sampled_from([AlwaysOpen(), HourlySessions()])
+calendars: st.SearchStrategy[TradingCalendar] = st.sampled_from(
+    [AlwaysOpen(), HourlySessions(), HourlyWithoutBreaks()]
+)
 
 # --- An engine without a database ---
 
@@ -185,26 +346,46 @@ def breaks(band: Band, quote: Sample) -> bool:
 class Engine:
     """Looks at one rule, in every tick or only when it is woken, and counts as the real one."""
 
-    def __init__(self, rule: Rule, calendar: TradingCalendar, *, sleeps: bool) -> None:
-        self.rule, self.calendar, self.sleeps = rule, calendar, sleeps
+    def __init__(self, rule: Rule, market: Market, *, sleeps: bool) -> None:
+        self.rule, self.market, self.sleeps = rule, market, sleeps
         self.wake = Wake(at=max(START, rule.valid_from))  # the first look
-        self.quotes: dict[str, Sample] = {}
+        self.samples = {symbol: list(earlier) for symbol, earlier in market.earlier.items()}
+        self.quotes = {symbol: of[-1] for symbol, of in self.samples.items() if of}
+        self.portfolio = market.instants[0].portfolio if market.instants else None
         self.fired: list[tuple[datetime, Mapping[str, Decimal], str]] = []
         self.looks = 0
         if rule.valid_from <= START:
             self.rule = rule.with_state(rule.trigger.activate(rule, self.view(START)))
 
     def view(self, now: datetime) -> View:
+        needs = self.rule.trigger.needs(self.rule)
+        charted = sorted(self.rule.trigger.charted(self.rule))
         return View(
             now=now,
             woken_at=now,
-            calendar=self.calendar,
+            calendar=self.market.calendar,
             max_age=MAX_AGE,
             quotes=dict(self.quotes),
+            bars={of: self.market.completed(of, now, needs.sessions) for of in charted},
+            recent={of: self.recent(of, now - needs.span) for of in charted} if needs.span else {},
+            portfolio=self.portfolio,
         )
+
+    def recent(self, symbol: str, since: datetime) -> Sequence[Sample]:
+        """The samples after `since`, and the last one until then."""
+        samples = self.samples.get(symbol, [])
+        return samples[max(0, bisect_right(samples, since, key=attrgetter("as_of")) - 1) :]
+
+    def see(self, instant: Instant) -> None:
+        self.quotes |= instant.quotes
+        for symbol, quote in instant.quotes.items():
+            self.samples.setdefault(symbol, []).append(quote)
+        self.portfolio = instant.portfolio
 
     def is_woken(self, instant: Instant) -> bool:
         if self.wake.at is not None and self.wake.at <= instant.now:
+            return True
+        if self.portfolio != instant.portfolio:  # a trade wakes the rules that look at holdings
             return True
         return any(
             breaks(self.wake.bands.get(symbol, Band()), quote)
@@ -212,8 +393,9 @@ class Engine:
         )
 
     def tick(self, instant: Instant) -> None:
-        self.quotes |= instant.quotes
-        if self.rule.status is Status.ACTIVE and (not self.sleeps or self.is_woken(instant)):
+        looks = not self.sleeps or self.is_woken(instant)
+        self.see(instant)
+        if self.rule.status is Status.ACTIVE and looks:
             self.look(instant)
 
     def look(self, instant: Instant) -> None:
@@ -257,7 +439,7 @@ def naps(draw: st.DrawFn, engine: Engine, since: datetime) -> Sequence[Instant]:
     symbols = sorted(engine.rule.symbols)
     now, instants = since, []
     for dice in draw(throws(most=12, each=1 + len(symbols))):
-        now += SPANS[dice[0] % len(SPANS)] * SECOND
+        now = later(now, dice[0], engine.market.calendar)
         if engine.wake.at is not None and now >= engine.wake.at:
             now = engine.wake.at - timedelta(microseconds=1)
         if now < since:
@@ -266,10 +448,11 @@ def naps(draw: st.DrawFn, engine: Engine, since: datetime) -> Sequence[Instant]:
         for symbol, number in zip(symbols, dice[1:], strict=True):
             band = engine.wake.bands.get(symbol, Band())
             price = inside(band, number)
-            if price is not None and number % 7:
+            sleeps_through_some = band.volume_above is None or band.volume_above > 0
+            if price is not None and number % 7 and sleeps_through_some:
                 volume = (number * 4000 if band.volume_above is None else band.volume_above) - 1
-                quotes[symbol] = Sample(symbol, price, now, volume=max(volume, 0))
-        instants.append(Instant(now, quotes, takes_orders=True))
+                quotes[symbol] = engine.market.quote(symbol, price, now, max(volume, 0))
+        instants.append(Instant(now, quotes, takes_orders=True, portfolio=engine.portfolio))
     return instants
 
 
@@ -280,16 +463,16 @@ def test_while_every_price_stays_inside_its_band_a_rule_neither_fires_nor_change
     trigger_type: str, data: st.DataObject, calendar: TradingCalendar
 ) -> None:
     rule = data.draw(rules(trigger_type))
-    engine = Engine(rule, calendar, sleeps=False)
-    market = data.draw(markets(rule, gaps_in_the_feed=True))
-    for instant in market:
+    market = data.draw(markets(rule, calendar, gaps_in_the_feed=True))
+    engine = Engine(rule, market, sleeps=False)
+    for instant in market.instants:
         engine.tick(instant)
     if engine.rule.status is not Status.ACTIVE or engine.looks == 0:
         return
     event(f"asleep after {len(engine.fired)} firings, {engine.wake.bands.keys() or 'no band'}")
-    for instant in data.draw(naps(engine, market[-1].now)):
+    for instant in data.draw(naps(engine, market.instants[-1].now)):
         assert not engine.is_woken(instant)
-        engine.quotes |= instant.quotes
+        engine.see(instant)
         verdict = judge(engine.rule, engine.view(instant.now))
         assert verdict.finding in {Finding.NOT_FIRED, Finding.BLOCKED, Finding.UNKNOWN}
         assert verdict.state == engine.rule.state
@@ -298,12 +481,10 @@ def test_while_every_price_stays_inside_its_band_a_rule_neither_fires_nor_change
 # --- (b) To look when woken is to look always ---
 
 
-def assert_sleeping_loses_nothing(
-    rule: Rule, market: Sequence[Instant], calendar: TradingCalendar
-) -> None:
-    always = Engine(rule, calendar, sleeps=False)
-    woken = Engine(rule, calendar, sleeps=True)
-    for instant in market:
+def assert_sleeping_loses_nothing(rule: Rule, market: Market) -> None:
+    always = Engine(rule, market, sleeps=False)
+    woken = Engine(rule, market, sleeps=True)
+    for instant in market.instants:
         always.tick(instant)
         woken.tick(instant)
         assert woken.fired == always.fired
@@ -320,8 +501,8 @@ def test_a_rule_that_is_looked_at_when_woken_fires_as_one_that_is_always_looked_
     trigger_type: str, data: st.DataObject, calendar: TradingCalendar
 ) -> None:
     rule = data.draw(rules(trigger_type))
-    market = data.draw(markets(rule, gaps_in_the_feed=False))
-    assert_sleeping_loses_nothing(rule, market, calendar)
+    market = data.draw(markets(rule, calendar, gaps_in_the_feed=False))
+    assert_sleeping_loses_nothing(rule, market)
 
 
 @every_trigger
@@ -331,8 +512,8 @@ def test_and_so_it_does_when_the_feed_has_gaps(
     trigger_type: str, data: st.DataObject, calendar: TradingCalendar
 ) -> None:
     rule = data.draw(rules(trigger_type))
-    market = data.draw(markets(rule, gaps_in_the_feed=True))
-    assert_sleeping_loses_nothing(rule, market, calendar)
+    market = data.draw(markets(rule, calendar, gaps_in_the_feed=True))
+    assert_sleeping_loses_nothing(rule, market)
 
 
 # --- That the test itself sees what it must ---
@@ -355,4 +536,4 @@ def test_a_band_that_is_too_wide_is_caught() -> None:
         for n, p in enumerate(["99", "100", "99"])
     ]
     with pytest.raises(AssertionError):
-        assert_sleeping_loses_nothing(rule, market, AlwaysOpen())
+        assert_sleeping_loses_nothing(rule, Market(AlwaysOpen(), market))

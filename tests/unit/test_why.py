@@ -29,10 +29,12 @@ def test_the_distance_is_to_the_level_that_is_nearest_in_percent() -> None:
     }
     distance = nearest(bands, quotes)
     assert distance is not None
-    assert (distance.symbol, distance.to_go, distance.percent) == ("SPY", 1, Decimal("0.2"))
+    assert distance.symbol == "SPY"
+    assert (distance.to_go, distance.percent) == (Decimal(1), Decimal("0.2"))
     distance = nearest({"AAPL": bands["AAPL"]}, quotes)
     assert distance is not None
-    assert (distance.level, distance.to_go, distance.percent) == (152, -8, -5)
+    assert (distance.level, distance.to_go) == (Decimal(152), Decimal(-8))
+    assert distance.percent == -5
 
 
 def test_without_a_quote_or_a_level_there_is_no_distance() -> None:

@@ -1,0 +1,29 @@
+"""PostgreSQL arrays in their text form, to send thousands of rows as a few parameters. Pure.
+
+psycopg adapts a list value by value, which takes longer than the statement that reads it. The
+statement names each array's type: `%s::numeric[]`.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+
+def plain_array(values: Iterable[object]) -> str:
+    """Of values whose text needs no quotes: numbers, booleans and None."""
+    return f"{{{','.join(['NULL' if value is None else str(value) for value in values])}}}"
+
+
+def instant_array(values: Iterable[datetime]) -> str:
+    """Of instants: many rows share a few, and writing one is what takes long."""
+    listed = list(values)
+    written = {instant: instant.isoformat() for instant in set(listed)}
+    return f"{{{','.join([written[instant] for instant in listed])}}}"
+
+
+def text_array(values: Iterable[str]) -> str:
+    """Of any text, whatever quotes or braces are in it."""
+    listed = list(values)
+    quoted = {
+        text: '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"' for text in set(listed)
+    }
+    return f"{{{','.join([quoted[text] for text in listed])}}}"
