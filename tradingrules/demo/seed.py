@@ -74,6 +74,21 @@ RULES = (
         notes=MARK,
     ),
     Draft(
+        action_type="SELL",
+        symbol="IBM",
+        action_params={"fraction": "0.5"},
+        trigger_type="trailing_stop",
+        trigger_params={"percent": "8"},
+        notes=MARK,
+    ),
+    Draft(
+        action_type="NOTIFY",
+        symbol="AAPL",
+        trigger_type="change_pct",
+        trigger_params={"change": "10", "direction": "down"},
+        notes=MARK,
+    ),
+    Draft(
         action_type="BUY",
         symbol="AAPL",
         quantity=Decimal(20),
