@@ -30,7 +30,7 @@ class Sight:
         self._calendar: TradingCalendar = calendar()
         self.error: str | None = None
         self._bars = self._completed([rule for _, rule in batch])
-        self._recent = _recent([rule for _, rule in batch], now)
+        self._recent = _recent(batch)
         self._portfolios = _portfolios(batch)
 
     def view(self, leased: Leased, rule: Rule) -> View:
@@ -70,16 +70,16 @@ class Sight:
             return {}
 
 
-def _recent(rules: list[Rule], now: datetime) -> Mapping[str, Sequence[Sample]]:
-    """What was seen in the longest span that any of the rules looks back; the others see more of
-    it than they asked for, which changes nothing."""
-    span = timedelta(0)
+def _recent(batch: list[tuple[Leased, Rule]]) -> Mapping[str, Sequence[Sample]]:
+    """What was seen since the earliest instant that any of the rules looks back to, counted from
+    when it was woken. Others see more than they asked for, which changes nothing."""
     symbols: set[str] = set()
-    for rule in rules:
-        if asked := rule.trigger.needs(rule).span:
-            span = max(span, asked)
+    begins = []
+    for leased, rule in batch:
+        if span := rule.trigger.needs(rule).span:
+            begins.append(leased.woken_at - span)
             symbols |= rule.trigger.charted(rule)
-    return recent_samples(symbols=symbols, now=now, span=span) if symbols else {}
+    return recent_samples(symbols=symbols, since=min(begins)) if begins else {}
 
 
 def _portfolios(batch: list[tuple[Leased, Rule]]) -> Mapping[UUID, Snapshot]:

@@ -62,16 +62,14 @@ def record_history(*, now: datetime) -> None:
         cursor.execute(_RECORD, [now])
 
 
-def recent_samples(
-    *, symbols: Collection[str], now: datetime, span: timedelta
-) -> dict[str, list[Sample]]:
-    """The samples of each symbol within `span` before `now`, and the last one before, oldest first.
+def recent_samples(*, symbols: Collection[str], since: datetime) -> dict[str, list[Sample]]:
+    """The samples of each symbol from `since` on, and the last one before, oldest first.
 
     A symbol whose past was not kept is absent.
     """
     found: dict[str, list[Sample]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(_RECENT, [list(symbols), now - span])
+        cursor.execute(_RECENT, [list(symbols), since])
         for symbol, as_of, price in cursor.fetchall():
             found.setdefault(symbol, []).append(Sample(symbol=symbol, price=price, as_of=as_of))
     return found

@@ -208,7 +208,7 @@ def _end(start: datetime, length: timedelta, zone: ZoneInfo) -> datetime:
         return instant.astimezone(zone).utcoffset() or timedelta(0)
 
     end, before = start + length, offset(start)
-    ahead = offset(end - _SECOND) - before
+    ahead = offset(end) - before
     if not ahead:
         return end
     changed_by = bisect_left(

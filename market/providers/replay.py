@@ -162,5 +162,6 @@ def price_in(bar: Bar, phase: int) -> Decimal:
         return path[leg]
     begin, end = _WAYPOINTS[leg], _WAYPOINTS[leg + 1]
     price = path[leg] + (path[leg + 1] - path[leg]) * (phase - begin) / (end - begin)
-    # To the cent, as trades are; but a bar's own prices may be finer, and they bound the day.
-    return min(max(price.quantize(CENT), bar.low), bar.high)
+    # To the cent, as trades are; but a bar's own prices may be finer, and they bound each leg.
+    lowest, highest = sorted(path[leg : leg + 2])
+    return min(max(price.quantize(CENT), lowest), highest)

@@ -11,7 +11,6 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from market.hours import AlwaysOpen
 from market.models import Quote
-from market.providers.replay import Replay
 from market.quotes import AlertLevels, Sample
 from market.selectors import known_symbols, latest_quotes
 from market.services import (

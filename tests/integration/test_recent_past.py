@@ -45,7 +45,7 @@ def test_a_fall_within_half_an_hour_fires_and_a_slow_one_does_not(
         feed.says("AAPL", price, now + minute * MINUTE)
         assert run_tick(now=now + minute * MINUTE).fired == 0, minute
     # 3 % below the price of half an hour ago, to the cent.
-    ago = recent_samples(symbols=["AAPL"], now=now + 90 * MINUTE, span=30 * MINUTE)["AAPL"][0]
+    ago = recent_samples(symbols=["AAPL"], since=now + 60 * MINUTE)["AAPL"][0]
     assert ago.as_of == now + 60 * MINUTE
     for price, fired in ((ago.price * 97 / 100 + Decimal("0.01"), 0), (ago.price * 97 / 100, 1)):
         feed.says("AAPL", price, now + 90 * MINUTE + fired * timedelta(seconds=10))

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from accounts.models import User
 from actions.models import Action
+from actions.rebuild import rebuild_watches
 from actions.selectors import actions_of
 from actions.services import Draft, cancel_action, create_action
 from market.bars import SHIPPED_NAMES, read_bars
@@ -119,6 +120,8 @@ def seed(*, password: str | None, now: datetime) -> tuple[User, str]:
         restart_replay(now=now, first_session=FIRST_SESSION, session_seconds=SESSION_SECONDS)
         _fund(primary_portfolio(user=user), now)
         _replace_rules(user, now)
+    # Rules of the user's own slept in bands that the prices of another run had given them.
+    rebuild_watches(now=now)
     return user, password
 
 

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.template.defaultfilters import pluralize
 
 from portfolios.selectors import discrepancies, ledger_size
 
@@ -18,6 +19,6 @@ class Command(BaseCommand):
         if found:
             raise CommandError(f"The ledger does not hold: differences: {len(found)}.")
         size = ledger_size()
-        self.stdout.write(
-            f"ledger holds: {size.portfolios:,} portfolios, {size.transactions:,} transactions"
-        )
+        portfolios = f"{size.portfolios:,} portfolio{pluralize(size.portfolios)}"
+        entries = f"{size.transactions:,} transaction{pluralize(size.transactions)}"
+        self.stdout.write(f"ledger holds: {portfolios}, {entries}")

@@ -1,0 +1,80 @@
+"""The bench measures what there would be, says what it found, and leaves nothing behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from actions.rebuild import rebuild_watches
+from bench.population import Population
+from bench.tick import sizes_up_to, table
+from market.services import accept_quotes
+from tests.conftest import Feed
+from tradingrules.embedded.sockets import temporary_directory
+
+ROOT = Path(__file__).parents[2]
+TINY = ("--rules=1000", "--symbols=50", "--ticks=2", "--naive-seconds=0.1", "--no-fsync")
+
+
+def test_the_watches_of_its_rules_are_those_that_the_triggers_ask_for(
+    db: None, feed: Feed, now: datetime
+) -> None:
+    population = Population(symbols=20, at=now)
+    population.grow(2000)
+    for symbol, price in population.prices.items():
+        feed.says(symbol, price, now)
+    accept_quotes(samples=feed.samples.values(), now=now, max_age=timedelta(seconds=60))
+    rebuilt = rebuild_watches(now=now, write=False)
+    assert (rebuilt.rules, rebuilt.differing) == (2000, 0)
+
+
+def test_it_measures_at_each_power_of_ten() -> None:
+    assert sizes_up_to(1_000_000) == [10_000, 100_000, 1_000_000]
+    assert sizes_up_to(25_000) == [10_000, 25_000]
+    assert sizes_up_to(500) == [500]
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench.tick", *TINY, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
+    )
+
+
+def left_by(bench: subprocess.Popen[str]) -> list[Path]:
+    return list(temporary_directory().glob(f"tradingrules-bench-{bench.pid}-*"))
+
+
+def test_it_says_what_it_found_and_leaves_nothing_behind() -> None:
+    bench = started("--json")
+    said, complained = bench.communicate(timeout=120)
+    assert bench.returncode == 0, complained
+    figures = json.loads(said)
+    assert figures["sizes"] == [1000]
+    assert [len(figures[key]) for key in ("quiet_ms", "crossing_ms", "woken")] == [1, 1, 1]
+    for key in ("match_us_per_quote", "naive_rules_per_s", "ratio_to_naive", "growth", "peak_mb"):
+        assert figures[key] > 0, key
+    assert {"cpu", "cores", "python", "postgres"} <= figures["machine"].keys()
+    assert "1,000" in table(figures)
+    assert left_by(bench) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_stops_it_finds_nothing_left(how: signal.Signals) -> None:
+    bench = started("--naive-seconds=60")
+    assert bench.stderr is not None
+    assert "making them" in bench.stderr.readline()
+    assert left_by(bench) != []
+    bench.send_signal(how)
+    bench.communicate(timeout=60)
+    assert bench.returncode not in {0, None}
+    assert left_by(bench) == []
