@@ -18,7 +18,7 @@ from tests.postgres import run_cluster
 
 pytestmark = pytest.mark.slow
 
-DATABASE = "demo_run"
+DATABASE = f"demo_run_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 
 
 @pytest.fixture
