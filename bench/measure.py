@@ -1,0 +1,155 @@
+"""Measures ticks over growing numbers of rules, through the product's own functions."""
+
+import gc
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from actions.engine import Report, look_at_the_woken, run_tick
+from actions.settle import expire_paused
+from actions.watches import wake, watchlist
+from bench.machine import machine, peak_mb
+from bench.market import Prepared, prepared_feed, samples
+from bench.naive import naive_rules_per_s
+from bench.population import Population
+from market.quotes import Sample, max_age
+from market.services import accept_quotes
+
+TICK = timedelta(seconds=10)
+MOVE = Decimal("0.10")  # of the symbols that cross: some of their thresholds are 1 to 30 % away
+CROSSING_TICKS = 6
+WARM_UP_TICKS = 5  # after a checkpoint, and over pages just read from disk, they take longer
+
+
+@dataclass(frozen=True)
+class Result:
+    """Times in milliseconds, each the median over the ticks of that kind; lists go by `sizes`."""
+
+    symbols: int
+    sizes: Sequence[int]
+    quiet_ms: list[float] = field(default_factory=list)
+    watchlist_ms: list[float] = field(default_factory=list)
+    match_ms: list[float] = field(default_factory=list)
+    crossing_ms: list[float] = field(default_factory=list)
+    woken: list[float] = field(default_factory=list)
+    evaluation_ms: list[float] = field(default_factory=list)
+    naive: list[float] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        figures = asdict(self)
+        naive = figures.pop("naive")[0]
+        covered = self.sizes[-1] / (self.quiet_ms[-1] / 1000)
+        return figures | {
+            "match_us_per_quote": self.match_ms[-1] * 1000 / self.symbols,
+            "naive_rules_per_s": naive,
+            "ratio_to_naive": covered / naive,
+            "growth": self.quiet_ms[-1] / self.quiet_ms[0],
+            "peak_mb": peak_mb(),
+            "machine": machine(),
+        }
+
+
+class Bench:
+    """The market of a population, tick after tick. `say` is told what goes on."""
+
+    def __init__(self, *, symbols: int, ticks: int, say: Callable[[str], None]) -> None:
+        self._now = datetime.now(UTC)
+        self._max_age = max_age(settings.TICK_SECONDS_OPEN)
+        self._population = Population(symbols=symbols, at=self._now)
+        self._ticks = ticks
+        self._steps = 0
+        self._say = say
+
+    def run(self, sizes: Sequence[int], naive_seconds: float) -> Result:
+        result = Result(len(self._population.prices), sizes)
+        with prepared_feed() as feed:
+            for size in sizes:
+                self._say(f"{size:,} rules: making them ...")
+                self._population.grow(size)
+                self._say(f"{size:,} rules: ticking ...")
+                self._measure(feed, result)
+                if not result.naive:
+                    self._say("the naive loop ...")
+                    rate = naive_rules_per_s(
+                        now=self._now, max_age=self._max_age, seconds=naive_seconds
+                    )
+                    result.naive.append(rate)
+        return result
+
+    def _measure(self, feed: Prepared, result: Result) -> None:
+        for _ in range(WARM_UP_TICKS):
+            self._quiet(feed)
+        quiet, matches = [], []
+        for _ in range(self._ticks):  # in turn, so that the machine's moods are shared
+            quiet.append(self._quiet(feed))
+            matches.append(self._match(self._next()))
+        crossings = [self._crossing(feed, number) for number in range(CROSSING_TICKS)]
+        result.quiet_ms.append(_ms(quiet))
+        result.watchlist_ms.append(_ms([_timed(watchlist)[0] for _ in range(self._ticks)]))
+        result.match_ms.append(_ms([seconds for seconds, _ in matches]))
+        result.crossing_ms.append(_ms([seconds for seconds, _, _ in crossings]))
+        result.evaluation_ms.append(_ms([seconds for _, seconds, _ in crossings]))
+        result.woken.append(median(woken for _, _, woken in crossings))
+        assert all(woken == 0 for _, woken in matches), "a quiet tick wakes nobody"
+
+    def _next(self, moves: dict[str, Decimal] | None = None) -> list[Sample]:
+        """The next tick's samples, with the clock moved on to it."""
+        self._now += TICK
+        self._steps += 1
+        return samples(self._population.prices, self._now, moves, self._steps)
+
+    def _quiet(self, feed: Prepared) -> float:
+        feed.samples = self._next()
+        seconds, report = _timed(lambda: run_tick(now=self._now))
+        assert report.symbols == len(feed.samples)
+        assert not report.woken, "a quiet tick wakes nobody"
+        return seconds
+
+    def _match(self, fresh: list[Sample]) -> tuple[float, int]:
+        """Stores the quotes and wakes whom they concern, in one transaction as a tick does."""
+
+        def match() -> int:
+            with transaction.atomic():
+                broken = accept_quotes(samples=fresh, now=self._now, max_age=self._max_age)
+                return wake(symbols=broken, now=self._now)
+
+        return _timed(match)
+
+    def _crossing(self, feed: Prepared, number: int) -> tuple[float, float, int]:
+        """Seconds until the woken are known, seconds to judge and settle them, how many."""
+        fresh = self._next(self._moves(number))
+        before, _ = _timed(lambda: (expire_paused(now=self._now), watchlist()))
+        matching, woken = self._match(fresh)
+        report = Report()
+        looking, _ = _timed(lambda: look_at_the_woken(now=self._now, report=report))
+        assert not report.errors, report.errors
+        feed.samples = self._next()
+        run_tick(now=self._now)  # back to where they were
+        return before + matching, looking, woken
+
+    def _moves(self, number: int) -> dict[str, Decimal]:
+        """A thousandth of the symbols, others at each number: every second one falls."""
+        symbols = list(self._population.prices)
+        count = max(1, len(symbols) // 1000)
+        return {
+            symbols[(number * count + n) * 37 % len(symbols)]: -MOVE if n % 2 else MOVE
+            for n in range(count)
+        }
+
+
+def _timed[T](work: Callable[[], T]) -> tuple[float, T]:
+    gc.collect()  # what was left over before is not this one's
+    started = perf_counter()
+    result = work()
+    return perf_counter() - started, result
+
+
+def _ms(seconds: Sequence[float]) -> float:
+    return round(median(seconds) * 1000, 2)

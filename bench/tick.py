@@ -1,0 +1,92 @@
+"""What a tick costs: `python -m bench.tick --rules 1000000 --symbols 5000 --json`.
+
+Measures at 10,000 rules and at each power of ten up to `--rules`, on a PostgreSQL of its own.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.database import throw_away_database
+
+SMALLEST = 10_000
+
+
+def run(
+    *, rules: int, symbols: int, ticks: int = 20, naive_seconds: float = 5, fsync: bool = True
+) -> dict[str, Any]:
+    """The figures, as `--json` prints them."""
+    with throw_away_database(fsync=fsync):
+        from bench.measure import Bench  # noqa: PLC0415 -- needs Django to be set up
+
+        bench = Bench(symbols=symbols, ticks=ticks, say=_say)
+        return bench.run(sizes_up_to(rules), naive_seconds).as_json()
+
+
+def sizes_up_to(rules: int) -> list[int]:
+    """10,000, 100,000 and so on, and `rules` itself."""
+    sizes = []
+    size = SMALLEST
+    while size < rules:
+        sizes.append(size)
+        size *= 10
+    return [*sizes, rules]
+
+
+def table(figures: Mapping[str, Any]) -> str:
+    """The figures for people."""
+    machine = figures["machine"]
+    columns = ("sizes", "quiet_ms", "crossing_ms", "woken", "evaluation_ms")
+    rows = [
+        f"{size:>12,} {quiet:>8.1f} ms {crossing:>7.1f} ms {woken:>7g} {judging:>10.1f} ms"
+        for size, quiet, crossing, woken, judging in zip(
+            *(figures[column] for column in columns), strict=True
+        )
+    ]
+    return f"""\
+A tick over {figures["symbols"]:,} symbols: medians. Crossing: a thousandth of them moves by 10 %.
+{machine["cpu"]}, {machine["cores"]} cores (load {machine["load"]:.1f}), \
+Python {machine["python"]}, PostgreSQL {machine["postgres"]}
+
+       rules  quiet tick   crossing   woken  judging them
+{chr(10).join(rows)}
+
+storing and matching a quote  {figures["match_us_per_quote"]:.1f} us
+growth of the quiet tick      {figures["growth"]:.2f} x
+the specification's loop      {figures["naive_rules_per_s"]:,.0f} rules/s
+rules covered, compared       {figures["ratio_to_naive"]:,.0f} x
+peak memory                   {figures["peak_mb"]:.0f} MB"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.tick", description=__doc__)
+    parser.add_argument("--rules", type=int, default=1_000_000, help="at the largest size")
+    parser.add_argument("--symbols", type=int, default=5_000)
+    parser.add_argument("--ticks", type=int, default=20, help="quiet ticks at each size")
+    parser.add_argument("--naive-seconds", type=float, default=5, help="for the naive loop")
+    parser.add_argument("--no-fsync", action="store_true", help="let the disk forget")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args(arguments)
+    if min(chosen.rules, chosen.symbols, chosen.ticks) < 1 or chosen.naive_seconds <= 0:
+        parser.error("each number must be above 0")
+    figures = run(
+        rules=chosen.rules,
+        symbols=chosen.symbols,
+        ticks=chosen.ticks,
+        naive_seconds=chosen.naive_seconds,
+        fsync=not chosen.no_fsync,
+    )
+    print(json.dumps(figures, indent=2) if chosen.json else table(figures))
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("Stopped; nothing is left of it.")
