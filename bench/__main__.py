@@ -1,4 +1,4 @@
-"""Runs every bench at a modest size: `python -m bench`, or `make bench`. About half a minute.
+"""Runs every bench at a modest size: `python -m bench`, or `make bench`. Under a minute.
 
 Each can be run alone and at full size, with `--json` for machines: `python -m bench.tick --help`.
 """
@@ -14,7 +14,7 @@ SYMBOLS = 5_000
 
 def main() -> None:
     started = perf_counter()
-    print(f"Measuring a tick over up to {RULES:,} rules: about half a minute.", file=sys.stderr)
+    print(f"Measuring a tick over up to {RULES:,} rules: under a minute.", file=sys.stderr)
     figures = tick.run(rules=RULES, symbols=SYMBOLS)
     print(tick.table(figures))
     print(f"\nIt took {perf_counter() - started:.0f} s. Full size: python -m bench.tick")

@@ -6,6 +6,7 @@ statement names each array's type: `%s::numeric[]`.
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import groupby
 
 
 def plain_array(values: Iterable[object]) -> str:
@@ -14,10 +15,11 @@ def plain_array(values: Iterable[object]) -> str:
 
 
 def instant_array(values: Iterable[datetime]) -> str:
-    """Of instants: many rows share a few, and writing one is what takes long."""
-    listed = list(values)
-    written = {instant: instant.isoformat() for instant in set(listed)}
-    return f"{{{','.join([written[instant] for instant in listed])}}}"
+    """Of instants. Writing one is what takes long, so it pays to bring equal ones side by side."""
+    written: list[str] = []
+    for instant, equal_ones in groupby(values):
+        written.extend([instant.isoformat()] * sum(1 for _ in equal_ones))
+    return f"{{{','.join(written)}}}"
 
 
 def text_array(values: Iterable[str]) -> str:
