@@ -25,7 +25,9 @@ def throw_away_database(*, fsync: bool) -> Iterator[None]:
     The settings are production's: in development Django keeps every statement that it sends.
     Import what needs Django's models only inside.
     """
-    signal.signal(signal.SIGTERM, _end)
+    # SIGINT too: a process that a script starts in the background is born ignoring it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     prefix = f"tradingrules-bench-{os.getpid()}-"
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=temporary_directory()))
     folder.chmod(0o755)  # root's server runs as another user

@@ -75,6 +75,10 @@ def test_whoever_stops_it_finds_nothing_left(how: signal.Signals) -> None:
     assert "making them" in bench.stderr.readline()
     assert left_by(bench) != []
     bench.send_signal(how)
-    bench.communicate(timeout=60)
+    try:
+        bench.communicate(timeout=60)
+    finally:
+        bench.kill()
+        bench.communicate()
     assert bench.returncode not in {0, None}
     assert left_by(bench) == []
