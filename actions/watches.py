@@ -183,7 +183,7 @@ def _tightest(rows: list[Watch]) -> dict[str, AlertLevels]:
     for row in rows:
         if row.symbol is not None:
             by_symbol.setdefault(row.symbol, []).append(row)
-    return {
+    tightest = {
         symbol: AlertLevels(
             below=_extreme(max, [row.below for row in watches]),
             above=_extreme(min, [row.above for row in watches]),
@@ -191,6 +191,8 @@ def _tightest(rows: list[Watch]) -> dict[str, AlertLevels]:
         )
         for symbol, watches in by_symbol.items()
     }
+    # Who asks for no level must not wait for the symbol's row: a new rule, a rule that failed.
+    return {symbol: levels for symbol, levels in tightest.items() if levels != AlertLevels()}
 
 
 def _extreme[N: (Decimal, int)](

@@ -30,6 +30,9 @@ class InstrumentAdmin(admin.ModelAdmin[Instrument]):
         # Saved under another symbol it would be another instrument, and this one would stay.
         return ("symbol",) if obj else ()
 
+    def has_delete_permission(self, request: HttpRequest, obj: Instrument | None = None) -> bool:
+        return False  # rules name it: make it inactive, and it is offered no more
+
 
 @admin.register(Quote)
 class QuoteAdmin(ReadOnlyAdmin[Quote]):

@@ -81,6 +81,13 @@ def test_what_the_engine_writes_is_not_edited(
     assert Action.objects.count() == 2
 
 
+def test_an_instrument_that_rules_may_name_is_not_deleted(
+    admin_client: Client, fired: Action
+) -> None:
+    address = reverse("admin:market_instrument_delete", args=["AAPL"])
+    assert admin_client.post(address, {"post": "yes"}).status_code == 403
+
+
 def test_a_change_that_is_posted_changes_nothing(admin_client: Client, fired: Action) -> None:
     address = reverse("admin:actions_action_change", args=[fired.pk])
     assert admin_client.post(address, {"status": "active"}).status_code == 403

@@ -18,7 +18,7 @@ from actions.lease import lease_actions_for_evaluation
 from actions.models import Action, Watch
 from actions.rules import Band, Wake
 from actions.services import Draft, cancel_action, create_action, pause_action
-from actions.watches import set_watches, sleep_for_good, wake, watchlist, widen_alerts
+from actions.watches import first_look, set_watches, sleep_for_good, wake, watchlist, widen_alerts
 from market.models import Quote
 from market.services import follow
 from portfolios.ledger import Side
@@ -141,6 +141,15 @@ def test_those_longest_not_looked_at_are_leased_first(
     ]
     assert order == [third, second, first]
     assert lease_actions_for_evaluation(now=now, limit=1, lease_seconds=30) == []
+
+
+def test_a_rule_that_asks_for_no_level_does_not_touch_the_quotes_row(
+    owner: User, feed: Feed, now: datetime
+) -> None:
+    action = rule(owner, now, "150")
+    with CaptureQueriesContext(connection) as queries:
+        first_look(action_id=action.pk, symbols=frozenset({"AAPL"}), at=now)
+    assert not [query for query in queries if "market_quote" in query["sql"]]
 
 
 prices = st.decimals(min_value="1", max_value="9", places=1)
