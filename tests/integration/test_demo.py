@@ -83,8 +83,7 @@ def test_ctrl_c_ends_everything_that_it_started_and_nothing_else(
     found = re.search(r"http://127\.0\.0\.1:(\d+)/", lines[-1])
     assert found, lines
     wait_for_page(found.group(0))
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert len(children) >= 5, "the web server, and the cluster with its workers"
+    children = wait_for_children(process.pid)
 
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)
@@ -95,6 +94,16 @@ def test_ctrl_c_ends_everything_that_it_started_and_nothing_else(
     assert bystander.poll() is None
     bystander.kill()
     bystander.wait()
+
+
+def wait_for_children(pid: int) -> list[psutil.Process]:
+    """The web server, and the cluster with its sentinel and workers: it starts beside the pages."""
+    for _ in range(150):
+        children = psutil.Process(pid).children(recursive=True)
+        if len(children) >= 5:
+            return children
+        time.sleep(0.2)
+    pytest.fail(f"only {children} were started")
 
 
 def wait_for_page(address: str) -> None:
