@@ -14,8 +14,8 @@ from actions.judge import Finding, Verdict, judge, move_on
 from actions.lease import Leased
 from actions.limits import first_refusal
 from actions.models import Action, ActionExecution
-from actions.notify.outbox import tell
-from actions.receipts import execution_details, missed_message
+from actions.notify.outbox import Notice, tell
+from actions.receipts import execution_details, execution_message, missed_message
 from actions.rules import Desk, Plan, Rule, Status, View
 from actions.settle import record_look
 from market.selectors import latest_quotes
@@ -70,7 +70,11 @@ def _fire(action: Action, rule: Rule, verdict: Verdict, view: View) -> ActionExe
         execution.transaction = traded[0] if traded else None
     execution.save(force_insert=True)
     _count(action, rule, verdict, view, succeeded=not isinstance(traded, Refusal))
-    tell(action=action, execution=execution, now=view.now)
+    message = execution_message(action, execution)
+    tell(
+        notices=[Notice(action.user_id, action.pk, message, execution_id=execution.pk)],
+        now=view.now,
+    )
     return execution
 
 
@@ -106,7 +110,8 @@ def _count(action: Action, rule: Rule, verdict: Verdict, view: View, *, succeede
 def _miss(action: Action, rule: Rule, verdict: Verdict, view: View) -> None:
     missed = replace(verdict, finding=Finding.MISSED)
     record_look(action, missed, rule.symbols, view.now)
-    tell(action=action, message=missed_message(action, verdict), now=view.now)
+    message = missed_message(action, verdict)
+    tell(notices=[Notice(action.user_id, action.pk, message)], now=view.now)
 
 
 def _lock_portfolio(action: Action) -> LockedPortfolio:

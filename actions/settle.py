@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from actions.judge import Finding, Verdict
 from actions.lease import Leased
 from actions.models import Action
-from actions.notify.outbox import tell
+from actions.notify.outbox import Notice, tell
 from actions.receipts import expired_message
 from actions.rules import Status, Wake
 from actions.watches import set_watches
@@ -60,10 +60,11 @@ def settle(*, looks: Sequence[Look], now: datetime) -> None:
         set_watches(
             wakes={look.leased.action.pk: (look.symbols, look.verdict.wake) for look in kept}
         )
-        for look in kept:
-            if look.verdict.finding is Finding.EXPIRED:
-                action = look.leased.action
-                tell(action=action, message=expired_message(action), now=now)
+        ended = [look.leased.action for look in kept if look.verdict.finding is Finding.EXPIRED]
+        tell(
+            notices=[Notice(each.user_id, each.pk, expired_message(each)) for each in ended],
+            now=now,
+        )
 
 
 def expire_paused(*, now: datetime) -> int:
