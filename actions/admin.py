@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
-from actions.models import Action, ActionExecution, Notification, Tick, Watch
+from actions.models import Action, ActionExecution, Notification, Tick, Watch, WaterMark
 
 
 class ReadOnlyAdmin[M: Model](admin.ModelAdmin[M]):
@@ -72,9 +72,25 @@ class ActionExecutionAdmin(ReadOnlyAdmin[ActionExecution]):
 
 @admin.register(Watch)
 class WatchAdmin(ReadOnlyAdmin[Watch]):
-    list_display = ("action", "symbol", "below", "above", "volume_above", "at")
+    list_display = (
+        "action",
+        "symbol",
+        "below",
+        "above",
+        "volume_above",
+        "turning",
+        "turn_by",
+        "at",
+    )
     search_fields = ("=action__id", "=symbol")
     list_select_related = ("action",)
+
+
+@admin.register(WaterMark)
+class WaterMarkAdmin(ReadOnlyAdmin[WaterMark]):
+    list_display = ("symbol", "turning", "price", "least")
+    list_filter = ("turning",)
+    search_fields = ("=symbol",)
 
 
 @admin.register(Notification)

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from actions.turns import Turn
 from market.hours import TradingCalendar
 from market.quotes import Bar, Sample, is_fresh
 from portfolios.ledger import Order, Refusal, Snapshot
@@ -142,7 +143,8 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Wake me at or above this price, at or below that one, at or above this volume.
+    """Wake me at or above this price, at or below that one, at or above this volume, or when the
+    price turns.
 
     None means never. An empty band sleeps through every price.
     """
@@ -150,6 +152,7 @@ class Band:
     below: Decimal | None = None
     above: Decimal | None = None
     volume_above: int | None = None
+    turn: Turn | None = None
 
 
 ANY_PRICE = Band(above=PRICE_STEP)  # the lowest price that there can be
@@ -161,7 +164,8 @@ class Wake:
     change of its portfolio wakes it, too.
 
     The sleep contract: while each price stays strictly inside its band and the instant has not
-    come, looking at the rule would neither fire it nor change its state.
+    come, looking at the rule would neither fire it nor change its state, save for the best price
+    that a turn keeps for it.
     """
 
     bands: Mapping[str, Band] = field(default_factory=dict)

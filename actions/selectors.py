@@ -10,6 +10,8 @@ from django.db.models import Case, QuerySet, When
 from accounts.models import User
 from actions.models import Action, ActionExecution, Watch
 from actions.rules import Band, InvalidRule, View
+from actions.watches import on_grid
+from actions.water_marks import followed
 from actions.why import Distance, GateState, gate_states, nearest
 from market.quotes import Sample
 from market.services import calendar
@@ -61,16 +63,25 @@ class Explanation:
 def explain(
     *, actions: Sequence[Action], quotes: Mapping[str, Sample], now: datetime
 ) -> dict[UUID, Explanation]:
-    """Why each of these rules has not fired, by the latest `quotes`. One query for all of them."""
-    bands: dict[UUID, dict[str, Band]] = {}
-    for watch in Watch.objects.filter(action__in=actions, symbol__isnull=False):
-        band = Band(watch.below, watch.above, watch.volume_above)
-        bands.setdefault(watch.action_id, {})[str(watch.symbol)] = band
+    """Why each of these rules has not fired, by the latest `quotes`; two queries for all."""
+    bands = _bands(actions)
     view = View(now=now, woken_at=now, calendar=calendar(), max_age=timedelta(0))
     return {
         action.pk: Explanation(_gates(action, view), nearest(bands.get(action.pk, {}), quotes))
         for action in actions
     }
+
+
+def _bands(actions: Sequence[Action]) -> Mapping[UUID, Mapping[str, Band]]:
+    """The bands in which the rules sleep, by symbol; of a turn, the stop as it is by now."""
+    turns = followed(action_ids=[action.pk for action in actions])
+    bands: dict[UUID, dict[str, Band]] = {}
+    for watch in Watch.objects.filter(action__in=actions, symbol__isnull=False):
+        band = Band(watch.below, watch.above, watch.volume_above)
+        if watch.turning is not None and (turn := turns.get(watch.action_id)):
+            band = Band(below=turn.stop) if turn.turning.falls else Band(above=turn.stop)
+        bands.setdefault(watch.action_id, {})[str(watch.symbol)] = on_grid(band)
+    return bands
 
 
 def _gates(action: Action, view: View) -> Sequence[GateState]:

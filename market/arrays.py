@@ -14,18 +14,23 @@ def plain_array(values: Iterable[object]) -> str:
     return f"{{{','.join(['NULL' if value is None else str(value) for value in values])}}}"
 
 
-def instant_array(values: Iterable[datetime]) -> str:
+def instant_array(values: Iterable[datetime | None]) -> str:
     """Of instants. Writing one is what takes long, so it pays to bring equal ones side by side."""
     written: list[str] = []
     for instant, equal_ones in groupby(values):
-        written.extend([instant.isoformat()] * sum(1 for _ in equal_ones))
+        text = "NULL" if instant is None else instant.isoformat()
+        written.extend([text] * sum(1 for _ in equal_ones))
     return f"{{{','.join(written)}}}"
 
 
-def text_array(values: Iterable[str]) -> str:
+def text_array(values: Iterable[str | None]) -> str:
     """Of any text, whatever quotes or braces are in it."""
     listed = list(values)
-    quoted = {
-        text: '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"' for text in set(listed)
-    }
+    quoted = {text: _quoted(text) for text in set(listed)}
     return f"{{{','.join([quoted[text] for text in listed])}}}"
+
+
+def _quoted(text: str | None) -> str:
+    if text is None:
+        return "NULL"
+    return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'

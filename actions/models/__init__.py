@@ -4,6 +4,6 @@ from actions.models.action import Action
 from actions.models.execution import ActionExecution
 from actions.models.notification import Notification
 from actions.models.tick import Tick
-from actions.models.watch import Watch
+from actions.models.watch import Watch, WaterMark
 
-__all__ = ["Action", "ActionExecution", "Notification", "Tick", "Watch"]
+__all__ = ["Action", "ActionExecution", "Notification", "Tick", "Watch", "WaterMark"]

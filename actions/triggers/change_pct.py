@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from actions.levels import above, below
 from actions.rules import (
     ANY_PRICE,
     Band,
@@ -20,15 +21,7 @@ from actions.rules import (
     View,
     Wake,
 )
-from actions.triggers._moves import (
-    Percent,
-    above,
-    band,
-    below,
-    moved_in_words,
-    percent_in_words,
-    whose_price,
-)
+from actions.triggers._moves import Percent, band, moved_in_words, percent_in_words, whose_price
 from actions.triggers._sessions import SPARE, closed_before, is_complete, is_of_this_session
 from market.quotes import Sample
 from portfolios.money import format_price

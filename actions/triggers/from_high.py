@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from pydantic import Field
 
+from actions.levels import below, next_above
 from actions.rules import (
     ANY_PRICE,
     Evaluation,
@@ -20,9 +21,7 @@ from actions.rules import (
 from actions.triggers._moves import (
     PercentBelow100,
     band,
-    below,
     moved_in_words,
-    next_above,
     percent_in_words,
     whose_price,
 )
