@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from pydantic import AliasChoices, Field, ValidationInfo, field_validator
 
 from actions.rules import Evaluation, Example, Needs, Outcome, Rule, State, Trigger, View, Wake
-from actions.triggers._sessions import is_complete
+from actions.triggers._sessions import missing
 from actions.triggers._since import since, state_since
 from actions.triggers._whole import Whole
 from actions.triggers._words import day_in_words
@@ -103,7 +103,7 @@ class MaCross(Trigger):
         if len(bars) <= self.long:
             told = f"It takes {self.long + 1} sessions of {symbol}, and there are {len(bars)}."
             return Evaluation(Outcome.UNKNOWN, told, rule.state)
-        if not is_complete(bars, view):
+        if missing(bars, view.calendar.last_close(view.now)):
             newest_day = day_in_words(bars[-1].session)
             told = f"The last session's close of {symbol} is not known yet, only {newest_day}'s."
             return Evaluation(Outcome.UNKNOWN, told, rule.state)
@@ -120,10 +120,11 @@ class MaCross(Trigger):
     def watch(self, rule: Rule, view: View) -> Wake:
         _, bars = self._chart(rule, view)
         close = view.calendar.next_close(view.now)
-        if is_complete(bars, view):
+        last_close = view.calendar.last_close(view.now)
+        if not missing(bars, last_close):
             return Wake(at=close)
         # Late: after 5 minutes, and then whenever it is twice as late as at the look before.
-        late = view.now - view.calendar.last_close(view.now)
+        late = view.now - last_close
         return Wake(at=min(close, view.now + max(LATE, late)))
 
     def describe(self, symbol: str | None) -> str:

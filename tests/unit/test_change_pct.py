@@ -139,6 +139,38 @@ def test_without_a_reference_nothing_is_known(window: str, view: View) -> None:
     assert found.reason.startswith("It is not known what AAPL was at ")
 
 
+@pytest.mark.parametrize(
+    ("window", "then"),
+    [("1d", "the previous session's close"), ("2d", "the close 2 sessions back")],
+)
+def test_while_the_last_sessions_bar_is_late_no_older_one_counts_in_its_place(
+    window: str, then: str
+) -> None:
+    friday = LAST_CLOSE - timedelta(days=3)
+    late = a_view("80", closes=["300", "200", "100"], last_close=friday)
+    found = look(late, change="5", window=window)
+    assert found.outcome is Outcome.UNKNOWN
+    assert found.reason == (
+        f"It is not known what AAPL was at {then}: the close of Mon 16 Nov 2026 is missing."
+    )
+    assert wake(late, change="5", window=window) == Wake(ANY, at=CLOSE)
+    there = a_view("80", closes=["300", "200", "100", "90"])
+    assert look(there, change="5", window=window).outcome is Outcome.FIRED
+
+
+def test_after_a_close_its_own_bar_is_the_one_to_wait_for() -> None:
+    after = CLOSE + SECOND
+    late = a_view("80", now=after, closes=["100"], last_close=LAST_CLOSE)
+    assert look(late, change="5").reason.endswith(": the close of Tue 17 Nov 2026 is missing.")
+    at_the_close = a_view("80", now=CLOSE, closes=["100"], last_close=LAST_CLOSE)
+    assert look(at_the_close, change="5").outcome is Outcome.FIRED
+
+
+def test_a_close_that_the_quote_tells_needs_no_bar() -> None:
+    late = a_view("99", previous_close="100", closes=["50"], last_close=NOW - timedelta(days=9))
+    assert "99.00 is 1% below the $100.00 of" in look(late, change="5").reason
+
+
 def test_who_takes_a_rule_over_looks_back_from_the_instant_it_was_woken() -> None:
     recent = [(30 * MINUTE, "20"), (25 * MINUTE, "10")]
     view = replace(a_view("20", recent=recent), now=NOW + 5 * MINUTE)

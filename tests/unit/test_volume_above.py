@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from math import ceil
@@ -261,9 +261,12 @@ def test_in_a_market_that_never_closes_it_is_not_either() -> None:
 
 
 def test_nor_where_the_calendar_does_not_know_of_a_half_day() -> None:
-    bars = trading(100, 100, 100, 90_000, last="2026-11-27")
+    full_days = [AlwaysOpen().close_of(date(2026, 11, day)) for day in (24, 25, 26)]
+    closes = [*full_days, utc("2026-11-27 18:00")]
+    bars = [
+        replace(bar, at=at) for bar, at in zip(trading(100, 100, 100, 90_000), closes, strict=True)
+    ]
     close = bars[-1].at
-    assert close == utc("2026-11-27 18:00")
     found = look(TWICE, seen(close, 200, bars, calendar=AlwaysOpen()))
     assert found.outcome is Outcome.FIRED
 
@@ -281,11 +284,35 @@ def test_the_average_holds_until_a_session_opens() -> None:
     assert sleep(TWICE, view) == Wake(band, at=tomorrow)
 
 
-def test_while_the_last_sessions_bar_is_late_every_volume_wakes_it() -> None:
+def test_while_the_last_sessions_bar_is_late_it_does_not_know_and_every_volume_wakes_it() -> None:
     bars = trading(100, 100, 100, last="2026-11-13")
     view = seen(NOON, 200, bars)
-    assert look(TWICE, view).outcome is Outcome.FIRED
+    found = look(TWICE, view)
+    assert found.outcome is Outcome.UNKNOWN
+    assert found.reason == "The average of AAPL is not known: Mon 16 Nov 2026 is missing."
     assert sleep(TWICE, view).bands == {"AAPL": Band(volume_above=0)}
+
+
+def test_a_late_bar_counts_from_the_next_quote_on() -> None:
+    bars = trading(100, 100, 100, 700)
+    soon = NOON + MINUTE
+    found = look(TWICE, seen(soon, 599, bars))
+    assert found.outcome is Outcome.NOT_FIRED
+    assert "it waits for 600, " in found.reason
+    assert sleep(TWICE, seen(soon, 599, bars)).bands == {"AAPL": Band(volume_above=600)}
+
+
+def test_while_too_few_sessions_are_known_one_of_which_is_late_every_volume_wakes_it() -> None:
+    view = seen(NOON, 200, trading(100, 100, last="2026-11-13"))
+    assert look(TWICE, view).reason == (
+        "The average takes 3 completed sessions of AAPL, and there are 2."
+    )
+    assert sleep(TWICE, view).bands == {"AAPL": Band(volume_above=0)}
+
+
+def test_shares_alone_are_counted_whichever_bar_is_late() -> None:
+    view = seen(NOON, 1000, trading(100, last="2026-11-13"))
+    assert look({"threshold": 1000}, view).outcome is Outcome.FIRED
 
 
 @pytest.mark.parametrize(
