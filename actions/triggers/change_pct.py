@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from actions.marks import Mark
 from actions.rules import (
     ANY_PRICE,
     Band,
@@ -20,6 +21,7 @@ from actions.rules import (
     View,
     Wake,
 )
+from actions.triggers._levels import fires_at, measured_from
 from actions.triggers._moves import (
     Percent,
     above,
@@ -139,6 +141,16 @@ class ChangePct(Trigger):
             since = f"its {self._then.removeprefix('the ')}"
         return f"when {whose_price(self, symbol)} is {change} {since}"
 
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        (symbol,) = self.watched(rule)
+        reference = self._reference(symbol, view.now, view)
+        if reference is None:
+            return ()
+        return (
+            *measured_from(symbol, reference, self._reference_in_words),
+            *fires_at(symbol, self._band(reference, reference)),
+        )
+
     # --- What it compares with ---
 
     @property
@@ -225,6 +237,12 @@ class ChangePct(Trigger):
         if self._span:
             return f"{self._count} {unit} ago"
         return f"the close {self._count} {unit} back"
+
+    @property
+    def _reference_in_words(self) -> str:
+        if self.window == "1d":
+            return "Previous close"
+        return f"Price {self._then}" if self._span else self._then.removeprefix("the ").capitalize()
 
     @property
     def _side(self) -> str:

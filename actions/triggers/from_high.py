@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from pydantic import Field
 
+from actions.marks import Mark
 from actions.rules import (
     ANY_PRICE,
     Evaluation,
@@ -18,6 +19,7 @@ from actions.rules import (
     View,
     Wake,
 )
+from actions.triggers._levels import fires_at, measured_from
 from actions.triggers._moves import (
     PercentBelow100,
     band,
@@ -111,6 +113,17 @@ class FromHigh(Trigger):
     def describe(self, symbol: str | None) -> str:
         distance = f"{percent_in_words(self.percent)} or more below its {self._name}"
         return f"when {whose_price(self, symbol)} is {distance}"
+
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        (symbol,) = self.watched(rule)
+        closed = self._closed(symbol, view.now, view)
+        if missing(closed, last_close_before(view.now, view.calendar)):
+            return ()
+        high = _high(rule.state, closed)
+        return (
+            *measured_from(symbol, high, self._name.capitalize()),
+            *fires_at(symbol, band(below=below(high, self.percent))),
+        )
 
     @property
     def _name(self) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from actions.marks import Level, Mark, Role
 from actions.rules import (
     Band,
     Evaluation,
@@ -17,6 +18,7 @@ from actions.rules import (
     View,
     Wake,
 )
+from actions.triggers._levels import fires_at, measured_from
 from actions.triggers._moves import (
     PercentBelow100,
     above,
@@ -123,6 +125,19 @@ class TrailingStop(Trigger):
             return words
         side = "above" if self._falls else "below"
         return f"{words}, once it has been at or {side} {format_price(self.activation_price)}"
+
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        (symbol,) = self.watched(rule)
+        best = self._best(rule.state)
+        if best is not None:
+            stop = self._band(behind=self._stop(best), beyond=None)
+            turn = measured_from(symbol, best, self._turn.capitalize())
+            return (*turn, *fires_at(symbol, stop))
+        if self.activation_price is None:
+            return ()
+        side = "above" if self._falls else "below"
+        words = f"Starts to follow at or {side} {format_price(self.activation_price)}"
+        return (Level(symbol, self.activation_price, Role.START, words),)
 
     # --- Following ---
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from fractions import Fraction
 from math import ceil
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from actions.marks import Axis, Level, Mark, Role
 from actions.rules import (
     Band,
     Evaluation,
@@ -110,6 +112,22 @@ class VolumeAbove(Trigger):
         if self.threshold is not None:
             return f"when {volume} is at least {self.threshold:,}"
         return f"when {volume} is at least {self.multiple} times its {self.lookback}-day average"
+
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        (symbol,) = self.watched(rule)
+        needed = self._needed(symbol, view.now, view)
+        if needed is None:
+            return ()
+        levels = [(Decimal(needed), Role.TRIGGER, f"Fires at or above {needed:,} shares")]
+        if self.multiple is not None:
+            past = self._past(symbol, view.now, view)
+            average = Decimal(round(Fraction(sum(bar.volume for bar in past), len(past))))
+            levels.insert(0, (average, Role.REFERENCE, f"{self.lookback}-day average"))
+        return tuple(
+            Level(symbol, value, role, words, Axis.VOLUME)
+            for value, role, words in levels
+            if 0 < value <= VOLUME_MAX
+        )
 
     def _past(self, symbol: str, at: datetime, view: View) -> Sequence[Bar]:
         """The sessions to average: the last before the one whose volume a quote of `at` tells."""

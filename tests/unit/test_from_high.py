@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actions.judge import Finding, judge
+from actions.marks import Level, Role
 from actions.registry import parse_trigger
 from actions.rules import ANY_PRICE, Band, Evaluation, InvalidRule, Needs, Outcome, State, View
 from actions.rules import Wake as Wakes
@@ -216,3 +217,32 @@ def test_what_cannot_be_is_named(params: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRule) as refused:
         parse_trigger("from_high", params)
     assert refused.value.errors.keys() == {f"trigger_params.{field}"}
+
+
+# --- What a chart draws ---
+
+
+@pytest.mark.parametrize(
+    ("state", "high", "fires", "words"),
+    [
+        ({}, "200", "180", "Fires at or below $180.00"),
+        (SEEN, "300", "270", "Fires at or below $270.00"),
+    ],
+)
+def test_a_chart_draws_the_high_and_the_price_far_enough_below(
+    state: State, high: str, fires: str, words: str
+) -> None:
+    rule = a_rule("from_high", TEN, state=state)
+    marks = (
+        Level("AAPL", Decimal(high), Role.REFERENCE, "3-session high"),
+        Level("AAPL", Decimal(fires), Role.TRIGGER, words),
+    )
+    view = a_view("190")
+    assert rule.trigger.annotate(rule, view) == marks
+    assert rule.trigger.annotate(rule, replace(view, quotes={})) == marks
+
+
+@pytest.mark.parametrize("view", [a_view("190", highs=[]), a_view("190", days_ago=2)])
+def test_without_the_last_session_nothing_is_drawn(view: View) -> None:
+    rule = a_rule("from_high", TEN, state=SEEN)
+    assert rule.trigger.annotate(rule, view) == ()

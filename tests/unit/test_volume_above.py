@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from actions.marks import Axis, Level, Role
 from actions.registry import parse_trigger
 from actions.rules import Band, Evaluation, InvalidRule, Needs, Outcome, Rule, View, Wake
 from market.bars import read_bars
@@ -398,3 +399,42 @@ def test_shares_are_a_whole_number_however_they_are_written(value: object) -> No
 )
 def test_it_reads_as_a_sentence(params: dict[str, Any], words: str) -> None:
     assert parse_trigger("volume_above", params).describe("AAPL") == words
+
+
+# --- What a chart draws ---
+
+
+def drawn(params: Mapping[str, Any], view: View) -> tuple[object, ...]:
+    rule = a_rule("volume_above", params)
+    return rule.trigger.annotate(rule, view)
+
+
+def shares(value: int, role: Role, words: str) -> Level:
+    return Level("AAPL", Decimal(value), role, words, Axis.VOLUME)
+
+
+def test_a_chart_draws_shares_on_the_axis_of_volumes() -> None:
+    enough = shares(45_000_000, Role.TRIGGER, "Fires at or above 45,000,000 shares")
+    assert drawn({"threshold": 45_000_000}, a_view()) == (enough,)
+
+
+def test_a_chart_draws_the_average_and_its_multiple() -> None:
+    average = shares(600, Role.REFERENCE, "3-day average")
+    enough = shares(1200, Role.TRIGGER, "Fires at or above 1,200 shares")
+    view = seen(NOON, 0, trading(500, 600, 700))
+    assert drawn(TWICE, view) == (average, enough)
+    assert drawn(TWICE, replace(view, quotes={})) == (average, enough)
+    assert look(TWICE, seen(NOON, 1199, trading(500, 600, 700))).outcome is Outcome.NOT_FIRED
+    assert look(TWICE, seen(NOON, 1200, trading(500, 600, 700))).outcome is Outcome.FIRED
+
+
+def test_a_multiple_that_no_volume_can_reach_is_not_drawn() -> None:
+    view = seen(NOON, 0, trading(VOLUME_MAX, VOLUME_MAX, VOLUME_MAX))
+    assert drawn(TWICE, view) == (shares(VOLUME_MAX, Role.REFERENCE, "3-day average"),)
+
+
+@pytest.mark.parametrize(
+    "bars", [[], trading(500, 600), trading(0, 0, 0), trading(1, 2, 3, last="2026-11-13")]
+)
+def test_without_an_average_nothing_is_drawn(bars: list[Bar]) -> None:
+    assert drawn(TWICE, seen(NOON, 10, bars)) == ()
