@@ -17,6 +17,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from actions.marks import Mark
 from actions.turns import Turn
 from market.hours import TradingCalendar
 from market.quotes import Bar, Sample, is_fresh
@@ -270,6 +271,14 @@ class Trigger(Part):
 
     def describe(self, symbol: str | None) -> str:
         """The condition as the middle of a sentence, such as "when the price is at ..."."""
+        raise NotImplementedError
+
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        """What a chart draws for `rule`: what a quote of `view.now` would be judged by.
+
+        It may lack its state and `view` its quotes, sessions or samples: what they would tell is
+        left out.
+        """
         raise NotImplementedError
 
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from actions.marks import Mark, Span
 from actions.rules import Evaluation, Example, Outcome, Rule, State, Trigger, View, Wake
 from actions.triggers._since import since, state_since
 from actions.triggers._whole import Whole
@@ -147,6 +148,13 @@ class TimeOfDay(Trigger):
         starts = datetime.combine(date.min, time.fromisoformat(self.time))
         ends = starts + timedelta(minutes=self.window_minutes)
         return f"between {self.time} and {ends:%H:%M} {place}"
+
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        window = self._awaited(rule, view)
+        zone = ZoneInfo(self.timezone)
+        begin, end = window.start.astimezone(zone), window.end.astimezone(zone)
+        words = f"Fires between {begin:%H:%M} and {end:%H:%M} {_city(self.timezone)}"
+        return (Span(window.start, window.end, words),)
 
     def _days_in_words(self) -> str:
         if self.days == TRADING_DAYS:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from actions.marks import Level, Mark, Role
 from actions.rules import (
     Band,
     Evaluation,
@@ -18,6 +19,7 @@ from actions.rules import (
     View,
     Wake,
 )
+from actions.triggers._levels import fires_at, measured_from
 from actions.triggers._moves import PercentBelow100, band, percent_in_words, whose_price
 from actions.turns import Turn, Turning
 from portfolios.money import format_price
@@ -112,6 +114,19 @@ class TrailingStop(Trigger):
             return words
         side = "above" if self._falls else "below"
         return f"{words}, once it has been at or {side} {format_price(self.activation_price)}"
+
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        (symbol,) = self.watched(rule)
+        turn = self._turn(rule.state)
+        if turn is not None:
+            stop = band(below=turn.stop) if self._falls else band(above=turn.stop)
+            best = measured_from(symbol, turn.best, self._peak.capitalize())
+            return (*best, *fires_at(symbol, stop))
+        if self.activation_price is None:
+            return ()
+        side = "above" if self._falls else "below"
+        words = f"Starts to follow at or {side} {format_price(self.activation_price)}"
+        return (Level(symbol, self.activation_price, Role.START, words),)
 
     # --- Following ---
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actions.judge import Finding, judge
+from actions.marks import Level, Role
 from actions.registry import parse_trigger
 from actions.rules import ANY_PRICE, PRICE_STEP, Band, InvalidRule, Rule, State, Wake
 from actions.turns import Turn, Turning
@@ -285,3 +286,49 @@ def test_what_cannot_be_is_named(params: dict[str, str], field: str) -> None:
     with pytest.raises(InvalidRule) as refused:
         parse_trigger("trailing_stop", params)
     assert refused.value.errors.keys() == {f"trigger_params.{field}"}
+
+
+# --- What a chart draws ---
+
+PEAK = Level("AAPL", Decimal(107), Role.REFERENCE, "Peak")
+TROUGH = Level("AAPL", Decimal(90), Role.REFERENCE, "Trough")
+
+
+@pytest.mark.parametrize(
+    ("params", "state", "marks"),
+    [
+        (
+            FIVE,
+            {"peak": "107.000000"},
+            (PEAK, Level("AAPL", Decimal("101.65"), Role.TRIGGER, "Fires at or below $101.65")),
+        ),
+        (
+            FIVE | UP,
+            {"trough": "90.000000"},
+            (TROUGH, Level("AAPL", Decimal("94.5"), Role.TRIGGER, "Fires at or above $94.50")),
+        ),
+        (
+            {"amount": "10", "activation_price": "105"},
+            {"peak": "107.000000"},
+            (PEAK, Level("AAPL", Decimal(97), Role.TRIGGER, "Fires at or below $97.00")),
+        ),
+        ({"amount": "107"}, {"peak": "107.000000"}, (PEAK,)),  # no price can be that low
+        ({"amount": "999999999999"} | UP, {"trough": "90.000000"}, (TROUGH,)),  # nor so high
+        (FIVE, {}, ()),
+        (
+            FIVE | {"activation_price": "120"},
+            {},
+            (Level("AAPL", Decimal(120), Role.START, "Starts to follow at or above $120.00"),),
+        ),
+        (
+            FIVE | UP | {"activation_price": "80"},
+            {},
+            (Level("AAPL", Decimal(80), Role.START, "Starts to follow at or below $80.00"),),
+        ),
+    ],
+)
+def test_a_chart_draws_the_stop_and_its_peak_or_where_it_starts(
+    params: dict[str, Any], state: State, marks: tuple[Level, ...]
+) -> None:
+    rule = a_rule("trailing_stop", params, state=state)
+    assert rule.trigger.annotate(rule, a_view()) == marks
