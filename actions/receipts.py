@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from actions.judge import Verdict
-from actions.models import Action, ActionExecution
+from actions.models import Action, ActionExecution, Notification
 from actions.rules import Plan, Rule, View
 from actions.sentence import sentence
 from market.quotes import Sample
@@ -18,10 +18,11 @@ from portfolios.services import LockedPortfolio
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is told to a user: a line, and the text below it."""
+    """What is told to a user: a line, the text below it, and what kind of news it is."""
 
     subject: str
     body: str
+    kind: Notification.Kinds = Notification.Kinds.FIRED
 
 
 def execution_details(
@@ -81,6 +82,7 @@ def missed_message(action: Action, verdict: Verdict) -> Message:
         subject=f"Missed: {words}",
         body=f"{verdict.reason}\nThat quote was too old to trade on when the rule was looked at "
         "again, so nothing was traded. The rule goes on watching.",
+        kind=Notification.Kinds.MISSED,
     )
 
 
@@ -88,7 +90,9 @@ def expired_message(action: Action) -> Message:
     """Told when a rule's time ran out."""
     words = action.sentence(action.user.zone)
     return Message(
-        subject=f"Expired: {words}", body="The rule has expired and will not fire again."
+        subject=f"Expired: {words}",
+        body="The rule has expired and will not fire again.",
+        kind=Notification.Kinds.EXPIRED,
     )
 
 
