@@ -25,6 +25,7 @@ CONNECT_SECONDS = 3.0  # for one address of a host that may have several
 SIGNATURE_VERSION = "v1"
 
 _NAT64 = IPv6Network("64:ff9b::/96")
+_COMPATIBLE = IPv6Network("::/96")  # deprecated, and still understood by some
 
 
 class WebhookRefused(ValueError):
@@ -124,7 +125,7 @@ def _inside(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
     if isinstance(address, IPv4Address):
         return []
     carried = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if address in _NAT64:
+    if address in _NAT64 or address in _COMPATIBLE:
         carried.append(IPv4Address(int(address) & 0xFFFF_FFFF))
     return [inner for inner in carried if inner is not None]
 
