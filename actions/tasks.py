@@ -11,11 +11,14 @@ from actions.engine import Report, look_at_the_woken
 from actions.evaluator import evaluator_lock, tick_for
 from actions.notify.deliver import deliver_due, prune_deliveries
 from actions.notify.dispatch import dispatch
+from actions.notify.expiring import announce_expiries
 from market.history import prune_history
+from market.ranges import prune_ranges
 
 EVALUATE = "actions.tasks.evaluate_actions"
 HELP = "actions.tasks.help_evaluate"
 DELIVER = "actions.tasks.deliver_notifications"
+KEEP_RANGES = timedelta(days=400)
 KEEP_DELIVERIES = timedelta(days=30)
 MOST_HELPERS = 8  # jobs for one tick; each goes on as long as there is something to lease
 
@@ -61,10 +64,15 @@ def deliver_notifications() -> str:
     return f"{deliver_due(now=timezone.now())} sent"
 
 
+def announce() -> str:
+    """Tells of the rules that expire within a day; they are sent with the next delivery."""
+    return f"{announce_expiries(now=timezone.now())} expiries announced"
+
+
 def prune() -> str:
     """Forgets prices older than any rule looks back, and how old messages were sent."""
     now = timezone.now()
-    prices = prune_history(now=now)
+    prices = prune_history(now=now) + prune_ranges(now=now, keep=KEEP_RANGES)
     deliveries = prune_deliveries(now=now, keep=KEEP_DELIVERIES)
     return f"{prices} prices, {deliveries} deliveries forgotten"
 
