@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -147,12 +147,13 @@ SELECT symbol FROM wanted WHERE NOT known ORDER BY symbol
 """
 
 # The inner SELECT locks in the order of symbols and, having waited, looks at the row anew. A price
-# of after the boundary begins a session: what was seen in the one before it is put down first.
+# of after the boundary begins a session, and what was seen in the one before is put down. (LEAST,
+# GREATEST and COALESCE pass over NULL.)
 _STORE = """
 WITH over AS (
     INSERT INTO market_sessionrange (symbol, opened, low, high)
     SELECT symbol, session_opened, session_low, session_high
-      FROM market_quote WHERE session_opened <= %(boundary)s
+      FROM market_quote WHERE session_opened <= %(ends)s
         ON CONFLICT (symbol, opened) DO NOTHING
 )
 UPDATE market_quote AS quote
@@ -164,15 +165,11 @@ UPDATE market_quote AS quote
        note = newer.note,
        received_at = %(now)s,
        provider = %(provider)s,
-       session_opened = CASE WHEN begins THEN newer.as_of ELSE newer.session_opened END,
-       session_low = CASE WHEN begins THEN newer.price
-                          ELSE LEAST(newer.session_low, newer.price) END,
-       session_high = CASE WHEN begins THEN newer.price
-                           ELSE GREATEST(newer.session_high, newer.price) END
+       session_opened = COALESCE(CASE WHEN {goes_on} THEN session_opened END, newer.as_of),
+       session_low = LEAST(newer.price, CASE WHEN {goes_on} THEN session_low END),
+       session_high = GREATEST(newer.price, CASE WHEN {goes_on} THEN session_high END)
   FROM (
-    SELECT sample.*, held.session_opened, held.session_low, held.session_high,
-           held.session_opened IS NULL
-               OR held.session_opened <= %(boundary)s AND sample.as_of > %(boundary)s AS begins
+    SELECT sample.*
       FROM unnest(%(symbols)s::text[], %(prices)s::numeric[], %(as_of)s::timestamptz[],
                   %(volumes)s::bigint[], %(previous)s::numeric[], %(interpolated)s::boolean[],
                   %(notes)s::text[])
@@ -183,7 +180,7 @@ UPDATE market_quote AS quote
        FOR NO KEY UPDATE OF held
   ) AS newer
  WHERE quote.symbol = newer.symbol
-"""
+""".format(goes_on="session_opened > %(boundary)s OR newer.as_of <= %(boundary)s")  # noqa: S608
 
 _BROKEN = """
 SELECT symbol
@@ -221,15 +218,8 @@ def accept_quotes(*, samples: Iterable[Sample], now: datetime, max_age: timedelt
     sane = _without_future(newest.values(), now)
     with connection.cursor() as cursor:
         if sane:
-            cursor.execute(
-                _STORE,
-                {
-                    "now": now,
-                    "provider": settings.MARKET_PROVIDER,
-                    "boundary": _session_boundary(sane, now),
-                    **_columns(sane),
-                },
-            )
+            own: dict[str, Any] = {"now": now, "provider": settings.MARKET_PROVIDER}
+            cursor.execute(_STORE, own | _sessions(sane, now) | _columns(sane))
         cursor.execute(_BROKEN, [now - max_age])
         return [symbol for (symbol,) in cursor.fetchall()]
 
@@ -260,14 +250,15 @@ def _columns(samples: Collection[Sample]) -> dict[str, str]:
     }
 
 
-def _session_boundary(samples: Collection[Sample], now: datetime) -> datetime | None:
-    """The instant after which a price is of a new session; None where none of these is.
+def _sessions(samples: Collection[Sample], now: datetime) -> dict[str, datetime | None]:
+    """The instant after which a price is of a new session, and whether sessions end there now.
 
     Whatever the market, what is seen is put down by days that end at 16:00 New York: for those who
     ask how far the price went, it does not matter which of the days had a session.
     """
     boundary = AlwaysOpen().last_close(now)
-    return boundary if any(sample.as_of > boundary for sample in samples) else None
+    begins = any(sample.as_of > boundary for sample in samples)
+    return {"boundary": boundary, "ends": boundary if begins else None}
 
 
 # --- Alert levels ---

@@ -9,8 +9,10 @@ from unittest.mock import patch
 import pytest
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
+from django.utils import timezone
 
 from accounts.models import User
+from actions import tasks
 from actions.engine import run_tick
 from actions.models import Action, Delivery, Notification
 from actions.notify.deliver import CLAIM, deliver_due, prune_deliveries
@@ -234,3 +236,12 @@ def test_settled_deliveries_are_forgotten_after_a_while_and_what_they_said_is_ke
     assert list(Delivery.objects.all()) == [waiting]
     assert Notification.objects.filter(user=user).count() == 2
     assert sent.pk != waiting.pk
+
+
+def test_the_clusters_job_dispatches_and_sends(user: User) -> None:
+    now = timezone.now()
+    tell(notices=[Notice(user.pk, None, Message("Sold", "..."))], now=now)
+    assert tasks.deliver_notifications() == "1 sent"
+    assert tasks.deliver_notifications() == "0 sent"
+    Delivery.objects.update(created_at=now - tasks.KEEP_DELIVERIES - MINUTE)
+    assert tasks.prune() == "0 prices, 1 deliveries forgotten"
