@@ -162,7 +162,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='delivery',
-            index=models.Index(condition=models.Q(('state', 'pending')), fields=['user'], name='deliveries_pending_idx'),
+            index=models.Index(condition=models.Q(('state', 'pending')), fields=['user', 'channel', 'next_attempt_at', 'id'], name='deliveries_pending_idx'),
         ),
         migrations.AddIndex(
             model_name='delivery',

@@ -54,7 +54,9 @@ class Delivery(models.Model):
                 fields=["next_attempt_at"], name="deliveries_due_idx", condition=Q(state="pending")
             ),
             models.Index(
-                fields=["user"], name="deliveries_pending_idx", condition=Q(state="pending")
+                fields=["user", "channel", "next_attempt_at", "id"],
+                name="deliveries_pending_idx",
+                condition=Q(state="pending"),
             ),
             models.Index(fields=["created_at"], name="deliveries_oldest_idx"),
         ]

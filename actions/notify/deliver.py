@@ -1,7 +1,7 @@
 """Sends what is due: at least once, each from its row, again after a failure, for a day."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -18,6 +18,7 @@ from actions.notify.payload import webhook_call
 from actions.notify.preferences import preferences_of
 from actions.notify.webhook import Call, WebhookFailed, post
 from actions.receipts import Message
+from market.arrays import plain_array
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +27,18 @@ FIRST_RETRY = timedelta(minutes=1)
 SENDERS = 8  # threads: one that waits for a slow receiver leaves the others free
 LONGEST_ERROR = 500
 
+# Of each user and channel the longest due one, and none of those that we are sending to: a receiver
+# that hangs, for however many deliveries, keeps one thread of ours.
 _CLAIM = """
 WITH due AS (
-    SELECT id FROM deliveries
+    SELECT id FROM deliveries d
      WHERE state = 'pending' AND next_attempt_at <= %(now)s
+       AND (user_id, channel) NOT IN (SELECT * FROM unnest(%(users)s::uuid[], %(channels)s::text[]))
+       AND NOT EXISTS (
+           SELECT FROM deliveries before
+            WHERE before.state = 'pending'
+              AND before.user_id = d.user_id AND before.channel = d.channel
+              AND (before.next_attempt_at, before.id) < (d.next_attempt_at, d.id))
      ORDER BY next_attempt_at LIMIT %(limit)s
        FOR UPDATE SKIP LOCKED
 )
@@ -59,11 +68,13 @@ def deliver_due(*, now: datetime, seconds: float = 45) -> int:
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="sender") as pool:
         under_way: dict[Future[None], Delivery] = {}
         while True:
+            claimed = []
             if monotonic() - began < seconds:
-                for delivery in _claim(SENDERS - len(under_way), now):
-                    if send := _prepare(delivery, now):
-                        under_way[pool.submit(send)] = delivery
-            if not under_way:
+                claimed = _claim(SENDERS - len(under_way), list(under_way.values()), now)
+            for delivery in claimed:
+                if send := _prepare(delivery, now):
+                    under_way[pool.submit(send)] = delivery
+            if not claimed and not under_way:
                 return sent
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
             for future in done:
@@ -80,9 +91,18 @@ def prune_deliveries(*, now: datetime, keep: timedelta) -> int:
     return settled.filter(pk__in=list(old)).delete()[0]
 
 
-def _claim(limit: int, now: datetime) -> list[Delivery]:
+def _claim(limit: int, busy: Sequence[Delivery], now: datetime) -> list[Delivery]:
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, {"now": now, "again": now + CLAIM, "limit": limit})
+        cursor.execute(
+            _CLAIM,
+            {
+                "now": now,
+                "again": now + CLAIM,
+                "limit": limit,
+                "users": plain_array(delivery.user_id for delivery in busy),
+                "channels": plain_array(delivery.channel for delivery in busy),
+            },
+        )
         ids = [row[0] for row in cursor.fetchall()]
     return list(Delivery.objects.filter(id__in=ids).select_related("user").order_by("created_at"))
 

@@ -96,36 +96,39 @@ class _Way:
 
 
 def dispatch(*, now: datetime) -> int:
-    """Makes the deliveries of all notifications that have none yet. Returns how many users' it did.
+    """Decides of all notifications that are new how they are sent. Returns how many it assigned,
+    those included that moved into a digest.
 
     Any number may dispatch at once: each delivery is made once. E-mails wait for the end of their
     user's quiet hours; webhooks are for machines, which do not sleep.
     """
-    told = 0
-    while ways := _dispatch_some(now):
-        told += ways
-    return told
+    assigned = 0
+    while (some := _dispatch_some(now)) is not None:
+        assigned += some
+    return assigned
 
 
 @transaction.atomic
-def _dispatch_some(now: datetime) -> int:
+def _dispatch_some(now: datetime) -> int | None:
+    """How many notifications of some users it assigned; None where no user is left to claim."""
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, [USERS_AT_ONCE])
         ways = [_way(now, *row) for row in cursor.fetchall()]
-        if ways:
-            # A statement of its own: it sees what was dispatched before we had the locks.
-            cursor.execute(
-                _DISPATCH,
-                {
-                    "users": plain_array(way.user_id for way in ways),
-                    "by_email": plain_array(way.by_email for way in ways),
-                    "by_webhook": plain_array(way.by_webhook for way in ways),
-                    "send_at": instant_array(way.send_at for way in ways),
-                    "most": MOST_SINGLE_EMAILS,
-                    "now": now,
-                },
-            )
-    return len(ways)
+        if not ways:
+            return None
+        # A statement of its own: it sees what others dispatched before we had the locks.
+        cursor.execute(
+            _DISPATCH,
+            {
+                "users": plain_array(way.user_id for way in ways),
+                "by_email": plain_array(way.by_email for way in ways),
+                "by_webhook": plain_array(way.by_webhook for way in ways),
+                "send_at": instant_array(way.send_at for way in ways),
+                "most": MOST_SINGLE_EMAILS,
+                "now": now,
+            },
+        )
+        return int(cursor.rowcount)
 
 
 def _way(

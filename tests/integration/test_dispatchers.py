@@ -33,6 +33,7 @@ from actions.notify import dispatch as module
 from actions.notify.deliver import deliver_due
 module.USERS_AT_ONCE = 5
 now = datetime.fromisoformat(sys.argv[2])
+print("ready", flush=True)
 sys.stdin.readline()
 print(module.dispatch(now=now), flush=True)
 sys.stdin.readline()
@@ -52,24 +53,30 @@ def test_every_delivery_is_made_once_and_sent_once(now: datetime) -> None:
             "UPDATE notification_preferences SET webhook_url = %s", [hook.url()]
         )
         processes = [start(now) for _ in range(PROCESSES)]
-        dispatched = [int(line) for line in go(processes)]
-        assert sum(dispatched) == USERS
-        assert sum(1 for count in dispatched if count) > 1, "one did it all: this showed nothing"
-        assert Delivery.objects.filter(channel="webhook").count() == USERS * EACH
-        assert Delivery.objects.filter(channel="email").count() == USERS * EACH
-
-        sent = [int(line) for line in go(processes)]
-        assert sum(sent) == USERS * EACH * 2
-        assert sum(1 for count in sent if count) > 1, "one did it all: this showed nothing"
-        for process in processes:
-            _, errors = process.communicate(timeout=60)
-            assert process.returncode == 0, errors
-
+        try:
+            dispatch_and_send(processes)
+        finally:
+            for process in processes:
+                process.kill()
+                process.communicate()
         assert set(Delivery.objects.values_list("state", "attempts")) == {("sent", 1)}
         ids = Counter(received.headers["Trading-Rules-Delivery"] for received in hook.received)
         assert len(ids) == USERS * EACH
         assert set(ids.values()) == {1}
         assert Notification.objects.filter(dispatched_at=None).count() == 0
+
+
+def dispatch_and_send(processes: "list[subprocess.Popen[str]]") -> None:
+    assert [answer(process) for process in processes] == ["ready\n"] * PROCESSES
+    dispatched = [int(line) for line in go(processes)]
+    assert sum(dispatched) == USERS * EACH
+    assert sum(1 for count in dispatched if count) > 1, "one did it all: this showed nothing"
+    assert Delivery.objects.filter(channel="webhook").count() == USERS * EACH
+    assert Delivery.objects.filter(channel="email").count() == USERS * EACH
+
+    sent = [int(line) for line in go(processes)]
+    assert sum(sent) == USERS * EACH * 2
+    assert sum(1 for count in sent if count) > 1, "one did it all: this showed nothing"
 
 
 def start(now: datetime) -> "subprocess.Popen[str]":
@@ -89,8 +96,9 @@ def go(processes: "list[subprocess.Popen[str]]") -> list[str]:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    said = []
-    for process in processes:
-        assert process.stdout is not None
-        said.append(process.stdout.readline())
-    return said
+    return [answer(process) for process in processes]
+
+
+def answer(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()

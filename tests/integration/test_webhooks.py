@@ -251,6 +251,24 @@ def test_a_receiver_that_hangs_holds_up_no_other(
 
 
 @private_allowed
+def test_not_even_one_that_hangs_for_many_deliveries(
+    user: User, hook: Receiver, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "EXCHANGE_SECONDS", 1.0)
+    hook.answers = [hang(hook)]
+    with receiver() as other:
+        told(user, hook.url(), now)
+        tell(notices=[Notice(user.pk, None, Message("Another", "..."))] * 40, now=now)
+        dispatch(now=now)
+        for _ in range(20):
+            told(UserFactory.create(email=""), other.url(), now)
+        began = monotonic()
+        assert deliver_due(now=now, seconds=1.5) == 20
+        assert monotonic() - began < 5
+    assert Delivery.objects.filter(user=user, attempts__gt=0).count() <= 3
+
+
+@private_allowed
 def test_a_trickle_of_bytes_does_not_extend_the_time(
     hook: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
