@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from actions.closest import Approach
 from actions.judge import Verdict
-from actions.models import Action, ActionExecution
+from actions.models import Action, ActionExecution, Notification
 from actions.rules import Plan, Rule, View
-from actions.sentence import sentence
+from actions.sentence import in_zone, sentence
 from market.quotes import Sample
 from portfolios.ledger import Kind, Refusal
 from portfolios.models import Transaction
@@ -18,10 +20,11 @@ from portfolios.services import LockedPortfolio
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is told to a user: a line, and the text below it."""
+    """What is told to a user: a line, the text below it, and what kind of news it is."""
 
     subject: str
     body: str
+    kind: Notification.Kinds = Notification.Kinds.FIRED
 
 
 def execution_details(
@@ -81,14 +84,33 @@ def missed_message(action: Action, verdict: Verdict) -> Message:
         subject=f"Missed: {words}",
         body=f"{verdict.reason}\nThat quote was too old to trade on when the rule was looked at "
         "again, so nothing was traded. The rule goes on watching.",
+        kind=Notification.Kinds.MISSED,
     )
 
 
-def expired_message(action: Action) -> Message:
-    """Told when a rule's time ran out."""
+def expired_message(action: Action, approach: Approach | None) -> Message:
+    """Told when a rule's time ran out, with the closest that the price came, where it is known."""
     words = action.sentence(action.user.zone)
+    near = f"\n{approach.words()}" if approach else ""
     return Message(
-        subject=f"Expired: {words}", body="The rule has expired and will not fire again."
+        subject=f"Expired: {words}",
+        body=f"The rule has expired and will not fire again.{near}",
+        kind=Notification.Kinds.EXPIRED,
+    )
+
+
+def expiring_message(action: Action, approach: Approach | None, now: datetime) -> Message:
+    """Told a day before a rule's time runs out. The rule has a `valid_until`, later than `now`."""
+    zone = action.user.zone
+    end = action.valid_until or now
+    day = "today" if end.astimezone(zone).date() == now.astimezone(zone).date() else "tomorrow"
+    times = action.executions_count
+    fired = f"has fired {times} {'time' if times == 1 else 'times'}" if times else "has not fired"
+    near = f"\n{approach.words()}" if approach else ""
+    return Message(
+        subject=f"Expires {day}: {action.sentence(zone)}",
+        body=f"It ends on {in_zone(end, zone)}, and {fired} so far.{near}",
+        kind=Notification.Kinds.EXPIRING,
     )
 
 

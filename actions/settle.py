@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from actions.closest import closest_approaches
 from actions.judge import Finding, Verdict
 from actions.lease import Leased
 from actions.models import Action
@@ -61,10 +62,9 @@ def settle(*, looks: Sequence[Look], now: datetime) -> None:
             wakes={look.leased.action.pk: (look.symbols, look.verdict.wake) for look in kept}
         )
         ended = [look.leased.action for look in kept if look.verdict.finding is Finding.EXPIRED]
-        tell(
-            notices=[Notice(each.user_id, each.pk, expired_message(each)) for each in ended],
-            now=now,
-        )
+        near = closest_approaches(actions=ended, now=now)
+        messages = [(each, expired_message(each, near.get(each.pk))) for each in ended]
+        tell(notices=[Notice(each.user_id, each.pk, said) for each, said in messages], now=now)
 
 
 def expire_paused(*, now: datetime) -> int:

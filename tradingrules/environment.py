@@ -10,6 +10,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError
@@ -69,6 +70,16 @@ class Environment(BaseSettings):
     default_from_email: str = Field(
         "Trading Rules <rules@localhost>", description="Sender of e-mails."
     )
+    site_url: str = Field(
+        "",
+        description="Where the links in e-mails lead, such as https://rules.example.org. By "
+        "default http://localhost:8000 in development, in production the first of ALLOWED_HOSTS.",
+    )
+    webhook_allow_private: bool = Field(
+        False,
+        description="Lets webhooks call private and loopback addresses, and by plain http: for "
+        "an installation whose users may reach everything that its network reaches.",
+    )
 
     @field_validator("allowed_hosts", "csrf_trusted_origins", mode="before")
     @classmethod
@@ -77,10 +88,19 @@ class Environment(BaseSettings):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
+    @field_validator("site_url")
+    @classmethod
+    def _is_a_site(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError("Write it as https://rules.example.org.")
+        return value.rstrip("/")
+
     @model_validator(mode="after")
     def _production_is_complete(self) -> Self:
         if self.debug:
             self.secret_key = self.secret_key or DEVELOPMENT_KEY
+            self.site_url = self.site_url or "http://localhost:8000"
             return self
         needed = ("secret_key", "allowed_hosts", "database_url")
         missing = [name.upper() for name in needed if not getattr(self, name)]
@@ -89,6 +109,10 @@ class Environment(BaseSettings):
                 f"{', '.join(missing)} must be set in production. "
                 "For development set DEBUG=true, or run `make setup`, which writes it to .env."
             )
+        host = self.allowed_hosts[0].removeprefix(".")
+        if not self.site_url and host == "*":
+            raise ValueError("SITE_URL must be set where ALLOWED_HOSTS names no host first.")
+        self.site_url = self.site_url or f"https://{host}"
         return self
 
     @property

@@ -173,6 +173,11 @@ def _mailer(url: str) -> dict[str, Any]:
 
 MAILERS = {"default": _mailer(environment.email_url)}
 
+# --- Telling people ---
+
+SITE_URL = environment.site_url
+WEBHOOK_ALLOW_PRIVATE = environment.webhook_allow_private
+
 # --- The market and the evaluator ---
 
 MARKET_PROVIDER = environment.market_provider
