@@ -235,10 +235,15 @@ class Trigger(Part):
         description="The symbol whose market is watched, when it is not the one that is traded.",
     )
 
-    def check(self, symbol: str | None) -> None:
-        """Raises InvalidRule when there is no symbol for it to watch."""
-        if not (self.symbol or symbol):
-            raise InvalidRule({"symbol": "Say which symbol to watch."})
+    def check(self, rule: Rule) -> None:
+        """Raises InvalidRule when it does not go with the rest of `rule`.
+
+        By default that is when there is no symbol for it to watch.
+        """
+        if not (self.symbol or rule.symbol):
+            # A trade whose rule has no symbol takes none.
+            path = "trigger_params.symbol" if rule.effect.trades else "symbol"
+            raise InvalidRule({path: "Say which symbol to watch."})
 
     def named(self) -> Mapping[str, str]:
         return {"symbol": self.symbol} if self.symbol else {}

@@ -158,7 +158,7 @@ def _parse(draft: Draft, now: datetime) -> Rule:
         cooldown_seconds=draft.cooldown_seconds,
     )
     effect.check(rule.symbol)
-    trigger.check(rule.symbol)
+    trigger.check(rule)
     _check_symbols(rule)
     _check_span(rule, now)
     return rule

@@ -250,3 +250,16 @@ def test_what_cannot_be_is_refused_by_name(
         create_action(user=owner, draft=rebalancing(**changes), now=now)
     assert refused.value.errors.keys() == fields
     assert not Action.objects.exists()
+
+
+def test_a_trigger_needs_a_symbol_of_its_own_since_the_rule_has_none(
+    owner: User, now: datetime, feed: Feed
+) -> None:
+    level: dict[str, Any] = {"trigger_type": "price_below", "trigger_params": {"threshold": "90"}}
+    with pytest.raises(InvalidRule) as refused:
+        create_action(user=owner, draft=rebalancing(**level), now=now)
+    assert refused.value.errors == {"trigger_params.symbol": "Say which symbol to watch."}
+    level["trigger_params"] = {"threshold": "90", "symbol": "AAPL"}
+    create_action(user=owner, draft=rebalancing(**level), now=now)
+    quote(feed, now, AAPL=90)
+    assert run_tick(now=now).fired == 1
