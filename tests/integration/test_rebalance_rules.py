@@ -9,7 +9,7 @@ import pytest
 from accounts.models import User
 from actions.engine import run_tick
 from actions.models import Action, ActionExecution, Notification, Watch
-from actions.rules import InvalidRule
+from actions.rules import PRICE_STEP, InvalidRule
 from actions.services import Draft, create_action
 from market.hours import Exchange
 from portfolios.ledger import Side
@@ -57,7 +57,7 @@ def rebalancing(targets: dict[str, str] = TARGETS, **more: Any) -> Draft:
     )
 
 
-def quote(feed: Feed, at: datetime, **prices: str | int) -> None:
+def quote(feed: Feed, at: datetime, **prices: str | int | Decimal) -> None:
     for symbol, price in {"AAPL": 100, "GOOG": 100, "IBM": 25, "MSFT": 40, **prices}.items():
         feed.says(symbol, str(price), at)
 
@@ -225,7 +225,87 @@ def test_of_two_rules_with_the_same_targets_the_second_finds_nothing_to_do(
     assert discrepancies() == []
 
 
+# --- When its weights drift ---
+
+DRIFT: dict[str, Any] = {
+    "trigger_type": "drift",
+    "trigger_params": {"tolerance_pct": "5"},
+    "max_executions": None,
+}
+
+
+def test_it_sleeps_until_a_weight_has_drifted_and_again_once_it_has_rebalanced(
+    owner: User, portfolio: Portfolio, feed: Feed, now: datetime
+) -> None:
+    # 1,000 in cash, 9,000 of AAPL
+    action = create_action(
+        user=owner, draft=rebalancing({"AAPL": "0.85", "MSFT": "0.04"}, **DRIFT), now=now
+    )
+    quote(feed, now)
+    assert run_tick(now=now).fired == 1, "AAPL is at 90 %"
+    quote(feed, now + 10 * SECOND)
+    assert run_tick(now=now + 10 * SECOND).fired == 0
+    assert held(portfolio) == {"AAPL": 85, "GOOG": 10, "MSFT": 10}
+    watches = {watch.symbol: watch for watch in Watch.objects.filter(action=action)}
+    assert watches.keys() == {"AAPL", "MSFT"}
+    below, above = watches["AAPL"].below, watches["AAPL"].above
+    assert below is not None
+    assert above is not None
+    assert below < 100 < above
+
+    for second, price in ((20, above - PRICE_STEP), (30, below + PRICE_STEP)):
+        quote(feed, now + second * SECOND, AAPL=price)
+        assert run_tick(now=now + second * SECOND).woken == 0
+    quote(feed, now + 40 * SECOND, AAPL=160)
+    assert run_tick(now=now + 40 * SECOND).fired == 1
+    reason = ActionExecution.objects.order_by("sequence")[1].details["reason"]
+    assert reason == "AAPL is 90.06 % of the portfolio, 5.06 points above its target of 85 %."
+    assert discrepancies() == []
+
+
+def test_money_that_is_paid_in_wakes_it(
+    owner: User, portfolio: Portfolio, feed: Feed, now: datetime
+) -> None:
+    create_action(user=owner, draft=rebalancing({"AAPL": "0.9"}, **DRIFT), now=now)
+    quote(feed, now)
+    assert run_tick(now=now).fired == 0
+    deposit(portfolio=portfolio, amount=Decimal(1_000), at=now)
+    quote(feed, now + 10 * SECOND)
+    assert run_tick(now=now + 10 * SECOND).fired == 1
+    assert held(portfolio)["AAPL"] == 99
+
+
+def test_another_rules_trade_wakes_it(
+    owner: User, portfolio: Portfolio, feed: Feed, now: datetime
+) -> None:
+    sale = Draft(
+        action_type="SELL",
+        symbol="AAPL",
+        quantity=Decimal(40),
+        trigger_type="price_above",
+        trigger_params={"threshold": "101"},
+    )
+    create_action(user=owner, draft=sale, now=now - SECOND)
+    create_action(user=owner, draft=rebalancing({"AAPL": "0.9"}, **DRIFT), now=now)
+    quote(feed, now)
+    assert run_tick(now=now).fired == 0
+    quote(feed, now + 10 * SECOND, AAPL=101)
+    assert run_tick(now=now + 10 * SECOND).fired == 1, "the sale"
+    quote(feed, now + 20 * SECOND, AAPL=101)
+    assert run_tick(now=now + 20 * SECOND).fired == 1, "the drift that it has made"
+    quote(feed, now + 30 * SECOND, AAPL=101)
+    assert run_tick(now=now + 30 * SECOND).fired == 0
+    assert discrepancies() == []
+
+
 # --- What is refused ---
+
+
+def test_a_drift_without_targets_is_refused(owner: User, now: datetime, feed: Feed) -> None:
+    draft = Draft(action_type="NOTIFY", symbol="AAPL", **DRIFT)
+    with pytest.raises(InvalidRule) as refused:
+        create_action(user=owner, draft=draft, now=now)
+    assert refused.value.errors.keys() == {"trigger_type"}
 
 
 @pytest.mark.parametrize(
