@@ -55,7 +55,7 @@ def execution_details(
         }
     message = plan.message if isinstance(plan, Plan) else ""
     details["trades"] = [_trade(entry) for entry in traded]
-    details["summary"] = _summary(traded, verdict, message)
+    details["summary"] = _summary(rule, traded, verdict, message)
     if message:
         details["message"] = message
     if portfolio is not None:
@@ -114,10 +114,21 @@ def expiring_message(action: Action, approach: Approach | None, now: datetime) -
     )
 
 
-def _summary(traded: Sequence[Transaction], verdict: Verdict, message: str) -> str:
+def _summary(rule: Rule, traded: Sequence[Transaction], verdict: Verdict, message: str) -> str:
+    """What was done; of several trades first the sums, which stand for the whole in a subject."""
     if not traded:
-        return f"{verdict.reason}\n{message}".strip()
-    return " ".join(_sold_or_bought(entry) for entry in traded)
+        lines = [message, verdict.reason] if rule.effect.trades else [verdict.reason, message]
+        return "\n".join(lines).strip()
+    lines = [_sold_or_bought(entry) for entry in traded]
+    return "\n".join([_sums(traded), *lines] if len(lines) > 1 else lines)
+
+
+def _sums(traded: Sequence[Transaction]) -> str:
+    done = []
+    for kind, verb in ((Kind.SELL, "sold"), (Kind.BUY, "bought")):
+        if amounts := [abs(entry.amount) for entry in traded if entry.kind == kind]:
+            done.append(f"{verb} for {format_usd(sum(amounts, Decimal(0)))}")
+    return f"{len(traded)} trades: {', '.join(done)}."
 
 
 def _sold_or_bought(entry: Transaction) -> str:
