@@ -107,7 +107,7 @@ def test_its_receipt_has_the_sums_first_and_a_line_for_each_trade(
     create_action(user=owner, draft=rebalancing(), now=now)
     quote(feed, now)
     run_tick(now=now)
-    notice = Notification.objects.get(channel="in_app")
+    notice = Notification.objects.get()
     assert notice.subject == "3 trades: sold for $4,000.00, bought for $4,000.00."
     assert notice.body.splitlines()[:4] == [
         "3 trades: sold for $4,000.00, bought for $4,000.00.",
