@@ -5,8 +5,8 @@ never an exception, and leaves nothing written.
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,10 +14,12 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
 from accounts.models import User
+from market.arrays import plain_array
 from market.models import Instrument
 from portfolios import ledger
 from portfolios.ledger import Entry, Order, Refusal, RefusalCode, Side, Snapshot
-from portfolios.models import Holding, Portfolio, Transaction
+from portfolios.models import Portfolio, Transaction
+from portfolios.recording import Line, write_ledger
 from portfolios.selectors import positions_of
 
 PRIMARY_NAME = "Main"
@@ -31,27 +33,55 @@ RETURNING p.id
 """
 
 
+_LOCK = """
+SELECT id, cash, transactions_count FROM portfolios_portfolio
+ WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+"""
+
+
 @dataclass(slots=True)
 class LockedPortfolio:
     """A portfolio that nobody else can write to until this transaction ends.
 
-    `snapshot` and `portfolio` advance with every `record_trades`. After a roll-back to a savepoint
-    they are ahead of the database: lock again.
+    It advances with every trade that is posted to it or recorded. After a roll-back to a savepoint
+    it is ahead of the database: lock again.
     """
 
-    portfolio: Portfolio
+    id: uuid.UUID
     snapshot: Snapshot
+    transactions_count: int
+    unwritten: list[Line] = field(default_factory=list)
+
+    def draft(self, entries: Iterable[Entry], reference: uuid.UUID | None = None) -> list[Line]:
+        """The ledger's next lines, were these entries posted. Changes nothing."""
+        return [
+            Line(uuid.uuid4(), self.id, sequence, entry, reference)
+            for sequence, entry in enumerate(entries, start=self.transactions_count + 1)
+        ]
+
+    def post(self, lines: Sequence[Line], after: Snapshot) -> None:
+        """Takes the lines, which `write` writes with those of others."""
+        self.unwritten.extend(lines)
+        self.transactions_count += len(lines)
+        self.snapshot = after
 
 
 def primary_portfolio(*, user: User) -> Portfolio:
     """The user's primary portfolio, opened at first need. Two at once open one."""
-    mine = Portfolio.objects.filter(user=user, is_primary=True)
-    if found := mine.first():
-        return found
-    Portfolio.objects.bulk_create(
-        [Portfolio(user=user, name=PRIMARY_NAME, is_primary=True)], ignore_conflicts=True
-    )
-    return mine.get()
+    return Portfolio.objects.get(id=primary_portfolios(user_ids=[user.pk])[user.pk])
+
+
+def primary_portfolios(*, user_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
+    """The primary portfolio of each of these users, opened where there is none yet."""
+    primary = Portfolio.objects.filter(user__in=user_ids, is_primary=True)
+    found = dict(primary.values_list("user_id", "id"))
+    if missing := sorted(set(user_ids) - found.keys()):
+        Portfolio.objects.bulk_create(
+            [Portfolio(user_id=id, name=PRIMARY_NAME, is_primary=True) for id in missing],
+            ignore_conflicts=True,
+        )
+        found |= primary.filter(user__in=missing).values_list("user_id", "id")
+    return found
 
 
 @transaction.atomic
@@ -78,16 +108,18 @@ def locked(*, portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, LockedPortf
     Raises Portfolio.DoesNotExist if one is missing, TransactionManagementError outside a
     transaction.
     """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("Portfolios are locked in a transaction.")
     wanted = set(portfolio_ids)
-    # NO KEY: rows that only refer to a portfolio, such as a rule's, may be written meanwhile.
-    portfolios = Portfolio.objects.select_for_update(no_key=True).filter(id__in=wanted)
-    found = {portfolio.id: portfolio for portfolio in portfolios.order_by("id")}
-    if missing := wanted - found.keys():
+    with connection.cursor() as cursor:
+        # NO KEY: rows that only refer to a portfolio, such as a rule's, may be written meanwhile.
+        cursor.execute(_LOCK, [plain_array(wanted)])
+        found = cursor.fetchall()
+    if missing := wanted - {id for id, _, _ in found}:
         raise Portfolio.DoesNotExist(f"No portfolio {', '.join(map(str, sorted(missing)))}.")
-    positions = positions_of(portfolio_ids=found.keys())
+    positions = positions_of(portfolio_ids=wanted)
     return {
-        id: LockedPortfolio(portfolio, Snapshot(portfolio.cash, positions[id]))
-        for id, portfolio in found.items()
+        id: LockedPortfolio(id, Snapshot(cash, positions[id]), count) for id, cash, count in found
     }
 
 
@@ -115,6 +147,24 @@ def record_trades(
     if isinstance(applied, Refusal):
         return applied
     return _record(locked, *applied, at=at, reference=reference, note=note)
+
+
+def write(*, locked: Iterable[LockedPortfolio], at: datetime, note: str = "") -> None:
+    """Writes what was posted to these portfolios, in four statements at most, however many.
+
+    Every symbol must be an Instrument: IntegrityError at the commit otherwise. Raises
+    TransactionManagementError outside a transaction.
+    """
+    lines = []
+    holdings = {}
+    for portfolio in locked:
+        lines += portfolio.unwritten
+        for line in portfolio.unwritten:
+            if symbol := line.entry.symbol:
+                held = portfolio.snapshot.positions.get(symbol)
+                holdings[portfolio.id, symbol] = held
+        portfolio.unwritten = []
+    write_ledger(lines=lines, holdings=holdings, at=at, note=note)
 
 
 @transaction.atomic
@@ -179,38 +229,28 @@ def _record(
     reference: uuid.UUID | None,
     note: str,
 ) -> list[Transaction]:
-    """Writes the entries, then what they lead to. Two that hold the same stale snapshot collide on
-    the unique sequence, so a forgotten lock is an error and never a wrong balance."""
-    if not transaction.get_connection().in_atomic_block:
-        raise transaction.TransactionManagementError("The ledger is written in a transaction.")
-    if not entries:
-        return []
-    portfolio = locked.portfolio
-    written = Transaction.objects.bulk_create(
+    lines = locked.draft(entries, reference)
+    locked.post(lines, after)
+    write(locked=[locked], at=at, note=note)
+    return [
         Transaction(
-            portfolio=portfolio,
-            sequence=sequence,
-            kind=entry.kind,
-            instrument_id=entry.symbol,
-            quantity=entry.quantity,
-            price=entry.price,
-            amount=entry.amount,
-            cash_after=entry.cash_after,
-            quantity_after=entry.quantity_after,
-            cost_basis_after=entry.cost_basis_after,
-            reference=reference,
+            id=line.id,
+            portfolio_id=line.portfolio_id,
+            sequence=line.sequence,
+            kind=line.entry.kind,
+            instrument_id=line.entry.symbol,
+            quantity=line.entry.quantity,
+            price=line.entry.price,
+            amount=line.entry.amount,
+            cash_after=line.entry.cash_after,
+            quantity_after=line.entry.quantity_after,
+            cost_basis_after=line.entry.cost_basis_after,
+            reference=line.reference,
             at=at,
             note=note,
         )
-        for sequence, entry in enumerate(entries, start=portfolio.transactions_count + 1)
-    )
-    _store_holdings(portfolio, {entry.symbol for entry in entries if entry.symbol}, after)
-    count = portfolio.transactions_count + len(entries)
-    Portfolio.objects.filter(id=portfolio.id).update(
-        cash=after.cash, transactions_count=count, changed=True
-    )
-    portfolio.cash, portfolio.transactions_count, locked.snapshot = after.cash, count, after
-    return written
+        for line in lines
+    ]
 
 
 def take_changed() -> list[uuid.UUID]:
@@ -221,24 +261,3 @@ def take_changed() -> list[uuid.UUID]:
     with connection.cursor() as cursor:
         cursor.execute(_TAKE_CHANGED)
         return [id for (id,) in cursor.fetchall()]
-
-
-def _store_holdings(portfolio: Portfolio, symbols: set[str], after: Snapshot) -> None:
-    held = symbols & after.positions.keys()
-    if held:
-        Holding.objects.bulk_create(
-            [
-                Holding(
-                    portfolio=portfolio,
-                    instrument_id=symbol,
-                    quantity=after.positions[symbol].quantity,
-                    cost_basis=after.positions[symbol].cost_basis,
-                )
-                for symbol in sorted(held)
-            ],
-            update_conflicts=True,
-            unique_fields=["portfolio", "instrument"],
-            update_fields=["quantity", "cost_basis"],
-        )
-    if sold_out := symbols - held:
-        Holding.objects.filter(portfolio=portfolio, instrument_id__in=sold_out).delete()

@@ -137,9 +137,9 @@ def test_those_longest_not_looked_at_are_leased_first(
     Action.objects.filter(pk=second.pk).update(last_evaluated_at=now - SECOND)
     wake(symbols=[], now=now)
     order = [
-        lease_actions_for_evaluation(now=now, limit=1, lease_seconds=30)[0].action for _ in range(3)
+        lease_actions_for_evaluation(now=now, limit=1, lease_seconds=30)[0].id for _ in range(3)
     ]
-    assert order == [third, second, first]
+    assert order == [third.pk, second.pk, first.pk]
     assert lease_actions_for_evaluation(now=now, limit=1, lease_seconds=30) == []
 
 
