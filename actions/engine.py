@@ -1,7 +1,9 @@
 """One tick: look at the market, wake the rules whose band broke, judge them, fire what is true."""
 
+import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
@@ -70,7 +72,19 @@ def look_at_the_woken(*, now: datetime, report: Report) -> None:
     while leased := lease_actions_for_evaluation(
         now=now, limit=settings.LEASE_BATCH, lease_seconds=settings.LEASE_SECONDS
     ):
-        _look_at(leased, now, report)
+        with collector_paused():
+            _look_at(leased, now, report)
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Keeps Python's cyclic garbage collector from walking, again and again, through the objects of
+    a batch, which all live until its commit: an eighth of the time that a storm takes in Python."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _quotes(symbols: list[str], now: datetime, report: Report) -> list[Sample]:

@@ -1,6 +1,5 @@
 """Takes woken rules for evaluation, so that no two evaluators ever hold the same one."""
 
-import json
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,22 +8,25 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db import connection
+import orjson
 
 from actions.registry import parse_effect, parse_trigger
 from actions.rules import Effect, Rule, State, Status, Trigger
 from actions.sentence import sentence
-from market.arrays import plain_array
+from market.arrays import uuid_array
+from market.bulk import run
 from market.quotes import Sample
 
-# Parameters come as text, by which what is read of them is kept: rules of a kind share it.
+# A row's version is the transaction that wrote it and the place where it stands: whoever writes to
+# it changes one or both, and merely locking it changes neither. Parameters come as text, by which
+# what is read of them is kept: rules of a kind share it.
 _COLUMNS = """
     r.id, r.user_id, u.time_zone, r.portfolio_id, r.status, r.action_type, r.symbol, r.quantity,
     r.amount_usd, r.action_params::text, r.trigger_type, r.trigger_params::text,
     r.runtime_state::text, COALESCE(r.valid_from, r.created_at), r.valid_until, r.max_executions,
     r.executions_count, r.cooldown_seconds, r.last_triggered_at, r.consecutive_failures,
     COALESCE((r.last_evaluation->>'faults')::int, 0), r.status_reason, r.processing_lease_until,
-    r.waking_quote::text, r.version::text
+    r.waking_quote::text, r.version
 """
 
 # Longest not looked at first, so that no rule starves when more are awake than one lease takes.
@@ -40,19 +42,19 @@ WITH due AS (
 ), r AS (
     UPDATE actions a SET processing_lease_until = %(until)s
       FROM due WHERE a.id = due.id
-    RETURNING a.*, a.xmin AS version
+    RETURNING a.*, a.xmin || ' ' || a.ctid AS version
 )
 SELECT {_COLUMNS} FROM r JOIN accounts_user u ON u.id = r.user_id ORDER BY r.created_at, r.id
 """  # noqa: S608 -- constants
 
 _LOCK = """
-SELECT id, processing_lease_until, xmin::text FROM actions
+SELECT id, processing_lease_until, xmin || ' ' || ctid FROM actions
  WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
 
 _READ = f"""
 SELECT {_COLUMNS}
-  FROM (SELECT *, xmin AS version FROM actions WHERE id = ANY(%s::uuid[])) r
+  FROM (SELECT *, xmin || ' ' || ctid AS version FROM actions WHERE id = ANY(%s::uuid[])) r
   JOIN accounts_user u ON u.id = r.user_id
 """  # noqa: S608 -- constants
 
@@ -150,9 +152,8 @@ def lease_actions_for_evaluation(
     evaluator that held it died. Both are taken alike, with the quotes that woke them.
     """
     until = now + timedelta(seconds=lease_seconds)
-    with connection.cursor() as cursor:
-        cursor.execute(_LEASE, {"now": now, "until": until, "limit": limit})
-        return [Leased._make(row) for row in cursor.fetchall()]
+    rows = run(_LEASE, {"now": now, "until": until, "limit": limit})
+    return [Leased._make(row) for row in rows]
 
 
 def lock_leased(*, batch: Collection[Leased]) -> dict[UUID, Leased]:
@@ -162,40 +163,36 @@ def lock_leased(*, batch: Collection[Leased]) -> dict[UUID, Leased]:
     paused or ended since is absent.
     """
     leased_as = {leased.id: leased for leased in batch}
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCK, [plain_array(leased_as)])
-        held = {
-            id: version
-            for id, until, version in cursor.fetchall()
-            if until is not None and until == leased_as[id].until
-        }
+    held = {
+        id: version
+        for id, until, version in run(_LOCK, [uuid_array(leased_as)])
+        if until is not None and until == leased_as[id].until
+    }
     written = [id for id, version in held.items() if version != leased_as[id].version]
     return {id: leased_as[id] for id in held} | (read_rows(ids=written) if written else {})
 
 
 def read_rows(*, ids: Collection[UUID]) -> dict[UUID, Leased]:
     """These rules' rows as they are now, whoever holds them."""
-    with connection.cursor() as cursor:
-        cursor.execute(_READ, [plain_array(ids)])
-        return {row[0]: Leased._make(row) for row in cursor.fetchall()}
+    return {row[0]: Leased._make(row) for row in run(_READ, [uuid_array(ids)])}
 
 
 @lru_cache(maxsize=1024)
 def _waking(text: str) -> tuple[datetime, Mapping[str, Sample]]:
-    waking = json.loads(text)
+    waking = orjson.loads(text)
     quotes = {symbol: _sample(symbol, quote) for symbol, quote in waking["quotes"].items()}
     return datetime.fromisoformat(waking["woken_at"]), quotes
 
 
 @lru_cache(maxsize=_KINDS_KEPT)
 def _json(text: str) -> Mapping[str, Any]:
-    parsed: Mapping[str, Any] = json.loads(text)
+    parsed: Mapping[str, Any] = orjson.loads(text)
     return parsed
 
 
 @lru_cache(maxsize=_KINDS_KEPT)
 def _trigger(trigger_type: str, params: str) -> Trigger:
-    return parse_trigger(trigger_type, json.loads(params))
+    return parse_trigger(trigger_type, orjson.loads(params))
 
 
 @lru_cache(maxsize=_KINDS_KEPT)
@@ -204,7 +201,7 @@ def _effect(
 ) -> Effect:
     sizes = {"quantity": quantity, "amount_usd": amount_usd}
     given = {name: size for name, size in sizes.items() if size is not None}
-    return parse_effect(action_type, sizes=given, params=json.loads(params))
+    return parse_effect(action_type, sizes=given, params=orjson.loads(params))
 
 
 def _sample(symbol: str, quote: Mapping[str, Any]) -> Sample:

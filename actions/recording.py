@@ -1,16 +1,14 @@
 """Writes what firings led to: each table in one statement, however many they are."""
 
-import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connection
-
 from actions.booking import Booked, Execution
 from actions.lease import Leased
 from actions.settle import evaluation_record
-from market.arrays import plain_array, text_array
+from market.arrays import json_array, plain_array, text_array, uuid_array
+from market.bulk import run
 
 _LAST_SEQUENCES = """
 SELECT action_id, max(sequence) FROM action_executions
@@ -19,10 +17,11 @@ SELECT action_id, max(sequence) FROM action_executions
 
 _EXECUTIONS = """
 INSERT INTO action_executions (id, action_id, sequence, triggered_at, execution_status, details,
-                               transaction_id, error, idempotency_key)
+                               transaction_id, error, idempotency_key,
+                               request_fingerprint)
 SELECT id, action_id, sequence, %(at)s,
        CASE WHEN error = '' THEN 'success' ELSE 'failed' END,
-       details::jsonb, transaction_id, NULLIF(error, ''), %(key)s
+       details::jsonb, transaction_id, NULLIF(error, ''), %(key)s, %(fingerprint)s
   FROM unnest(%(ids)s::uuid[], %(actions)s::uuid[], %(sequences)s::integer[],
               %(details)s::text[], %(transactions)s::uuid[], %(errors)s::text[])
        AS execution(id, action_id, sequence, details, transaction_id, error)
@@ -55,31 +54,34 @@ def last_sequences(*, leased: Collection[Leased]) -> dict[UUID, int]:
     triggered = [each.id for each in leased if each.last_triggered_at is not None]
     if not triggered:
         return {}
-    with connection.cursor() as cursor:
-        cursor.execute(_LAST_SEQUENCES, [plain_array(triggered)])
-        return dict(cursor.fetchall())
+    return dict(run(_LAST_SEQUENCES, [uuid_array(triggered)]))
 
 
 def write_executions(
-    *, executions: Sequence[Execution], at: datetime, key: str | None = None
+    *,
+    executions: Sequence[Execution],
+    at: datetime,
+    key: str | None = None,
+    fingerprint: str | None = None,
 ) -> None:
-    """Appends what was done. `key` is the idempotency key that it was asked for with."""
+    """Appends what was done. `key` is the idempotency key that it was asked for with, and
+    `fingerprint` that of the request."""
     if not executions:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _EXECUTIONS,
-            {
-                "at": at,
-                "key": key,
-                "ids": plain_array(each.id for each in executions),
-                "actions": plain_array(each.action_id for each in executions),
-                "sequences": plain_array(each.sequence for each in executions),
-                "details": text_array(json.dumps(each.details) for each in executions),
-                "transactions": plain_array(each.transaction_id for each in executions),
-                "errors": text_array(each.error for each in executions),
-            },
-        )
+    run(
+        _EXECUTIONS,
+        {
+            "at": at,
+            "key": key,
+            "fingerprint": fingerprint,
+            "ids": uuid_array(each.id for each in executions),
+            "actions": uuid_array(each.action_id for each in executions),
+            "sequences": plain_array(each.sequence for each in executions),
+            "details": json_array(each.details for each in executions),
+            "transactions": uuid_array(each.transaction_id for each in executions),
+            "errors": text_array(each.error for each in executions),
+        },
+    )
 
 
 def write_rules(*, booked: Sequence[Booked], now: datetime) -> None:
@@ -87,19 +89,16 @@ def write_rules(*, booked: Sequence[Booked], now: datetime) -> None:
     if not booked:
         return
     verdicts = [each.firing.verdict for each in booked]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _RULES,
-            {
-                "now": now,
-                "ids": plain_array(each.firing.leased.id for each in booked),
-                "evaluations": text_array(
-                    json.dumps(evaluation_record(verdict, now)) for verdict in verdicts
-                ),
-                "states": text_array(json.dumps(dict(each.after.state)) for each in booked),
-                "statuses": plain_array(each.after.status.value for each in booked),
-                "reasons": text_array(each.status_reason for each in booked),
-                "executions": plain_array(each.after.executions_count for each in booked),
-                "failures": plain_array(each.after.consecutive_failures for each in booked),
-            },
-        )
+    run(
+        _RULES,
+        {
+            "now": now,
+            "ids": uuid_array(each.firing.leased.id for each in booked),
+            "evaluations": json_array(evaluation_record(verdict, now) for verdict in verdicts),
+            "states": json_array(each.after.state for each in booked),
+            "statuses": plain_array(each.after.status.value for each in booked),
+            "reasons": text_array(each.status_reason for each in booked),
+            "executions": plain_array(each.after.executions_count for each in booked),
+            "failures": plain_array(each.after.consecutive_failures for each in booked),
+        },
+    )

@@ -1,13 +1,12 @@
 """Writes down what a look at a rule found, and puts the rule back to sleep."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from actions.judge import Finding, Verdict
 from actions.lease import Leased
@@ -16,7 +15,8 @@ from actions.notify.outbox import Notice, tell
 from actions.receipts import expired_message, missed_message
 from actions.rules import Status, Wake
 from actions.watches import set_watches
-from market.arrays import plain_array, text_array
+from market.arrays import json_array, plain_array, text_array, uuid_array
+from market.bulk import run
 
 FIRST_BACK_OFF = timedelta(seconds=30)
 LONGEST_BACK_OFF = timedelta(minutes=15)
@@ -113,21 +113,18 @@ def _notice(look: Look) -> Notice | None:
 
 def _write(looks: Sequence[Look], now: datetime) -> set[UUID]:
     expired = [look.verdict.finding is Finding.EXPIRED for look in looks]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _SETTLE,
-            {
-                "now": now,
-                "ids": plain_array(look.leased.id for look in looks),
-                "untils": plain_array(look.leased.until for look in looks),
-                "evaluations": text_array(
-                    json.dumps(evaluation_record(look.verdict, now)) for look in looks
-                ),
-                "states": text_array(json.dumps(dict(look.verdict.state)) for look in looks),
-                "statuses": plain_array(
-                    Status.COMPLETED if over else Status.ACTIVE for over in expired
-                ),
-                "reasons": text_array("Expired." if over else "" for over in expired),
-            },
-        )
-        return {row[0] for row in cursor.fetchall()}
+    rows = run(
+        _SETTLE,
+        {
+            "now": now,
+            "ids": uuid_array(look.leased.id for look in looks),
+            "untils": plain_array(look.leased.until for look in looks),
+            "evaluations": json_array(evaluation_record(look.verdict, now) for look in looks),
+            "states": json_array(look.verdict.state for look in looks),
+            "statuses": plain_array(
+                Status.COMPLETED if over else Status.ACTIVE for over in expired
+            ),
+            "reasons": text_array("Expired." if over else "" for over in expired),
+        },
+    )
+    return {id for (id,) in rows}

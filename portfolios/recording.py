@@ -10,7 +10,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from market.arrays import plain_array, text_array
+from market.arrays import plain_array, text_array, uuid_array
+from market.bulk import run
 from portfolios.ledger import Entry, Position
 
 _LINES = """
@@ -71,20 +72,19 @@ def write_ledger(
         raise transaction.TransactionManagementError("The ledger is written in a transaction.")
     if not lines:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(_LINES, [at, note, *_line_columns(lines)])
-        if held := {key: position for key, position in holdings.items() if position}:
-            cursor.execute(_HELD, _holding_columns(held))
-        if sold_out := holdings.keys() - held.keys():
-            cursor.execute(_SOLD_OUT, _key_columns(sold_out))
-        cursor.execute(_BALANCES, _balance_columns({line.portfolio_id: line for line in lines}))
+    run(_LINES, [at, note, *_line_columns(lines)])
+    if held := {key: position for key, position in holdings.items() if position}:
+        run(_HELD, _holding_columns(held))
+    if sold_out := holdings.keys() - held.keys():
+        run(_SOLD_OUT, _key_columns(sold_out))
+    run(_BALANCES, _balance_columns({line.portfolio_id: line for line in lines}))
 
 
 def _line_columns(lines: Sequence[Line]) -> list[str]:
     entries = [line.entry for line in lines]
     return [
-        plain_array(line.id for line in lines),
-        plain_array(line.portfolio_id for line in lines),
+        uuid_array(line.id for line in lines),
+        uuid_array(line.portfolio_id for line in lines),
         plain_array(line.sequence for line in lines),
         plain_array(entry.kind.value for entry in entries),
         # A symbol needs no quotes: see the instrument's constraint.
@@ -95,7 +95,7 @@ def _line_columns(lines: Sequence[Line]) -> list[str]:
         plain_array(entry.cash_after for entry in entries),
         plain_array(entry.quantity_after for entry in entries),
         plain_array(entry.cost_basis_after for entry in entries),
-        plain_array(line.reference for line in lines),
+        uuid_array(line.reference for line in lines),
     ]
 
 
@@ -108,12 +108,12 @@ def _holding_columns(held: Mapping[tuple[UUID, str], Position]) -> list[str]:
 
 
 def _key_columns(keys: Collection[tuple[UUID, str]]) -> list[str]:
-    return [plain_array(id for id, _ in keys), text_array(symbol for _, symbol in keys)]
+    return [uuid_array(id for id, _ in keys), text_array(symbol for _, symbol in keys)]
 
 
 def _balance_columns(last: Mapping[UUID, Line]) -> list[str]:
     return [
-        plain_array(last),
+        uuid_array(last),
         plain_array(line.entry.cash_after for line in last.values()),
         plain_array(line.sequence for line in last.values()),
     ]

@@ -9,7 +9,8 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from accounts.models import User
-from market.arrays import plain_array
+from market.arrays import uuid_array
+from market.bulk import run
 from portfolios.ledger import Position, Snapshot
 from portfolios.models import Holding, Portfolio, Transaction
 
@@ -39,10 +40,8 @@ def snapshots(*, portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Snapsh
 def positions_of(*, portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, Position]]:
     """The positions of each of these portfolios, by symbol."""
     positions: dict[uuid.UUID, dict[str, Position]] = {id: {} for id in portfolio_ids}
-    with connection.cursor() as cursor:
-        cursor.execute(_POSITIONS, [plain_array(positions)])
-        for id, symbol, quantity, cost_basis in cursor.fetchall():
-            positions[id][symbol] = Position(quantity, cost_basis)
+    for id, symbol, quantity, cost_basis in run(_POSITIONS, [uuid_array(positions)]):
+        positions[id][symbol] = Position(quantity, cost_basis)
     return positions
 
 

@@ -14,7 +14,8 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
 from accounts.models import User
-from market.arrays import plain_array
+from market.arrays import uuid_array
+from market.bulk import run
 from market.models import Instrument
 from portfolios import ledger
 from portfolios.ledger import Entry, Order, Refusal, RefusalCode, Side, Snapshot
@@ -33,6 +34,7 @@ RETURNING p.id
 """
 
 
+# NO KEY: rows that only refer to a portfolio, such as a rule's, may be written meanwhile.
 _LOCK = """
 SELECT id, cash, transactions_count FROM portfolios_portfolio
  WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE
@@ -111,10 +113,7 @@ def locked(*, portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, LockedPortf
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Portfolios are locked in a transaction.")
     wanted = set(portfolio_ids)
-    with connection.cursor() as cursor:
-        # NO KEY: rows that only refer to a portfolio, such as a rule's, may be written meanwhile.
-        cursor.execute(_LOCK, [plain_array(wanted)])
-        found = cursor.fetchall()
+    found = run(_LOCK, [uuid_array(wanted)])
     if missing := wanted - {id for id, _, _ in found}:
         raise Portfolio.DoesNotExist(f"No portfolio {', '.join(map(str, sorted(missing)))}.")
     positions = positions_of(portfolio_ids=wanted)

@@ -60,7 +60,9 @@ class Environment(BaseSettings):
     lease_seconds: float = Field(
         30, gt=0, le=600, description="How long an evaluator may hold a rule."
     )
-    lease_batch: int = Field(100, gt=0, le=10_000, description="Rules leased in one statement.")
+    lease_batch: int = Field(
+        500, gt=0, le=10_000, description="Rules leased together, and fired in one transaction."
+    )
     email_url: str = Field(
         "",
         description="smtp://user:password@host:587 (STARTTLS) or smtps://host:465. "
