@@ -9,6 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
+from django.db import transaction
 
 from actions.registry import parse_effect, parse_trigger
 from actions.rules import Effect, Rule, State, Status, Trigger
@@ -29,16 +30,24 @@ _COLUMNS = """
     r.waking_quote::text, r.version
 """
 
-# Longest not looked at first, so that no rule starves when more are awake than one lease takes.
-# Of those that are taken the oldest goes first: where two want the same shares, it has the earlier
-# claim.
+# Longest not looked at first, so that no rule starves when more are awake than one lease takes; and
+# with a rule those of its portfolio, so that two evaluators do not wait for each other's, and that
+# of rules which want the same shares the oldest goes first: it has the earlier claim.
 _LEASE = f"""
-WITH due AS (
-    SELECT id FROM actions
-     WHERE processing_lease_until <= %(now)s AND status = 'active'
-     ORDER BY last_evaluated_at NULLS FIRST, created_at, id
-     LIMIT %(limit)s
-       FOR NO KEY UPDATE SKIP LOCKED
+WITH awake AS MATERIALIZED (
+    SELECT id, COALESCE(portfolio_id, id) AS book, created_at,
+           COALESCE(last_evaluated_at, '-infinity') AS looked_at
+      FROM actions WHERE processing_lease_until <= %(now)s AND status = 'active'
+), books AS (
+    SELECT book, sum(count(*)) OVER (ORDER BY min(looked_at), book) - count(*) AS rules_before
+      FROM awake GROUP BY book
+), turn AS (
+    SELECT awake.id FROM awake JOIN books USING (book) WHERE rules_before < %(limit)s
+     ORDER BY rules_before, looked_at, created_at, awake.id LIMIT %(limit)s
+), due AS (
+    SELECT a.id FROM actions a JOIN turn ON turn.id = a.id
+     WHERE a.processing_lease_until <= %(now)s AND a.status = 'active'
+       FOR NO KEY UPDATE OF a SKIP LOCKED
 ), r AS (
     UPDATE actions a SET processing_lease_until = %(until)s
       FROM due WHERE a.id = due.id
@@ -46,6 +55,10 @@ WITH due AS (
 )
 SELECT {_COLUMNS} FROM r JOIN accounts_user u ON u.id = r.user_id ORDER BY r.created_at, r.id
 """  # noqa: S608 -- constants
+
+# Whose turn it is, is for one at a time to say: two at once would say the same. Any number will do,
+# as long as it is always the same.
+_TAKE_TURNS = "SELECT pg_advisory_xact_lock(5401886092741)"
 
 _LOCK = """
 SELECT id, processing_lease_until, xmin || ' ' || ctid FROM actions
@@ -146,13 +159,15 @@ class Leased(NamedTuple):
 def lease_actions_for_evaluation(
     *, now: datetime, limit: int, lease_seconds: float
 ) -> list[Leased]:
-    """Up to `limit` woken rules, ours until `now` + `lease_seconds`; one statement.
+    """Up to `limit` woken rules, ours until `now` + `lease_seconds`.
 
     A woken rule carries a lease that has run out: since the instant it was woken, or because the
     evaluator that held it died. Both are taken alike, with the quotes that woke them.
     """
     until = now + timedelta(seconds=lease_seconds)
-    rows = run(_LEASE, {"now": now, "until": until, "limit": limit})
+    with transaction.atomic():
+        run(_TAKE_TURNS, [])
+        rows = run(_LEASE, {"now": now, "until": until, "limit": limit})
     return [Leased._make(row) for row in rows]
 
 
