@@ -35,7 +35,7 @@ _COLUMNS = """
 # of rules which want the same shares the oldest goes first: it has the earlier claim.
 _LEASE = f"""
 WITH awake AS MATERIALIZED (
-    SELECT id, COALESCE(portfolio_id, id) AS book, created_at,
+    SELECT id, COALESCE(portfolio_id, user_id) AS book, created_at,
            COALESCE(last_evaluated_at, '-infinity') AS looked_at
       FROM actions WHERE processing_lease_until <= %(now)s AND status = 'active'
 ), books AS (
