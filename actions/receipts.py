@@ -83,6 +83,15 @@ def missed_message(leased: Leased, verdict: Verdict) -> Message:
     )
 
 
+def held_message(leased: Leased, verdict: Verdict) -> Message:
+    """Told when a rule came true, but must wait for the next day."""
+    return Message(
+        subject=f"Held back: {leased.sentence()}",
+        body=f"{verdict.reason}\nThe rule came true and traded nothing. It may again tomorrow, if "
+        "it is true then.",
+    )
+
+
 def expired_message(leased: Leased) -> Message:
     """Told when a rule's time ran out."""
     return Message(

@@ -8,6 +8,7 @@ names the variable and the remedy, never with a default that happens to work.
 import os
 import re
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -62,6 +63,21 @@ class Environment(BaseSettings):
     )
     lease_batch: int = Field(
         500, gt=0, le=10_000, description="Rules leased together, and fired in one transaction."
+    )
+    order_least_usd: Decimal = Field(
+        Decimal(1), gt=0, decimal_places=2, description="The smallest order, in dollars."
+    )
+    order_most_usd: Decimal | None = Field(
+        None, gt=0, decimal_places=2, description="The largest order; empty: any."
+    )
+    day_executions: int | None = Field(
+        None, gt=0, description="Executions of rules in a portfolio and a day; empty: any number."
+    )
+    day_usd: Decimal | None = Field(
+        None,
+        gt=0,
+        decimal_places=2,
+        description="Dollars that rules may trade a day in a portfolio.",
     )
     email_url: str = Field(
         "",

@@ -111,7 +111,6 @@ def test_a_refusal_writes_nothing(portfolio: Portfolio) -> None:
         services.withdraw(portfolio=portfolio, amount=D(10_001), at=AT),
         services.deposit(portfolio=portfolio, amount=D(0), at=AT),
         record(portfolio, buy(1, 100), buy(1000, 100)),
-        record(portfolio, buy(1, 100), minimum=D(101)),
     ):
         assert isinstance(refused, Refusal)
     portfolio.refresh_from_db()
