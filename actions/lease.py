@@ -32,21 +32,20 @@ _COLUMNS = """
 
 # Longest not looked at first, so that no rule starves when more are awake than one lease takes; and
 # with a rule those of its portfolio, so that two evaluators do not wait for each other's, and that
-# of rules which want the same shares the oldest goes first: it has the earlier claim.
+# of rules which want the same shares the oldest goes first: it has the earlier claim. How many are
+# awake is what statistics know least, so nothing here is joined but by the primary key: IS TRUE
+# keeps the index of those awake out of that join, which else took 300 ms of a storm's batch.
 _LEASE = f"""
-WITH awake AS MATERIALIZED (
-    SELECT id, COALESCE(portfolio_id, user_id) AS book, created_at,
+WITH awake AS (
+    SELECT id, created_at, COALESCE(portfolio_id, user_id) AS book,
            COALESCE(last_evaluated_at, '-infinity') AS looked_at
       FROM actions WHERE processing_lease_until <= %(now)s AND status = 'active'
-), books AS (
-    SELECT book, sum(count(*)) OVER (ORDER BY min(looked_at), book) - count(*) AS rules_before
-      FROM awake GROUP BY book
 ), turn AS (
-    SELECT awake.id FROM awake JOIN books USING (book) WHERE rules_before < %(limit)s
-     ORDER BY rules_before, looked_at, created_at, awake.id LIMIT %(limit)s
+    SELECT id FROM (SELECT *, min(looked_at) OVER (PARTITION BY book) AS book_looked_at FROM awake)
+     ORDER BY book_looked_at, book, looked_at, created_at, id LIMIT %(limit)s
 ), due AS (
     SELECT a.id FROM actions a JOIN turn ON turn.id = a.id
-     WHERE a.processing_lease_until <= %(now)s AND a.status = 'active'
+     WHERE (a.processing_lease_until <= %(now)s) IS TRUE AND (a.status = 'active') IS TRUE
        FOR NO KEY UPDATE OF a SKIP LOCKED
 ), r AS (
     UPDATE actions a SET processing_lease_until = %(until)s
