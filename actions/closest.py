@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
+from typing import Protocol
 from uuid import UUID
 
-from actions.models import Action
-from actions.rules import InvalidRule
+from actions.rules import InvalidRule, Rule
 from actions.triggers._price_level import PriceLevel
 from market.ranges import PriceRange, price_ranges
 from portfolios.money import format_price
@@ -41,36 +41,41 @@ class Approach:
         return f"It came within {self.percent} % ({prices}), as far as prices were seen."
 
 
-def closest_approaches(*, actions: Iterable[Action], now: datetime) -> Mapping[UUID, Approach]:
+class Row(Protocol):
+    """A rule's row, as a model's instance or as it was leased."""
+
+    @property
+    def id(self) -> UUID: ...
+    def as_rule(self) -> Rule: ...
+
+
+def closest_approaches(*, rows: Iterable[Row], now: datetime) -> Mapping[UUID, Approach]:
     """The closest approach of each of these rules since it began. One statement for all of them.
 
     Absent is a rule that has fired, one whose trigger is no fixed threshold (the level of a
     trailing stop moves, so that "near" at one time is not at another), and one of whose symbol no
     price is known.
     """
-    asked = [
-        (action, trigger)
-        for action in actions
-        if action.executions_count == 0 and (trigger := _threshold(action))
-    ]
+    asked = {row.id: found for row in rows if (found := _threshold(row))}
     spans = [
-        (str(trigger.symbol or action.symbol), action.valid_from or action.created_at)
-        for action, trigger in asked
+        (str(trigger.symbol or rule.symbol), rule.valid_from) for rule, trigger in asked.values()
     ]
     ranges = price_ranges(spans=spans, now=now)
     return {
-        action.pk: _approach(trigger, found)
-        for (action, trigger), found in zip(asked, ranges, strict=True)
+        id: _approach(trigger, found)
+        for (id, (_, trigger)), found in zip(asked.items(), ranges, strict=True)
         if found is not None
     }
 
 
-def _threshold(action: Action) -> PriceLevel | None:
+def _threshold(row: Row) -> tuple[Rule, PriceLevel] | None:
     try:
-        trigger = action.as_rule().trigger
+        rule = row.as_rule()
     except InvalidRule:
         return None
-    return trigger if isinstance(trigger, PriceLevel) else None
+    if rule.executions_count or not isinstance(rule.trigger, PriceLevel):
+        return None
+    return rule, rule.trigger
 
 
 def _approach(trigger: PriceLevel, seen: PriceRange) -> Approach:

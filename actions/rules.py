@@ -177,8 +177,9 @@ class Wake:
     portfolio: bool = False
 
     def no_later_than(self, instant: datetime | None) -> Wake:
-        known = [moment for moment in (self.at, instant) if moment is not None]
-        return replace(self, at=min(known, default=None))
+        if instant is None or (self.at is not None and self.at <= instant):
+            return self
+        return replace(self, at=instant)
 
 
 class Outcome(StrEnum):

@@ -14,13 +14,12 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
-from actions.lease import Leased
 from actions.lifecycle import check_transition
 from actions.models import Action
 from actions.registry import SIZE_COLUMNS, parse_effect, parse_trigger
 from actions.rules import InvalidRule, Part, Rule, Status
 from actions.selectors import owned_action
-from actions.sight import Sight
+from actions.sight import Sight, Standing
 from actions.watches import first_look, sleep_for_good
 from market.history import keep_history
 from market.selectors import known_symbols, latest_quotes
@@ -243,7 +242,7 @@ def _start(action: Action, rule: Rule, now: datetime) -> None:
     last_close = calendar().last_close(now)
     known = latest_quotes(symbols=rule.trigger.watched(rule))
     standing = {symbol: quote for symbol, quote in known.items() if quote.as_of >= last_close}
-    seen = Leased(action, until=now, woken_at=now, quotes=standing)
+    seen = Standing(action.portfolio_id, woken_at=now, quotes=standing)
     view = Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule)
     action.runtime_state = dict(rule.trigger.activate(rule, view))
 

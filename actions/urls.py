@@ -6,4 +6,5 @@ from actions.notify.views import unsubscribe_page
 urlpatterns = [
     path("", views.index, name="actions"),
     path("unsubscribe/<str:token>", unsubscribe_page, name="unsubscribe"),
+    path("portfolio/pause", views.pause_everything, name="pause-everything"),
 ]

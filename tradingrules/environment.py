@@ -8,6 +8,7 @@ names the variable and the remedy, never with a default that happens to work.
 import os
 import re
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -61,7 +62,24 @@ class Environment(BaseSettings):
     lease_seconds: float = Field(
         30, gt=0, le=600, description="How long an evaluator may hold a rule."
     )
-    lease_batch: int = Field(100, gt=0, le=10_000, description="Rules leased in one statement.")
+    lease_batch: int = Field(
+        500, gt=0, le=10_000, description="Rules leased together, and fired in one transaction."
+    )
+    order_least_usd: Decimal = Field(
+        Decimal(1), gt=0, decimal_places=2, description="The smallest order, in dollars."
+    )
+    order_most_usd: Decimal | None = Field(
+        None, gt=0, decimal_places=2, description="The largest order; empty: any."
+    )
+    day_executions: int | None = Field(
+        None, gt=0, description="Executions of rules in a portfolio and a day; empty: any number."
+    )
+    day_usd: Decimal | None = Field(
+        None,
+        gt=0,
+        decimal_places=2,
+        description="Dollars that rules may trade a day in a portfolio.",
+    )
     email_url: str = Field(
         "",
         description="smtp://user:password@host:587 (STARTTLS) or smtps://host:465. "

@@ -42,7 +42,7 @@ def _announce_some(now: datetime) -> int:
         .select_related("user")
         .order_by("valid_until")[:RULES_AT_ONCE]
     )
-    near = closest_approaches(actions=ending, now=now)
+    near = closest_approaches(rows=ending, now=now)
     messages = [(each, expiring_message(each, near.get(each.pk), now)) for each in ending]
     tell(
         notices=[

@@ -146,7 +146,7 @@ def test_two_at_once_tell_it_once(owner: User, feed: Feed, now: datetime) -> Non
 
 def approach(action: Action, now: datetime) -> Approach | None:
     action.refresh_from_db()
-    return closest_approaches(actions=[action], now=now).get(action.pk)
+    return closest_approaches(rows=[action], now=now).get(action.pk)
 
 
 def test_the_closest_price_is_the_lowest_or_the_highest_since_the_rule_began(

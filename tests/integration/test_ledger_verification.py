@@ -217,7 +217,7 @@ def test_postgresql_and_python_agree_on_every_ledger(
         )
         for line in portfolio.transactions.order_by("sequence")
     )
-    assert replayed.cash == locked.portfolio.cash
+    assert replayed.cash == locked.snapshot.cash
     assert replayed.positions == {
         holding.instrument_id: Position(holding.quantity, holding.cost_basis)
         for holding in holdings_of(portfolio=portfolio)

@@ -51,6 +51,7 @@ EXECUTIONS = {
     # beyond the specification
     "sequence": ("integer", "NO", None),
     "idempotency_key": ("text", "YES", None),
+    "request_fingerprint": ("text", "YES", None),
 }
 
 
