@@ -39,6 +39,7 @@ class Worker:
 
     def __init__(self, log: Path, **environment: str) -> None:
         self.log = log
+        self.groups: set[int] = set()
         with log.open("wb") as output:
             self.process = psutil.Popen(
                 [sys.executable, "manage.py", "worker"],
@@ -58,6 +59,7 @@ class Worker:
 
     def leash(self) -> psutil.Process:
         (leash,) = self.process.children()
+        self.groups.add(leash.pid)
         return leash
 
     def cluster(self) -> psutil.Process:
@@ -90,6 +92,15 @@ class Worker:
         time.sleep(SHIFT_SECONDS / 2)
         return sorted(workers, key=lambda one: used(one) - before[one])
 
+    def end(self) -> None:
+        """Ends it, and what it should have ended and has not."""
+        if self.process.is_running():
+            self.process.terminate()
+        self.process.wait(20)
+        for group in self.groups:
+            if in_group(group):
+                os.killpg(group, signal.SIGKILL)
+
     def said(self, words: str) -> int:
         return len(re.findall(words, self.log.read_text()))
 
@@ -100,14 +111,13 @@ def worker(tmp_path: Path, **environment: str) -> Iterator[Worker]:
     started = Worker(tmp_path / "worker.log", **environment)
     try:
         wait_for(lambda: Tick.objects.count() >= 2, "two ticks", seconds=60)
+        started.leash()
         yield started
     except BaseException:
         print(started.log.read_text())  # noqa: T201 -- pytest shows it with the failure
         raise
     finally:
-        if started.process.is_running():
-            started.process.terminate()
-        started.process.wait(20)
+        started.end()
 
 
 def used(process: psutil.Process) -> float:
