@@ -160,26 +160,6 @@ def lock_portfolio(*, portfolio_id: uuid.UUID) -> LockedPortfolio:
     return locked(portfolio_ids=[portfolio_id])[portfolio_id]
 
 
-def record_trades(
-    *,
-    locked: LockedPortfolio,
-    orders: Sequence[Order],
-    at: datetime,
-    reference: uuid.UUID | None = None,
-    note: str = "",
-) -> list[Transaction] | Refusal:
-    """Carries out the orders one after the other, all or none: their ledger lines, or why not.
-
-    `reference` is what caused them, such as an execution's id. Four statements at most, however
-    many the orders. Every symbol must be an Instrument: IntegrityError at the commit otherwise.
-    Raises TransactionManagementError outside a transaction.
-    """
-    applied = ledger.apply_all(locked.snapshot, orders)
-    if isinstance(applied, Refusal):
-        return applied
-    return _record(locked, *applied, at=at, reference=reference, note=note)
-
-
 def write(*, locked: Iterable[LockedPortfolio], at: datetime, note: str = "") -> None:
     """Writes what was posted to these portfolios, in four statements at most, however many.
 
@@ -207,7 +187,7 @@ def deposit(
     """Pays `amount` dollars in: the ledger's line, or why not."""
     locked = lock_portfolio(portfolio_id=portfolio.id)
     applied = ledger.deposit(locked.snapshot, amount)
-    return _record_one(locked, applied, at=at, note=note)
+    return _record(locked, applied, at=at, note=note)
 
 
 @transaction.atomic
@@ -217,7 +197,7 @@ def withdraw(
     """Pays `amount` dollars out: the ledger's line, or why not."""
     locked = lock_portfolio(portfolio_id=portfolio.id)
     applied = ledger.withdraw(locked.snapshot, amount)
-    return _record_one(locked, applied, at=at, note=note)
+    return _record(locked, applied, at=at, note=note)
 
 
 @transaction.atomic
@@ -243,49 +223,33 @@ def trade(
     applied = ledger.apply(locked.snapshot, order)
     if not isinstance(applied, Refusal) and (refusal := ill_sized(applied[0], locked.limits)):
         return refusal
-    return _record_one(locked, applied, at=at, note=note)
+    return _record(locked, applied, at=at, note=note)
 
 
-def _record_one(
+def _record(
     locked: LockedPortfolio, applied: tuple[Entry, Snapshot] | Refusal, *, at: datetime, note: str
 ) -> Transaction | Refusal:
     if isinstance(applied, Refusal):
         return applied
     entry, after = applied
-    return _record(locked, [entry], after, at=at, reference=None, note=note)[0]
-
-
-def _record(
-    locked: LockedPortfolio,
-    entries: list[Entry],
-    after: Snapshot,
-    *,
-    at: datetime,
-    reference: uuid.UUID | None,
-    note: str,
-) -> list[Transaction]:
-    lines = locked.draft(entries, reference)
+    (line,) = lines = locked.draft([entry])
     locked.post(lines, after, rule_at=None)
     write(locked=[locked], at=at, note=note)
-    return [
-        Transaction(
-            id=line.id,
-            portfolio_id=line.portfolio_id,
-            sequence=line.sequence,
-            kind=line.entry.kind,
-            instrument_id=line.entry.symbol,
-            quantity=line.entry.quantity,
-            price=line.entry.price,
-            amount=line.entry.amount,
-            cash_after=line.entry.cash_after,
-            quantity_after=line.entry.quantity_after,
-            cost_basis_after=line.entry.cost_basis_after,
-            reference=line.reference,
-            at=at,
-            note=note,
-        )
-        for line in lines
-    ]
+    return Transaction(
+        id=line.id,
+        portfolio_id=line.portfolio_id,
+        sequence=line.sequence,
+        kind=entry.kind,
+        instrument_id=entry.symbol,
+        quantity=entry.quantity,
+        price=entry.price,
+        amount=entry.amount,
+        cash_after=entry.cash_after,
+        quantity_after=entry.quantity_after,
+        cost_basis_after=entry.cost_basis_after,
+        at=at,
+        note=note,
+    )
 
 
 def pause_portfolio(*, portfolio_id: uuid.UUID, by_staff: bool = False) -> None:
