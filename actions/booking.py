@@ -5,16 +5,19 @@ posted last, all of it or nothing.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from actions.judge import Verdict, move_on
 from actions.lease import Leased
+from actions.limits import Gate, Refused
 from actions.notify.outbox import Notice
 from actions.receipts import execution_details, execution_message
 from actions.rules import Desk, Plan, Rule, Status, View, Wake
 from portfolios import ledger
 from portfolios.ledger import Refusal, Snapshot
+from portfolios.limits import beyond, next_day, spent
 from portfolios.recording import Line
 from portfolios.services import LockedPortfolio
 
@@ -39,6 +42,14 @@ class Execution(NamedTuple):
     error: str
 
 
+class HeldBack(Exception):
+    """The rule may not trade yet, for its portfolio's sake: `refused` says why, and until when."""
+
+    def __init__(self, refused: Refused) -> None:
+        self.refused = refused
+        super().__init__(refused.reason)
+
+
 class Booked(NamedTuple):
     """All that a firing leads to: `after` is the rule as it goes on, `wake` when it is next looked
     at, `notice` what its owner is told."""
@@ -51,12 +62,21 @@ class Booked(NamedTuple):
     notice: Notice
 
 
+def check_paused(portfolio: LockedPortfolio | None) -> None:
+    """Raises HeldBack where the rule's portfolio is paused."""
+    if portfolio and portfolio.paused:
+        raise HeldBack(Refused(Gate.PORTFOLIO, portfolio.paused))
+
+
 def book(firing: Firing, *, desk: Desk, portfolio: LockedPortfolio | None, sequence: int) -> Booked:
-    """Plans the firing by what is on the desk, and posts its trades to the portfolio."""
+    """Plans the firing by what is on the desk, and posts its trades to the portfolio.
+
+    Raises HeldBack where the portfolio's day is spent.
+    """
     leased, rule = firing.leased, firing.rule
     id = uuid4()
     plan = rule.effect.plan(rule, desk)
-    traded = _traded(plan, portfolio, id)
+    traded = _traded(plan, portfolio, id, desk.now)
     refused = isinstance(traded, Refusal)
     lines, standing = ([], None) if isinstance(traded, Refusal) else traded
     details = execution_details(
@@ -83,12 +103,12 @@ def book(firing: Firing, *, desk: Desk, portfolio: LockedPortfolio | None, seque
     notice = Notice(leased.user_id, leased.id, message, execution_id=id)
     booked = Booked(firing, execution, after, reason, wake, notice)
     if portfolio and standing:
-        portfolio.post(lines, standing)
+        portfolio.post(lines, standing, rule_at=desk.now)
     return booked
 
 
 def _traded(
-    plan: Plan | Refusal, portfolio: LockedPortfolio | None, reference: UUID
+    plan: Plan | Refusal, portfolio: LockedPortfolio | None, reference: UUID, now: datetime
 ) -> tuple[list[Line], Snapshot | None] | Refusal:
     """The ledger's lines and the portfolio after them, or why it is refused."""
     if isinstance(plan, Refusal):
@@ -99,6 +119,10 @@ def _traded(
     if isinstance(applied, Refusal):
         return applied
     entries, after = applied
+    if refusal := beyond(entries, portfolio.limits):
+        return refusal
+    if reason := spent(entries, portfolio.today(now), portfolio.limits):
+        raise HeldBack(Refused(Gate.DAY, reason, until=next_day(now)))
     return portfolio.draft(entries, reference), after
 
 

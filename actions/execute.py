@@ -15,11 +15,12 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 from psycopg import errors
 
-from actions.booking import Booked, Firing, book
-from actions.judge import Finding, judge
+from actions.booking import Booked, Firing, HeldBack, book, check_paused
+from actions.judge import Finding, hold_back, judge
 from actions.lease import Leased, lock_leased
-from actions.limits import first_refusal
-from actions.notify.outbox import tell
+from actions.limits import Gate, first_refusal
+from actions.notify.outbox import Notice, tell
+from actions.receipts import held_message
 from actions.recording import last_sequences, write_executions, write_rules
 from actions.rules import Desk
 from actions.settle import Look
@@ -100,7 +101,7 @@ def _commit(firings: Sequence[Firing]) -> Fired:
     now = firings[0].view.now
     ours, shut = _still_true(firings)
     portfolios = _lock_portfolios(ours)
-    booked, faults = _book(ours, portfolios, now)
+    booked, held, faults = _book(ours, portfolios, now)
     write(locked=portfolios.values(), at=now)
     write_executions(executions=[each.execution for each in booked], at=now)
     write_rules(booked=booked, now=now)
@@ -109,8 +110,8 @@ def _commit(firings: Sequence[Firing]) -> Fired:
     set_watches(
         wakes={each.firing.leased.id: (each.after.symbols, each.wake) for each in booked},
     )
-    tell(notices=[each.notice for each in booked], now=now)
-    return Fired(len(booked), shut, faults)
+    tell(notices=[each.notice for each in booked] + _spent_days(held), now=now)
+    return Fired(len(booked), shut + held, faults)
 
 
 def _still_true(firings: Sequence[Firing]) -> tuple[list[Firing], list[Look]]:
@@ -136,10 +137,10 @@ def _still_true(firings: Sequence[Firing]) -> tuple[list[Firing], list[Look]]:
 
 
 def _lock_portfolios(firings: Sequence[Firing]) -> dict[UUID, LockedPortfolio]:
-    """The portfolios that these rules trade in, by the rule's own name for each: its id, or its
-    user's where it names none."""
-    trading = [firing.leased for firing in firings if firing.rule.effect.trades]
-    named = {leased.portfolio_id for leased in trading if leased.portfolio_id}
+    """The portfolios that these rules belong to, by the rule's own name for each: its id, or its
+    user's where it trades and names none."""
+    named = {each.leased.portfolio_id for each in firings if each.leased.portfolio_id}
+    trading = [each.leased for each in firings if each.rule.effect.trades]
     primaries = primary_portfolios(
         user_ids={leased.user_id for leased in trading if not leased.portfolio_id}
     )
@@ -149,16 +150,16 @@ def _lock_portfolios(firings: Sequence[Firing]) -> dict[UUID, LockedPortfolio]:
 
 def _book(
     firings: Sequence[Firing], portfolios: dict[UUID, LockedPortfolio], now: datetime
-) -> tuple[list[Booked], list[tuple[Leased, Exception]]]:
-    """What the firings lead to, in their order; one rule's fault leaves the others alone."""
+) -> tuple[list[Booked], list[Look], list[tuple[Leased, Exception]]]:
+    """What the firings lead to, in their order; the looks at those whose portfolio holds them back;
+    those at fault. One rule's fault leaves the others alone."""
     quotes = _quotes(firings)
     sequences = last_sequences(leased=[firing.leased for firing in firings])
-    booked, faults = [], []
+    booked, held, faults = [], [], []
     for firing in firings:
         leased, rule = firing.leased, firing.rule
-        portfolio = None
-        if rule.effect.trades:
-            portfolio = portfolios[leased.portfolio_id or leased.user_id]
+        mine = portfolios.get(leased.portfolio_id or leased.user_id)
+        portfolio = mine if rule.effect.trades else None
         wanted = rule.effect.symbols(rule)
         desk = Desk(
             now=now,
@@ -167,10 +168,22 @@ def _book(
         )
         sequence = sequences.get(leased.id, 0) + 1
         try:
+            check_paused(mine)
             booked.append(book(firing, desk=desk, portfolio=portfolio, sequence=sequence))
+        except HeldBack as back:
+            held.append(Look(leased, hold_back(rule, firing.view, back.refused), rule.symbols))
         except Exception as error:  # one bad rule never stops another
             faults.append((leased, error))
-    return booked, faults
+    return booked, held, faults
+
+
+def _spent_days(held: Sequence[Look]) -> list[Notice]:
+    """What owners are told of rules that wait for the next day: once, not with every look."""
+    return [
+        Notice(look.leased.user_id, look.leased.id, held_message(look.leased, look.verdict))
+        for look in held
+        if look.verdict.gate == Gate.DAY and look.leased.gate != Gate.DAY
+    ]
 
 
 def _quotes(firings: Sequence[Firing]) -> dict[str, Sample]:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.models import User
-from actions.booking import Booked, Firing, book
+from actions.booking import Booked, Firing, HeldBack, book, check_paused
 from actions.judge import Finding, Verdict
 from actions.lease import Leased, read_rows
 from actions.limits import GATES, Gate
@@ -122,13 +122,18 @@ def _execute(leased: Leased, now: datetime) -> Booked:
         quotes=latest_quotes(symbols=rule.effect.symbols(rule)),
     )
     _check_gates(rule, view)
-    portfolio = _portfolio(leased) if rule.effect.trades else None
+    portfolio = _portfolio(leased) if rule.effect.trades or leased.portfolio_id else None
     verdict = Verdict(Finding.FIRED, BY_HAND, rule.state, Wake())
-    desk = Desk(now=now, quotes=view.quotes, portfolio=portfolio.snapshot if portfolio else None)
     sequence = last_sequences(leased=[leased]).get(leased.id, 0) + 1
-    booked = book(
-        Firing(leased, rule, verdict, view), desk=desk, portfolio=portfolio, sequence=sequence
-    )
+    firing = Firing(leased, rule, verdict, view)
+    try:
+        check_paused(portfolio)
+        portfolio = portfolio if rule.effect.trades else None
+        standing = portfolio.snapshot if portfolio else None
+        desk = Desk(now=now, quotes=view.quotes, portfolio=standing)
+        booked = book(firing, desk=desk, portfolio=portfolio, sequence=sequence)
+    except HeldBack as back:
+        raise GateRefused(back.refused.gate, back.refused.reason) from None
     write(locked=[portfolio] if portfolio else [], at=now)
     return booked
 

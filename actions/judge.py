@@ -51,6 +51,14 @@ def judge(rule: Rule, view: View) -> Verdict:
     return verdict if wake is verdict.wake else replace(verdict, wake=wake)
 
 
+def hold_back(rule: Rule, view: View, refused: Refused) -> Verdict:
+    """The verdict on a rule that came true, but whose portfolio lets it trade no earlier than
+    `refused` says; a change of the portfolio wakes it before."""
+    wake = rule.trigger.follow(rule, view).no_later_than(refused.until)
+    wake = replace(wake.no_later_than(rule.valid_until), portfolio=True)
+    return Verdict(Finding.BLOCKED, refused.reason, rule.state, wake, gate=refused.gate)
+
+
 def move_on(rule: Rule, verdict: Verdict, view: View, *, succeeded: bool) -> tuple[Rule, Wake]:
     """The rule after a firing that `succeeded` or was refused, and when to look at it next.
 

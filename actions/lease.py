@@ -26,8 +26,8 @@ _COLUMNS = """
     r.amount_usd, r.action_params::text, r.trigger_type, r.trigger_params::text,
     r.runtime_state::text, COALESCE(r.valid_from, r.created_at), r.valid_until, r.max_executions,
     r.executions_count, r.cooldown_seconds, r.last_triggered_at, r.consecutive_failures,
-    COALESCE((r.last_evaluation->>'faults')::int, 0), r.status_reason, r.processing_lease_until,
-    r.waking_quote::text, r.version
+    COALESCE((r.last_evaluation->>'faults')::int, 0), r.last_evaluation->>'gate',
+    r.status_reason, r.processing_lease_until, r.waking_quote::text, r.version
 """
 
 # Longest not looked at first, so that no rule starves when more are awake than one lease takes; and
@@ -80,7 +80,8 @@ class Leased(NamedTuple):
     """A rule's row as it was when it was leased, and until when it is ours.
 
     `until` is the fencing token: whoever would fire the rule must find this very value in its row.
-    `version` tells whether anybody has written to the row since.
+    `version` tells whether anybody has written to the row since. `gate` is the one that refused it
+    at its last look, if any.
     """
 
     id: UUID
@@ -104,6 +105,7 @@ class Leased(NamedTuple):
     last_triggered_at: datetime | None
     consecutive_failures: int
     faults: int
+    gate: str | None
     status_reason: str
     until: datetime | None
     waking: str | None

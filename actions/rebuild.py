@@ -1,6 +1,6 @@
 """Derives every watch anew from the rules: watches are hints, and none of them is the truth."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
@@ -12,7 +12,9 @@ from actions.judge import Finding, judge
 from actions.models import Action, Watch
 from actions.rules import InvalidRule, Rule, Status, View, Wake
 from actions.sight import Sight, Standing
-from actions.watches import set_watches, watch_rows, widen_alerts
+from actions.turns import Turn
+from actions.watches import Row, alone, set_watches, watch_rows, widen_alerts
+from actions.water_marks import followed
 from market.models import Quote
 from market.selectors import latest_quotes
 
@@ -50,7 +52,7 @@ def _rebuild(ids: tuple[UUID, ...], now: datetime, rebuilt: Rebuilt, *, write: b
     asleep = Action.objects.select_for_update(skip_locked=True).filter(
         id__in=ids, status=Status.ACTIVE, processing_lease_until__isnull=True
     )
-    rules = list(_rules(asleep.prefetch_related("watches")))
+    rules = list(_rules(asleep.prefetch_related("watches"), followed(action_ids=ids)))
     rebuilt.rules += len(rules)
     wakes = _wakes(rules, now)
     wrong = {
@@ -69,15 +71,27 @@ def _stands(action: Action, rule: Rule, wake: Wake, now: datetime) -> bool:
     if any(watch.at is not None and watch.at <= now for watch in stored):
         return True
     derived = watch_rows(action.pk, rule.symbols, wake)
-    return set(map(_content, stored)) == set(map(_content, derived))
+    # A rule that follows a water mark may have had to begin by itself.
+    contents = {_of(row) for row in derived}, {_of(alone(row)) for row in derived}
+    return {_stored(watch) for watch in stored} in contents
 
 
-def _content(watch: Watch) -> tuple[object, ...]:
-    return (watch.symbol, watch.below, watch.above, watch.volume_above, watch.at)
+def _stored(watch: Watch) -> tuple[object, ...]:
+    levels = (watch.below, watch.above, watch.volume_above, watch.turning, watch.turn_by)
+    return watch.symbol, levels, watch.at
 
 
-def _rules(actions: Iterable[Action]) -> Iterator[tuple[Action, Rule]]:
+def _of(row: Row) -> tuple[object, ...]:
+    band, turn = row.band, row.band.turn
+    turning = (turn.turning, turn.by) if turn else (None, None)
+    return row.symbol, (band.below, band.above, band.volume_above, *turning), row.at
+
+
+def _rules(actions: Iterable[Action], turns: Mapping[UUID, Turn]) -> Iterator[tuple[Action, Rule]]:
+    """The rules with the state they would wake with. What they follow is not derived from them."""
     for action in actions:
+        if action.pk in turns:
+            action.runtime_state |= turns[action.pk].state
         try:
             yield action, action.as_rule()
         except InvalidRule:

@@ -7,10 +7,12 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from actions.closest import Approach
 from actions.judge import Verdict
 from actions.lease import Leased
+from actions.models import Action, Notification
 from actions.rules import Rule, Status, View
-from actions.sentence import sentence
+from actions.sentence import in_zone, sentence
 from market.quotes import Sample
 from portfolios.ledger import Entry, Kind, Refusal
 from portfolios.money import format_price, format_quantity, format_usd
@@ -19,10 +21,11 @@ from portfolios.recording import Line
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is told to a user: a line, and the text below it."""
+    """What is told to a user: a line, the text below it, and what kind of news it is."""
 
     subject: str
     body: str
+    kind: Notification.Kinds = Notification.Kinds.FIRED
 
 
 def execution_details(
@@ -53,7 +56,7 @@ def execution_details(
             "summary": f"Refused: {rule.effect.describe(rule.symbol)}. {traded.message}",
         }
     details["trades"] = [_trade(line) for line in traded]
-    details["summary"] = _summary(traded, verdict, message)
+    details["summary"] = _summary(rule, traded, verdict, message)
     if message:
         details["message"] = message
     return details
@@ -82,21 +85,60 @@ def missed_message(leased: Leased, verdict: Verdict) -> Message:
         subject=f"Missed: {leased.sentence()}",
         body=f"{verdict.reason}\nThat quote was too old to trade on when the rule was looked at "
         "again, so nothing was traded. The rule goes on watching.",
+        kind=Notification.Kinds.MISSED,
     )
 
 
-def expired_message(leased: Leased) -> Message:
-    """Told when a rule's time ran out."""
+def held_message(leased: Leased, verdict: Verdict) -> Message:
+    """Told when a rule came true, but must wait for the next day."""
+    return Message(
+        subject=f"Held back: {leased.sentence()}",
+        body=f"{verdict.reason}\nThe rule came true and traded nothing. It may again tomorrow, if "
+        "it is true then.",
+        kind=Notification.Kinds.MISSED,
+    )
+
+
+def expired_message(leased: Leased, approach: Approach | None) -> Message:
+    """Told when a rule's time ran out, with the closest that the price came, where it is known."""
+    near = f"\n{approach.words()}" if approach else ""
     return Message(
         subject=f"Expired: {leased.sentence()}",
-        body="The rule has expired and will not fire again.",
+        body=f"The rule has expired and will not fire again.{near}",
+        kind=Notification.Kinds.EXPIRED,
     )
 
 
-def _summary(traded: Sequence[Line], verdict: Verdict, message: str) -> str:
+def expiring_message(action: Action, approach: Approach | None, now: datetime) -> Message:
+    """Told a day before a rule's time runs out. The rule has a `valid_until`, later than `now`."""
+    zone = action.user.zone
+    end = action.valid_until or now
+    day = "today" if end.astimezone(zone).date() == now.astimezone(zone).date() else "tomorrow"
+    times = action.executions_count
+    fired = f"has fired {times} {'time' if times == 1 else 'times'}" if times else "has not fired"
+    near = f"\n{approach.words()}" if approach else ""
+    return Message(
+        subject=f"Expires {day}: {action.sentence(zone)}",
+        body=f"It ends on {in_zone(end, zone)}, and {fired} so far.{near}",
+        kind=Notification.Kinds.EXPIRING,
+    )
+
+
+def _summary(rule: Rule, traded: Sequence[Line], verdict: Verdict, message: str) -> str:
+    """What was done; of several trades first the sums, which stand for the whole in a subject."""
     if not traded:
-        return f"{verdict.reason}\n{message}".strip()
-    return " ".join(_sold_or_bought(line.entry) for line in traded)
+        lines = [message, verdict.reason] if rule.effect.trades else [verdict.reason, message]
+        return "\n".join(lines).strip()
+    lines = [_sold_or_bought(line.entry) for line in traded]
+    return "\n".join([_sums(traded), *lines] if len(lines) > 1 else lines)
+
+
+def _sums(traded: Sequence[Line]) -> str:
+    done = []
+    for kind, verb in ((Kind.SELL, "sold"), (Kind.BUY, "bought")):
+        if amounts := [abs(line.entry.amount) for line in traded if line.entry.kind == kind]:
+            done.append(f"{verb} for {format_usd(sum(amounts, Decimal(0)))}")
+    return f"{len(traded)} trades: {', '.join(done)}."
 
 
 def _sold_or_bought(entry: Entry) -> str:

@@ -17,6 +17,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from actions.marks import Mark
+from actions.turns import Turn
 from market.hours import TradingCalendar
 from market.quotes import Bar, Sample, is_fresh
 from portfolios.ledger import Order, Refusal, Snapshot
@@ -44,6 +46,8 @@ def _plain_number(value: object) -> object:
 
 
 def _shortest(value: Decimal) -> Decimal:
+    if value.is_zero():
+        return Decimal(0)  # never a negative zero
     return Decimal(f"{value.normalize():f}")
 
 
@@ -53,7 +57,8 @@ def _storable(text: str) -> str:
     return text
 
 
-def _upper(value: object) -> object:
+def in_capitals(value: object) -> object:
+    """Text as symbols are written: in capitals, without spaces around it. The rest as it is."""
     return value.strip().upper() if isinstance(value, str) else value
 
 
@@ -69,7 +74,7 @@ Usd = Annotated[Number, Field(gt=0, max_digits=14, decimal_places=2)]
 Fraction = Annotated[Number, Field(gt=0, le=1, max_digits=13, decimal_places=12)]
 Text = Annotated[str, AfterValidator(_storable)]
 Symbol = Annotated[
-    str, BeforeValidator(_upper), Field(pattern=r"^[A-Z0-9][A-Z0-9._/-]{0,15}$", max_length=16)
+    str, BeforeValidator(in_capitals), Field(pattern=r"^[A-Z0-9][A-Z0-9._/-]{0,15}$", max_length=16)
 ]
 
 
@@ -142,7 +147,8 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Wake me at or above this price, at or below that one, at or above this volume.
+    """Wake me at or above this price, at or below that one, at or above this volume, or when the
+    price turns.
 
     None means never. An empty band sleeps through every price.
     """
@@ -150,6 +156,7 @@ class Band:
     below: Decimal | None = None
     above: Decimal | None = None
     volume_above: int | None = None
+    turn: Turn | None = None
 
 
 ANY_PRICE = Band(above=PRICE_STEP)  # the lowest price that there can be
@@ -161,7 +168,8 @@ class Wake:
     change of its portfolio wakes it, too.
 
     The sleep contract: while each price stays strictly inside its band and the instant has not
-    come, looking at the rule would neither fire it nor change its state.
+    come, looking at the rule would neither fire it nor change its state, save for the best price
+    that a turn keeps for it.
     """
 
     bands: Mapping[str, Band] = field(default_factory=dict)
@@ -214,6 +222,10 @@ class Part(BaseModel):
         """The name of the file it lives in."""
         return cls.__module__.rpartition(".")[2]
 
+    def named(self) -> Mapping[str, str]:
+        """The symbols that its parameters name, by the path of each parameter."""
+        return {}
+
 
 class Trigger(Part):
     """A condition. Its file's name is its `trigger_type`, its fields are the `trigger_params`."""
@@ -224,10 +236,18 @@ class Trigger(Part):
         description="The symbol whose market is watched, when it is not the one that is traded.",
     )
 
-    def check(self, symbol: str | None) -> None:
-        """Raises InvalidRule when there is no symbol for it to watch."""
-        if not (self.symbol or symbol):
-            raise InvalidRule({"symbol": "Say which symbol to watch."})
+    def check(self, rule: Rule) -> None:
+        """Raises InvalidRule when it does not go with the rest of `rule`.
+
+        By default that is when there is no symbol for it to watch.
+        """
+        if not (self.symbol or rule.symbol):
+            # A trade whose rule has no symbol takes none.
+            path = "trigger_params.symbol" if rule.effect.trades else "symbol"
+            raise InvalidRule({path: "Say which symbol to watch."})
+
+    def named(self) -> Mapping[str, str]:
+        return {"symbol": self.symbol} if self.symbol else {}
 
     def watched(self, rule: Rule) -> frozenset[str]:
         """The symbols without whose fresh quotes it cannot be judged."""
@@ -267,6 +287,14 @@ class Trigger(Part):
 
     def describe(self, symbol: str | None) -> str:
         """The condition as the middle of a sentence, such as "when the price is at ..."."""
+        raise NotImplementedError
+
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        """What a chart draws for `rule`: what a quote of `view.now` would be judged by.
+
+        It may lack its state and `view` its quotes, sessions or samples: what they would tell is
+        left out.
+        """
         raise NotImplementedError
 
 

@@ -8,8 +8,11 @@ from uuid import UUID
 from django.db.models import Case, QuerySet, When
 
 from accounts.models import User
+from actions.limits import Gate
 from actions.models import Action, ActionExecution, Watch
 from actions.rules import Band, InvalidRule, View
+from actions.watches import on_grid
+from actions.water_marks import followed
 from actions.why import Distance, GateState, gate_states, nearest
 from market.quotes import Sample
 from market.services import calendar
@@ -28,8 +31,10 @@ def owned_action(*, user: User, action_id: UUID, lock: bool = False) -> Action:
 
 def actions_of(*, user: User) -> QuerySet[Action]:
     """The user's rules: those that are active before the others, each newest first."""
-    return Action.objects.filter(user=user).order_by(
-        Case(When(status=Action.Statuses.ACTIVE, then=0), default=1), "-created_at", "id"
+    return (
+        Action.objects.filter(user=user)
+        .select_related("portfolio")
+        .order_by(Case(When(status=Action.Statuses.ACTIVE, then=0), default=1), "-created_at", "id")
     )
 
 
@@ -61,11 +66,8 @@ class Explanation:
 def explain(
     *, actions: Sequence[Action], quotes: Mapping[str, Sample], now: datetime
 ) -> dict[UUID, Explanation]:
-    """Why each of these rules has not fired, by the latest `quotes`. One query for all of them."""
-    bands: dict[UUID, dict[str, Band]] = {}
-    for watch in Watch.objects.filter(action__in=actions, symbol__isnull=False):
-        band = Band(watch.below, watch.above, watch.volume_above)
-        bands.setdefault(watch.action_id, {})[str(watch.symbol)] = band
+    """Why each of these rules has not fired, by the latest `quotes`; two queries for all."""
+    bands = _bands(actions)
     view = View(now=now, woken_at=now, calendar=calendar(), max_age=timedelta(0))
     return {
         action.pk: Explanation(_gates(action, view), nearest(bands.get(action.pk, {}), quotes))
@@ -73,8 +75,24 @@ def explain(
     }
 
 
+def _bands(actions: Sequence[Action]) -> Mapping[UUID, Mapping[str, Band]]:
+    """The bands in which the rules sleep, by symbol; of a turn, the stop as it is by now."""
+    turns = followed(action_ids=[action.pk for action in actions])
+    bands: dict[UUID, dict[str, Band]] = {}
+    for watch in Watch.objects.filter(action__in=actions, symbol__isnull=False):
+        band = Band(watch.below, watch.above, watch.volume_above)
+        if watch.turning is not None and (turn := turns.get(watch.action_id)):
+            band = Band(below=turn.stop) if turn.turning.falls else Band(above=turn.stop)
+        bands.setdefault(watch.action_id, {})[str(watch.symbol)] = on_grid(band)
+    return bands
+
+
 def _gates(action: Action, view: View) -> Sequence[GateState]:
     try:
-        return gate_states(action.as_rule(), view)
+        states = gate_states(action.as_rule(), view)
     except InvalidRule:
         return ()
+    portfolio = action.portfolio
+    paused = portfolio is not None and (portfolio.paused_by_owner or portfolio.paused_by_staff)
+    reason = "Its portfolio is paused." if paused else ""
+    return [*states, GateState(Gate.PORTFOLIO, open=not paused, reason=reason)]

@@ -157,7 +157,7 @@ def _parse(draft: Draft, now: datetime) -> Rule:
         cooldown_seconds=draft.cooldown_seconds,
     )
     effect.check(rule.symbol)
-    trigger.check(rule.symbol)
+    trigger.check(rule)
     _check_symbols(rule)
     _check_span(rule, now)
     return rule
@@ -184,12 +184,17 @@ def _limit_errors(draft: Draft) -> dict[str, str]:
 
 
 def _check_symbols(rule: Rule) -> None:
-    unknown = rule.symbols - set(known_symbols())
-    if rule.symbol and rule.symbol in unknown:
-        raise InvalidRule({"symbol": f"“{rule.symbol}” is not a symbol that is known here."})
+    named = {"symbol": rule.symbol} if rule.symbol else {}
+    for prefix, part in (("trigger_params", rule.trigger), ("action_params", rule.effect)):
+        named |= {f"{prefix}.{path}": symbol for path, symbol in part.named().items()}
+    unknown = set(named.values()) - set(known_symbols())
     if unknown:
         raise InvalidRule(
-            {"trigger_params.symbol": f"“{min(unknown)}” is not a symbol that is known here."}
+            {
+                path: f"“{symbol}” is not a symbol that is known here."
+                for path, symbol in named.items()
+                if symbol in unknown
+            }
         )
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from actions.closest import closest_approaches
 from actions.judge import Finding, Verdict
 from actions.lease import Leased
 from actions.models import Action
@@ -59,7 +60,7 @@ def settle(*, looks: Sequence[Look], now: datetime) -> None:
         ours = _write(looks, now)
         kept = [look for look in looks if look.leased.id in ours]
         set_watches(wakes={look.leased.id: (look.symbols, look.verdict.wake) for look in kept})
-        tell(notices=[notice for look in kept if (notice := _notice(look))], now=now)
+        tell(notices=_notices(kept, now), now=now)
 
 
 def expire_paused(*, now: datetime) -> int:
@@ -102,13 +103,17 @@ def evaluation_record(verdict: Verdict, now: datetime) -> dict[str, Any]:
     return record | {"faults": verdict.faults} if verdict.faults else record
 
 
-def _notice(look: Look) -> Notice | None:
-    leased, verdict = look.leased, look.verdict
-    if verdict.finding is Finding.EXPIRED:
-        return Notice(leased.user_id, leased.id, expired_message(leased))
-    if verdict.finding is Finding.MISSED:
-        return Notice(leased.user_id, leased.id, missed_message(leased, verdict))
-    return None
+def _notices(looks: Sequence[Look], now: datetime) -> list[Notice]:
+    """What the owners of rules are told that have expired, or came true too long ago."""
+    found = {Finding.EXPIRED: list[Leased](), Finding.MISSED: list[Leased]()}
+    verdicts = {look.leased.id: look.verdict for look in looks}
+    for look in looks:
+        if look.verdict.finding in found:
+            found[look.verdict.finding].append(look.leased)
+    near = closest_approaches(rows=found[Finding.EXPIRED], now=now)
+    messages = [(each, expired_message(each, near.get(each.id))) for each in found[Finding.EXPIRED]]
+    messages += [(each, missed_message(each, verdicts[each.id])) for each in found[Finding.MISSED]]
+    return [Notice(each.user_id, each.id, message) for each, message in messages]
 
 
 def _write(looks: Sequence[Look], now: datetime) -> set[UUID]:

@@ -9,15 +9,18 @@ needless look), never too wide:
 - Levels are widened only by `widen_alerts`, which locks them before it reads the watches.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from django.db import connection
 
+from actions import water_marks
 from actions.models import Watch
 from actions.rules import Band, Wake
+from market.arrays import instant_array, plain_array, text_array
 from market.quotes import AlertLevels
 from market.services import lock_alerts, narrow_alerts, replace_alerts
 
@@ -26,7 +29,24 @@ from market.services import lock_alerts, narrow_alerts, replace_alerts
 # found again at the next tick. The union keeps every index in use, which an OR would not; starting
 # from the quotes, each reads of an index just the watches that are reached.
 _WAKE = """
-WITH found AS (
+WITH stacks AS (
+    SELECT m.symbol, m.turning, m.id, m.least,
+           lead(m.id, 1, 9223372036854775807)
+               OVER (PARTITION BY m.symbol, m.turning ORDER BY m.id) AS next,
+           CASE m.turning
+               WHEN 'falls_percent' THEN div((m.price - q.price) * 100000000, m.price) / 1000000
+               WHEN 'rises_percent' THEN div((q.price - m.price) * 100000000, m.price) / 1000000
+               WHEN 'falls_usd' THEN m.price - q.price
+               ELSE q.price - m.price
+           END AS turned
+      FROM market_quote q JOIN water_marks m ON m.symbol = q.symbol
+     WHERE q.symbol = ANY(%(symbols)s)
+), found AS (
+    SELECT action_id FROM stacks s JOIN watches w
+        ON w.symbol = s.symbol AND w.turning = s.turning
+       AND w.water_mark >= s.id AND w.water_mark < s.next AND w.turn_by <= s.turned
+     WHERE s.least <= s.turned
+    UNION
     SELECT action_id FROM market_quote q JOIN watches w ON w.symbol = q.symbol
      WHERE q.symbol = ANY(%(symbols)s) AND w.below >= q.price
     UNION
@@ -44,6 +64,15 @@ WITH found AS (
 )
 UPDATE actions a
    SET processing_lease_until = %(now)s,
+       runtime_state = a.runtime_state || COALESCE((
+           SELECT jsonb_build_object(
+                      CASE WHEN w.turning LIKE 'falls%%' THEN 'peak' ELSE 'trough' END,
+                      (SELECT m.price::text FROM water_marks m
+                        WHERE m.symbol = w.symbol AND m.turning = w.turning
+                          AND m.id <= w.water_mark
+                        ORDER BY m.id DESC LIMIT 1))
+             FROM watches w
+            WHERE w.action_id = a.id AND w.turning IS NOT NULL), '{}'),
        waking_quote = jsonb_build_object(
            'woken_at', %(now)s::timestamptz,
            'quotes', COALESCE((
@@ -68,20 +97,54 @@ SELECT symbol FROM market_quote q
  ORDER BY symbol
 """
 
-# An index's end a level: nothing of what lies between is read.
+# An index's end a level: nothing of what lies between is read. Where the marks of a symbol are
+# beaten, and where the least turn of each is reached, are levels too.
 _TIGHTEST = """
 SELECT symbol,
-       (SELECT max(below) FROM watches w WHERE w.symbol = asked.symbol),
-       (SELECT min(above) FROM watches w WHERE w.symbol = asked.symbol),
+       GREATEST((SELECT max(below) FROM watches w WHERE w.symbol = asked.symbol), mark.below),
+       LEAST((SELECT min(above) FROM watches w WHERE w.symbol = asked.symbol), mark.above),
        (SELECT min(volume_above) FROM watches w WHERE w.symbol = asked.symbol)
-  FROM unnest(%s::text[]) AS asked(symbol)
+  FROM unnest(%s::text[]) AS asked(symbol) CROSS JOIN LATERAL (
+      SELECT max(CASE m.turning
+                     WHEN 'falls_percent' THEN m.price * (100 - m.least) * 0.01
+                     WHEN 'falls_usd' THEN m.price - m.least
+                     ELSE m.price - 0.000001
+                 END) AS below,
+             min(CASE m.turning
+                     WHEN 'rises_percent' THEN m.price * (100 + m.least) * 0.01
+                     WHEN 'rises_usd' THEN m.price + m.least
+                     ELSE m.price + 0.000001
+                 END) AS above
+        FROM water_marks m WHERE m.symbol = asked.symbol) AS mark
 """
 
-_BIND = """
-UPDATE watches w SET portfolio_id = a.portfolio_id
-  FROM actions a
- WHERE w.action_id = ANY(%s) AND a.id = w.action_id
+_REMOVE = "DELETE FROM watches WHERE action_id = ANY(%s)"
+
+_INSERT = """
+INSERT INTO watches (action_id, symbol, below, above, volume_above, turning, turn_by, water_mark,
+                     at, portfolio_id)
+SELECT row.action_id, row.symbol, row.below, row.above, row.volume_above, row.turning, row.turn_by,
+       row.water_mark, row.at, a.portfolio_id
+  FROM unnest(%s::uuid[], %s::text[], %s::numeric[], %s::numeric[], %s::bigint[], %s::text[],
+              %s::numeric[], %s::bigint[], %s::timestamptz[], %s::boolean[])
+       AS row(action_id, symbol, below, above, volume_above, turning, turn_by, water_mark, at,
+              follows_portfolio)
+  LEFT JOIN actions a ON row.follows_portfolio AND a.id = row.action_id
 """
+
+
+NO_BAND = Band()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A watch to be stored: what one rule waits for in one symbol, and perhaps an instant."""
+
+    action_id: UUID
+    symbol: str | None
+    band: Band = NO_BAND
+    at: datetime | None = None
+    follows_portfolio: bool = False
 
 
 def watchlist() -> list[str]:
@@ -94,9 +157,14 @@ def watchlist() -> list[str]:
 def wake(*, symbols: Collection[str], now: datetime) -> int:
     """Marks the rules whose band is broken, for `symbols`, or whose instant has come.
 
+    First the best prices that rules follow move on, and with them the alert levels of `symbols`.
+
     Returns how many. Belongs in the transaction that stores the quotes, so that a crossing of one
     tick cannot be stored and then lost.
     """
+    if symbols:
+        lock_alerts(symbols=symbols)
+        replace_alerts(levels=_levels(water_marks.advance(symbols=symbols)))
     with connection.cursor() as cursor:
         cursor.execute(_WAKE, {"symbols": list(symbols), "now": now})
         return int(cursor.rowcount)
@@ -107,17 +175,21 @@ def set_watches(wakes: Mapping[UUID, tuple[frozenset[str], Wake]]) -> None:
 
     A rule with nothing to wait for gets none. Narrows the symbols' alert levels.
     """
-    Watch.objects.filter(action__in=wakes).delete()
     rows = [
         row
         for action_id, (symbols, wake) in wakes.items()
         for row in watch_rows(action_id, symbols, wake)
     ]
-    Watch.objects.bulk_create(rows)
-    if bound := [action_id for action_id, (_, wake) in wakes.items() if wake.portfolio]:
-        with connection.cursor() as cursor:
-            cursor.execute(_BIND, [bound])
-    narrow_alerts(levels=_tightest(rows))
+    levels = _tightest(rows)
+    marks: Mapping[water_marks.Place, int] = {}
+    if turns := [(row.symbol, row.band.turn) for row in rows if row.symbol and row.band.turn]:
+        # All at once, in one order: what is narrowed below must not be locked piece by piece.
+        lock_alerts(symbols=levels)
+        marks = water_marks.follow(turns)
+    with connection.cursor() as cursor:
+        cursor.execute(_REMOVE, [list(wakes)])
+    _insert([_placed(row, marks) for row in rows])
+    narrow_alerts(levels=levels)
 
 
 def stir(*, portfolio_ids: Collection[UUID], now: datetime) -> None:
@@ -149,47 +221,93 @@ def widen_alerts(*, symbols: Collection[str]) -> None:
     waited for the lock must be seen, and one that commits later narrows what we write.
     """
     lock_alerts(symbols=symbols)
-    with connection.cursor() as cursor:
-        cursor.execute(_TIGHTEST, [list(symbols)])
-        replace_alerts(levels={symbol: AlertLevels(*band) for symbol, *band in cursor.fetchall()})
+    water_marks.tidy(symbols=symbols)
+    replace_alerts(levels=_levels(symbols))
 
 
-def watch_rows(action_id: UUID, symbols: frozenset[str], wake: Wake) -> list[Watch]:
+def watch_rows(action_id: UUID, symbols: frozenset[str], wake: Wake) -> list[Row]:
     """The rows that say this of a rule: one a symbol, the instant on the first."""
     if wake == Wake():
         return []
-    rows = [
-        _row(action_id, symbol, wake.bands.get(symbol, Band()))
-        for symbol in sorted(symbols | wake.bands.keys())
-    ] or [Watch(action_id=action_id, symbol=None)]
-    rows[0].at = wake.at
-    return rows
+    names: list[str | None] = [*sorted(symbols | wake.bands.keys())] or [None]
+    first, *others = [_row(action_id, name, wake) for name in names]
+    return [replace(first, at=wake.at), *others]
 
 
-def _row(action_id: UUID, symbol: str, band: Band) -> Watch:
-    # On the grid of prices, and nothing that no price can reach.
-    levels = AlertLevels(band.below, band.above, band.volume_above)
-    return Watch(
-        action_id=action_id,
-        symbol=symbol,
-        below=levels.below,
-        above=levels.above,
-        volume_above=levels.volume,
+def alone(row: Row) -> Row:
+    """The row of a rule that waits by itself for its stop and for its next best price."""
+    turn = row.band.turn
+    if turn is None:
+        return row
+    below, above = (
+        (turn.stop, turn.next_best) if turn.turning.falls else (turn.next_best, turn.stop)
     )
+    return replace(row, band=on_grid(Band(below=below, above=above)))
 
 
-def _tightest(rows: list[Watch]) -> dict[str, AlertLevels]:
-    by_symbol: dict[str, list[Watch]] = {}
+def on_grid(band: Band) -> Band:
+    """The same band, its levels on the grid of prices, without those that no price can reach."""
+    levels = AlertLevels(band.below, band.above, band.volume_above)
+    return Band(levels.below, levels.above, levels.volume, band.turn)
+
+
+def _row(action_id: UUID, symbol: str | None, wake: Wake) -> Row:
+    band = wake.bands.get(symbol, Band()) if symbol else Band()
+    return Row(action_id, symbol, on_grid(band), follows_portfolio=wake.portfolio)
+
+
+def _placed(row: Row, marks: Mapping[water_marks.Place, int]) -> tuple[Row, int | None]:
+    """The row with the mark at which it begins to follow, or else as one that waits alone."""
+    if row.symbol is None or row.band.turn is None:
+        return row, None
+    mark = marks.get(water_marks.place(row.symbol, row.band.turn))
+    return (row, mark) if mark is not None else (alone(row), None)
+
+
+def _insert(placed: Sequence[tuple[Row, int | None]]) -> None:
+    if not placed:
+        return
+    rows = [row for row, _ in placed]
+    bands = [row.band for row in rows]
+    turns = [band.turn for band in bands]
+    columns = (
+        plain_array(row.action_id for row in rows),
+        text_array(row.symbol for row in rows),
+        plain_array(band.below for band in bands),
+        plain_array(band.above for band in bands),
+        plain_array(band.volume_above for band in bands),
+        text_array(turn.turning if turn else None for turn in turns),
+        plain_array(turn.by if turn else None for turn in turns),
+        plain_array(mark for _, mark in placed),
+        instant_array(row.at for row in rows),
+        plain_array(row.follows_portfolio for row in rows),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, columns)
+
+
+def _levels(symbols: Collection[str]) -> dict[str, AlertLevels]:
+    """The tightest levels that the stored watches of `symbols` ask for."""
+    if not symbols:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_TIGHTEST, [list(symbols)])
+        return {symbol: AlertLevels(*band) for symbol, *band in cursor.fetchall()}
+
+
+def _tightest(rows: Iterable[Row]) -> dict[str, AlertLevels]:
+    """The tightest levels that `rows` ask for, of the symbols for which they ask for any."""
+    by_symbol: dict[str, list[Band]] = {}
     for row in rows:
         if row.symbol is not None:
-            by_symbol.setdefault(row.symbol, []).append(row)
+            by_symbol.setdefault(row.symbol, []).append(alone(row).band)
     tightest = {
         symbol: AlertLevels(
-            below=_extreme(max, [row.below for row in watches]),
-            above=_extreme(min, [row.above for row in watches]),
-            volume=_extreme(min, [row.volume_above for row in watches]),
+            below=_extreme(max, [band.below for band in bands]),
+            above=_extreme(min, [band.above for band in bands]),
+            volume=_extreme(min, [band.volume_above for band in bands]),
         )
-        for symbol, watches in by_symbol.items()
+        for symbol, bands in by_symbol.items()
     }
     # Who asks for no level must not wait for the symbol's row: a new rule, a rule that failed.
     return {symbol: levels for symbol, levels in tightest.items() if levels != AlertLevels()}

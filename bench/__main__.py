@@ -15,7 +15,7 @@ SYMBOLS = 5_000
 def main() -> None:
     started = perf_counter()
     print(f"Measuring a tick over up to {RULES:,} rules: under a minute.", file=sys.stderr)
-    figures = tick.run(rules=RULES, symbols=SYMBOLS)
+    figures = tick.run(rules=RULES, symbols=SYMBOLS, trailing=RULES)
     print(tick.table(figures))
     print(f"\nIt took {perf_counter() - started:.0f} s. Full size: python -m bench.tick")
     print("What firings cost: python -m bench.fires")

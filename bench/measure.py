@@ -1,12 +1,10 @@
 """Measures ticks over growing numbers of rules, through the product's own functions."""
 
-import gc
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from statistics import median
-from time import perf_counter
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +17,7 @@ from bench.machine import machine, peak_mb
 from bench.market import Prepared, prepared_feed, samples
 from bench.naive import naive_rules_per_s
 from bench.population import Population
+from bench.timing import median_ms, timed
 from market.quotes import Sample, max_age
 from market.services import accept_quotes
 
@@ -60,9 +59,9 @@ class Bench:
     """The market of a population, tick after tick. `say` is told what goes on."""
 
     def __init__(self, *, symbols: int, ticks: int, say: Callable[[str], None]) -> None:
-        self._now = datetime.now(UTC)
+        self.now = datetime.now(UTC)
         self._max_age = max_age(settings.TICK_SECONDS_OPEN)
-        self._population = Population(symbols=symbols, at=self._now)
+        self._population = Population(symbols=symbols, at=self.now)
         self._ticks = ticks
         self._steps = 0
         self._say = say
@@ -78,7 +77,7 @@ class Bench:
                 if not result.naive:
                     self._say("the naive loop ...")
                     rate = naive_rules_per_s(
-                        now=self._now, max_age=self._max_age, seconds=naive_seconds
+                        now=self.now, max_age=self._max_age, seconds=naive_seconds
                     )
                     result.naive.append(rate)
         return result
@@ -91,23 +90,23 @@ class Bench:
             quiet.append(self._quiet(feed))
             matches.append(self._match(self._next()))
         crossings = [self._crossing(feed, number) for number in range(CROSSING_TICKS)]
-        result.quiet_ms.append(_ms(quiet))
-        result.watchlist_ms.append(_ms([_timed(watchlist)[0] for _ in range(self._ticks)]))
-        result.match_ms.append(_ms([seconds for seconds, _ in matches]))
-        result.crossing_ms.append(_ms([seconds for seconds, _, _ in crossings]))
-        result.evaluation_ms.append(_ms([seconds for _, seconds, _ in crossings]))
+        result.quiet_ms.append(median_ms(quiet))
+        result.watchlist_ms.append(median_ms([timed(watchlist)[0] for _ in range(self._ticks)]))
+        result.match_ms.append(median_ms([seconds for seconds, _ in matches]))
+        result.crossing_ms.append(median_ms([seconds for seconds, _, _ in crossings]))
+        result.evaluation_ms.append(median_ms([seconds for _, seconds, _ in crossings]))
         result.woken.append(median(woken for _, _, woken in crossings))
         assert all(woken == 0 for _, woken in matches), "a quiet tick wakes nobody"
 
     def _next(self, moves: dict[str, Decimal] | None = None) -> list[Sample]:
         """The next tick's samples, with the clock moved on to it."""
-        self._now += TICK
+        self.now += TICK
         self._steps += 1
-        return samples(self._population.prices, self._now, moves, self._steps)
+        return samples(self._population.prices, self.now, moves, self._steps)
 
     def _quiet(self, feed: Prepared) -> float:
         feed.samples = self._next()
-        seconds, report = _timed(lambda: run_tick(now=self._now))
+        seconds, report = timed(lambda: run_tick(now=self.now))
         assert report.symbols == len(feed.samples)
         assert not report.woken, "a quiet tick wakes nobody"
         return seconds
@@ -117,21 +116,21 @@ class Bench:
 
         def match() -> int:
             with transaction.atomic():
-                broken = accept_quotes(samples=fresh, now=self._now, max_age=self._max_age)
-                return wake(symbols=broken, now=self._now)
+                broken = accept_quotes(samples=fresh, now=self.now, max_age=self._max_age)
+                return wake(symbols=broken, now=self.now)
 
-        return _timed(match)
+        return timed(match)
 
     def _crossing(self, feed: Prepared, number: int) -> tuple[float, float, int]:
         """Seconds until the woken are known, seconds to judge and settle them, how many."""
         fresh = self._next(self._moves(number))
-        before, _ = _timed(lambda: (expire_paused(now=self._now), watchlist()))
+        before, _ = timed(lambda: (expire_paused(now=self.now), watchlist()))
         matching, woken = self._match(fresh)
         report = Report()
-        looking, _ = _timed(lambda: look_at_the_woken(now=self._now, report=report))
+        looking, _ = timed(lambda: look_at_the_woken(now=self.now, report=report))
         assert not report.errors, report.errors
         feed.samples = self._next()
-        run_tick(now=self._now)  # back to where they were
+        run_tick(now=self.now)  # back to where they were
         return before + matching, looking, woken
 
     def _moves(self, number: int) -> dict[str, Decimal]:
@@ -142,14 +141,3 @@ class Bench:
             symbols[(number * count + n) * 37 % len(symbols)]: -MOVE if n % 2 else MOVE
             for n in range(count)
         }
-
-
-def _timed[T](work: Callable[[], T]) -> tuple[float, T]:
-    gc.collect()  # what was left over before is not this one's
-    started = perf_counter()
-    result = work()
-    return perf_counter() - started, result
-
-
-def _ms(seconds: Sequence[float]) -> float:
-    return round(median(seconds) * 1000, 2)

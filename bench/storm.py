@@ -88,5 +88,5 @@ def _fund(portfolios: list[UUID], at: datetime) -> None:
         entry, after = paid_in
         bought = ledger.apply(after, Order(Side.BUY, SYMBOL, SHARES, Decimal(50)))
         assert not isinstance(bought, Refusal)
-        book.post(book.draft([entry, bought[0]]), bought[1])
+        book.post(book.draft([entry, bought[0]]), bought[1], rule_at=None)
     write(locked=books.values(), at=at)

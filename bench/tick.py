@@ -15,14 +15,26 @@ SMALLEST = 10_000
 
 
 def run(
-    *, rules: int, symbols: int, ticks: int = 20, naive_seconds: float = 5, fsync: bool = True
+    *,
+    rules: int,
+    symbols: int,
+    ticks: int = 20,
+    trailing: int = 0,
+    naive_seconds: float = 5,
+    fsync: bool = True,
 ) -> dict[str, Any]:
     """The figures, as `--json` prints them."""
     with throw_away_database(fsync=fsync):
-        from bench.measure import Bench  # noqa: PLC0415 -- needs Django to be set up
+        # Both need Django to be set up.
+        from bench.measure import Bench  # noqa: PLC0415
+        from bench.trailing import TrailingStops  # noqa: PLC0415
 
         bench = Bench(symbols=symbols, ticks=ticks, say=_say)
-        return bench.run(sizes_up_to(rules), naive_seconds).as_json()
+        figures = bench.run(sizes_up_to(rules), naive_seconds).as_json()
+        if trailing:
+            stops = TrailingStops(symbols=symbols, at=bench.now, say=_say)
+            figures |= stops.measure(rules=trailing, ticks=ticks)
+        return figures
 
 
 def sizes_up_to(rules: int) -> list[int]:
@@ -57,7 +69,20 @@ storing and matching a quote  {figures["match_us_per_quote"]:.1f} us
 growth of the quiet tick      {figures["growth"]:.2f} x
 the specification's loop      {figures["naive_rules_per_s"]:,.0f} rules/s
 rules covered, compared       {figures["ratio_to_naive"]:,.0f} x
-peak memory                   {figures["peak_mb"]:.0f} MB"""
+peak memory                   {figures["peak_mb"]:.0f} MB
+{_trailing(figures)}"""
+
+
+def _trailing(figures: Mapping[str, Any]) -> str:
+    if "trailing" not in figures:
+        return ""
+    return f"""
+{figures["trailing"]:,} trailing stops, all at a new high
+the first, merging marks      {figures["first_high_ms"]:.1f} ms
+each further one              {figures["new_high_ms"]:.1f} ms
+                              {figures["us_per_rule"]:.1f} us a rule
+each rule woken by itself     {figures["alone_us_per_rule"]:,.0f} us a rule
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,16 +90,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rules", type=int, default=1_000_000, help="at the largest size")
     parser.add_argument("--symbols", type=int, default=5_000)
     parser.add_argument("--ticks", type=int, default=20, help="quiet ticks at each size")
+    parser.add_argument("--trailing", type=int, default=0, help="trailing stops at new highs")
     parser.add_argument("--naive-seconds", type=float, default=5, help="for the naive loop")
     parser.add_argument("--no-fsync", action="store_true", help="let the disk forget")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args(arguments)
     if min(chosen.rules, chosen.symbols, chosen.ticks) < 1 or chosen.naive_seconds <= 0:
         parser.error("each number must be above 0")
+    if chosen.trailing < 0:
+        parser.error("--trailing must not be below 0")
     figures = run(
         rules=chosen.rules,
         symbols=chosen.symbols,
         ticks=chosen.ticks,
+        trailing=chosen.trailing,
         naive_seconds=chosen.naive_seconds,
         fsync=not chosen.no_fsync,
     )

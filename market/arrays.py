@@ -23,23 +23,28 @@ def uuid_array(values: Iterable[UUID | None]) -> str:
     return f"{{{','.join(['NULL' if id is None else f'{id.int:032x}' for id in values])}}}"
 
 
-def instant_array(values: Iterable[datetime]) -> str:
+def instant_array(values: Iterable[datetime | None]) -> str:
     """Of instants. Writing one is what takes long, so it pays to bring equal ones side by side."""
     written: list[str] = []
     for instant, equal_ones in groupby(values):
-        written.extend([instant.isoformat()] * sum(1 for _ in equal_ones))
+        text = "NULL" if instant is None else instant.isoformat()
+        written.extend([text] * sum(1 for _ in equal_ones))
     return f"{{{','.join(written)}}}"
 
 
-def text_array(values: Iterable[str]) -> str:
+def text_array(values: Iterable[str | None]) -> str:
     """Of any text, whatever quotes or braces are in it."""
     listed = list(values)
-    quoted = {
-        text: '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"' for text in set(listed)
-    }
+    quoted = {text: _quoted(text) for text in set(listed)}
     return f"{{{','.join([quoted[text] for text in listed])}}}"
 
 
 def json_array(values: Iterable[Mapping[str, Any]]) -> str:
     """Of JSON objects, as texts (`%s::text[]`, then `::jsonb` a row)."""
     return text_array(orjson.dumps(value).decode() for value in values)
+
+
+def _quoted(text: str | None) -> str:
+    if text is None:
+        return "NULL"
+    return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'

@@ -122,8 +122,8 @@ class AlertLevels:
 
     def __post_init__(self) -> None:
         if self.below is not None:
-            below = min(_finite("below", self.below), PRICE_MAX)
-            _set(self, "below", below.quantize(PRICE_STEP, ROUND_FLOOR) if below > 0 else None)
+            below = min(max(_finite("below", self.below), Decimal(0)), PRICE_MAX)
+            _set(self, "below", below.quantize(PRICE_STEP, ROUND_FLOOR) or None)
         if self.above is not None:
             above = max(_finite("above", self.above), Decimal(0))
             in_reach = above <= PRICE_MAX

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -19,7 +19,7 @@ from django.db.models import Max, Min
 
 from market.arrays import instant_array, plain_array, text_array
 from market.hours import AlwaysOpen, TradingCalendar
-from market.models import DailyBar, Instrument, PastQuote, Quote, ReplayRun
+from market.models import DailyBar, Instrument, PastQuote, Quote, ReplayRun, SessionRange
 from market.providers import Provider
 from market.providers.replay import PHASES, Replay
 from market.quotes import CLOCK_SKEW, AlertLevels, Bar, Sample, max_age
@@ -146,8 +146,16 @@ WITH wanted AS (
 SELECT symbol FROM wanted WHERE NOT known ORDER BY symbol
 """
 
-# The inner SELECT locks in the order of symbols and, having waited, looks at the row anew.
+# The inner SELECT locks in the order of symbols and, having waited, looks at the row anew. A price
+# of after the boundary begins a session, and what was seen in the one before is put down. (LEAST,
+# GREATEST and COALESCE pass over NULL.)
 _STORE = """
+WITH over AS (
+    INSERT INTO market_sessionrange (symbol, opened, low, high)
+    SELECT symbol, session_opened, session_low, session_high
+      FROM market_quote WHERE session_opened <= %(ends)s
+        ON CONFLICT (symbol, opened) DO NOTHING
+)
 UPDATE market_quote AS quote
    SET price = newer.price,
        as_of = newer.as_of,
@@ -155,12 +163,16 @@ UPDATE market_quote AS quote
        previous_close = newer.previous_close,
        interpolated = newer.interpolated,
        note = newer.note,
-       received_at = %s,
-       provider = %s
+       received_at = %(now)s,
+       provider = %(provider)s,
+       session_opened = COALESCE(CASE WHEN {goes_on} THEN session_opened END, newer.as_of),
+       session_low = LEAST(newer.price, CASE WHEN {goes_on} THEN session_low END),
+       session_high = GREATEST(newer.price, CASE WHEN {goes_on} THEN session_high END)
   FROM (
     SELECT sample.*
-      FROM unnest(%s::text[], %s::numeric[], %s::timestamptz[], %s::bigint[], %s::numeric[],
-                  %s::boolean[], %s::text[])
+      FROM unnest(%(symbols)s::text[], %(prices)s::numeric[], %(as_of)s::timestamptz[],
+                  %(volumes)s::bigint[], %(previous)s::numeric[], %(interpolated)s::boolean[],
+                  %(notes)s::text[])
         AS sample(symbol, price, as_of, volume, previous_close, interpolated, note)
       JOIN market_quote AS held ON held.symbol = sample.symbol
      WHERE held.as_of IS NULL OR held.as_of < sample.as_of
@@ -168,7 +180,7 @@ UPDATE market_quote AS quote
        FOR NO KEY UPDATE OF held
   ) AS newer
  WHERE quote.symbol = newer.symbol
-"""
+""".format(goes_on="session_opened > %(boundary)s OR newer.as_of <= %(boundary)s")  # noqa: S608
 
 _BROKEN = """
 SELECT symbol
@@ -206,7 +218,8 @@ def accept_quotes(*, samples: Iterable[Sample], now: datetime, max_age: timedelt
     sane = _without_future(newest.values(), now)
     with connection.cursor() as cursor:
         if sane:
-            cursor.execute(_STORE, [now, settings.MARKET_PROVIDER, *_columns(sane)])
+            own: dict[str, Any] = {"now": now, "provider": settings.MARKET_PROVIDER}
+            cursor.execute(_STORE, own | _sessions(sane, now) | _columns(sane))
         cursor.execute(_BROKEN, [now - max_age])
         return [symbol for (symbol,) in cursor.fetchall()]
 
@@ -225,16 +238,27 @@ def _without_future(samples: Collection[Sample], now: datetime) -> list[Sample]:
     return sane
 
 
-def _columns(samples: Collection[Sample]) -> list[str]:
-    return [
-        text_array(sample.symbol for sample in samples),
-        plain_array(sample.price for sample in samples),
-        instant_array(sample.as_of for sample in samples),
-        plain_array(sample.volume for sample in samples),
-        plain_array(sample.previous_close for sample in samples),
-        plain_array(sample.interpolated for sample in samples),
-        text_array(sample.note for sample in samples),
-    ]
+def _columns(samples: Collection[Sample]) -> dict[str, str]:
+    return {
+        "symbols": text_array(sample.symbol for sample in samples),
+        "prices": plain_array(sample.price for sample in samples),
+        "as_of": instant_array(sample.as_of for sample in samples),
+        "volumes": plain_array(sample.volume for sample in samples),
+        "previous": plain_array(sample.previous_close for sample in samples),
+        "interpolated": plain_array(sample.interpolated for sample in samples),
+        "notes": text_array(sample.note for sample in samples),
+    }
+
+
+def _sessions(samples: Collection[Sample], now: datetime) -> dict[str, datetime | None]:
+    """The instant after which a price is of a new session, and whether sessions end there now.
+
+    Whatever the market, what is seen is put down by days that end at 16:00 New York: for those who
+    ask how far the price went, it does not matter which of the days had a session.
+    """
+    boundary = AlwaysOpen().last_close(now)
+    begins = any(sample.as_of > boundary for sample in samples)
+    return {"boundary": boundary, "ends": boundary if begins else None}
 
 
 # --- Alert levels ---
@@ -357,6 +381,7 @@ def restart_replay(*, now: datetime, first_session: date, session_seconds: Decim
     )
     lock_alerts(symbols=list(Quote.objects.values_list("instrument_id", flat=True)))
     PastQuote.objects.all().delete()
+    SessionRange.objects.all().delete()
     Quote.objects.update(
         price=None,
         as_of=None,
@@ -365,6 +390,9 @@ def restart_replay(*, now: datetime, first_session: date, session_seconds: Decim
         received_at=None,
         interpolated=False,
         note="",
+        session_opened=None,
+        session_low=None,
+        session_high=None,
     )
     return run
 

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from market.arrays import plain_array, text_array, uuid_array
 from market.bulk import run
 from portfolios.ledger import Entry, Position
+from portfolios.limits import Day
 
 _LINES = """
 INSERT INTO portfolios_transaction (id, portfolio_id, sequence, kind, symbol, quantity, price,
@@ -37,8 +38,11 @@ DELETE FROM portfolios_holding held USING unnest(%s::uuid[], %s::text[]) AS sold
 
 _BALANCES = """
 UPDATE portfolios_portfolio p
-   SET cash = balance.cash, transactions_count = balance.count, changed = true
-  FROM unnest(%s::uuid[], %s::numeric[], %s::integer[]) AS balance(id, cash, count)
+   SET cash = balance.cash, transactions_count = balance.count, changed = true,
+       counted_on = balance.day, executions_counted = balance.executions,
+       usd_counted = balance.usd
+  FROM unnest(%s::uuid[], %s::numeric[], %s::integer[], %s::date[], %s::integer[], %s::numeric[])
+       AS balance(id, cash, count, day, executions, usd)
  WHERE p.id = balance.id
 """
 
@@ -57,15 +61,17 @@ def write_ledger(
     *,
     lines: Sequence[Line],
     holdings: Mapping[tuple[UUID, str], Position | None],
+    days: Mapping[UUID, Day],
     at: datetime,
     note: str = "",
 ) -> None:
     """Appends the lines, and stores the balances that they lead to, in four statements at most.
 
     `holdings` are the positions that the lines change, by portfolio and symbol; None: sold to the
-    last share. Each portfolio's lines come in the order of their sequence; its last one tells its
-    cash. Two that hold the same stale snapshot collide on the unique sequence, so a forgotten lock
-    is an error and never a wrong balance. Raises TransactionManagementError outside a transaction.
+    last share. `days` is what the rules have traded in each of the portfolios. Each one's lines
+    come in the order of their sequence; its last one tells its cash. Two that hold the same stale
+    snapshot collide on the unique sequence, so a forgotten lock is an error and never a wrong
+    balance. Raises TransactionManagementError outside a transaction.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("The ledger is written in a transaction.")
@@ -76,7 +82,7 @@ def write_ledger(
         run(_HELD, _holding_columns(held))
     if sold_out := holdings.keys() - held.keys():
         run(_SOLD_OUT, _key_columns(sold_out))
-    run(_BALANCES, _balance_columns({line.portfolio_id: line for line in lines}))
+    run(_BALANCES, _balance_columns({line.portfolio_id: line for line in lines}, days))
 
 
 def _line_columns(lines: Sequence[Line]) -> list[str]:
@@ -110,9 +116,12 @@ def _key_columns(keys: Collection[tuple[UUID, str]]) -> list[str]:
     return [uuid_array(id for id, _ in keys), text_array(symbol for _, symbol in keys)]
 
 
-def _balance_columns(last: Mapping[UUID, Line]) -> list[str]:
+def _balance_columns(last: Mapping[UUID, Line], days: Mapping[UUID, Day]) -> list[str]:
     return [
         uuid_array(last),
         plain_array(line.entry.cash_after for line in last.values()),
         plain_array(line.sequence for line in last.values()),
+        plain_array(days[id].date for id in last),
+        plain_array(days[id].executions for id in last),
+        plain_array(days[id].usd for id in last),
     ]

@@ -5,11 +5,13 @@ never an exception, and leaves nothing written.
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
@@ -18,7 +20,8 @@ from market.arrays import uuid_array
 from market.bulk import run
 from market.models import Instrument
 from portfolios import ledger
-from portfolios.ledger import Entry, Order, Refusal, RefusalCode, Side, Snapshot
+from portfolios.ledger import Entry, Order, Position, Refusal, RefusalCode, Side, Snapshot
+from portfolios.limits import Day, Limits, day_of, ill_sized
 from portfolios.models import Portfolio, Transaction
 from portfolios.recording import Line, write_ledger
 from portfolios.selectors import positions_of
@@ -36,7 +39,10 @@ RETURNING p.id
 
 # NO KEY: rows that only refer to a portfolio, such as a rule's, may be written meanwhile.
 _LOCK = """
-SELECT id, cash, transactions_count FROM portfolios_portfolio
+SELECT id, cash, transactions_count, paused_by_owner, paused_by_staff,
+       order_least, order_most, day_executions, day_usd,
+       counted_on, executions_counted, usd_counted
+  FROM portfolios_portfolio
  WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
 
@@ -47,11 +53,17 @@ class LockedPortfolio:
 
     It advances with every trade that is posted to it or recorded. After a roll-back to a savepoint
     it is ahead of the database: lock again.
+
+    `day` is what rules have traded in it today, or on an earlier day; `limits` are its owner's and
+    the site's; `paused` says why no rule may fire in it, and is empty where rules may.
     """
 
     id: uuid.UUID
     snapshot: Snapshot
     transactions_count: int
+    day: Day
+    limits: Limits
+    paused: str = ""
     unwritten: list[Line] = field(default_factory=list)
 
     def draft(self, entries: Iterable[Entry], reference: uuid.UUID | None = None) -> list[Line]:
@@ -61,9 +73,16 @@ class LockedPortfolio:
             for sequence, entry in enumerate(entries, start=self.transactions_count + 1)
         ]
 
-    def post(self, lines: Sequence[Line], after: Snapshot) -> None:
-        """Takes the lines, which `write` writes with those of others."""
+    def today(self, now: datetime) -> Day:
+        """What rules have traded in it on the day of `now`."""
+        return self.day if self.day.date == day_of(now) else Day(day_of(now))
+
+    def post(self, lines: Sequence[Line], after: Snapshot, *, rule_at: datetime | None) -> None:
+        """Takes the lines, which `write` writes with those of others. They count for the day where
+        they are an execution of a rule, at `rule_at`."""
         self.unwritten.extend(lines)
+        if rule_at is not None and lines:
+            self.day = self.today(rule_at).after([line.entry for line in lines])
         self.transactions_count += len(lines)
         self.snapshot = after
 
@@ -114,38 +133,31 @@ def locked(*, portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, LockedPortf
         raise transaction.TransactionManagementError("Portfolios are locked in a transaction.")
     wanted = set(portfolio_ids)
     found = run(_LOCK, [uuid_array(wanted)])
-    if missing := wanted - {id for id, _, _ in found}:
+    if missing := wanted - {row[0] for row in found}:
         raise Portfolio.DoesNotExist(f"No portfolio {', '.join(map(str, sorted(missing)))}.")
     positions = positions_of(portfolio_ids=wanted)
-    return {
-        id: LockedPortfolio(id, Snapshot(cash, positions[id]), count) for id, cash, count in found
-    }
+    return {row[0]: _locked(row, positions[row[0]]) for row in found}
+
+
+def _locked(row: tuple[Any, ...], positions: Mapping[str, Position]) -> LockedPortfolio:
+    id, cash, count, by_owner, by_staff, *rest = row
+    least, most, day_executions, day_usd, counted_on, executions, usd = rest
+    paused = "Support has paused this portfolio." if by_staff else ""
+    if by_owner:
+        paused = paused or "You have paused this portfolio."
+    return LockedPortfolio(
+        id,
+        Snapshot(cash, positions),
+        count,
+        Day(counted_on or date.min, executions, usd),
+        Limits(least, most, day_executions, day_usd).tightened(by=settings.SITE_LIMITS),
+        paused,
+    )
 
 
 def lock_portfolio(*, portfolio_id: uuid.UUID) -> LockedPortfolio:
     """As `locked`, for one."""
     return locked(portfolio_ids=[portfolio_id])[portfolio_id]
-
-
-def record_trades(
-    *,
-    locked: LockedPortfolio,
-    orders: Sequence[Order],
-    at: datetime,
-    reference: uuid.UUID | None = None,
-    note: str = "",
-    minimum: Decimal = ledger.ZERO,
-) -> list[Transaction] | Refusal:
-    """Carries out the orders one after the other, all or none: their ledger lines, or why not.
-
-    `reference` is what caused them, such as an execution's id; `minimum` the smallest order in
-    dollars. Four statements at most, however many the orders. Every symbol must be an Instrument:
-    IntegrityError at the commit otherwise. Raises TransactionManagementError outside a transaction.
-    """
-    applied = ledger.apply_all(locked.snapshot, orders, minimum=minimum)
-    if isinstance(applied, Refusal):
-        return applied
-    return _record(locked, *applied, at=at, reference=reference, note=note)
 
 
 def write(*, locked: Iterable[LockedPortfolio], at: datetime, note: str = "") -> None:
@@ -156,14 +168,16 @@ def write(*, locked: Iterable[LockedPortfolio], at: datetime, note: str = "") ->
     """
     lines = []
     holdings = {}
+    days = {}
     for portfolio in locked:
+        days[portfolio.id] = portfolio.day
         lines += portfolio.unwritten
         for line in portfolio.unwritten:
             if symbol := line.entry.symbol:
                 held = portfolio.snapshot.positions.get(symbol)
                 holdings[portfolio.id, symbol] = held
         portfolio.unwritten = []
-    write_ledger(lines=lines, holdings=holdings, at=at, note=note)
+    write_ledger(lines=lines, holdings=holdings, days=days, at=at, note=note)
 
 
 @transaction.atomic
@@ -173,7 +187,7 @@ def deposit(
     """Pays `amount` dollars in: the ledger's line, or why not."""
     locked = lock_portfolio(portfolio_id=portfolio.id)
     applied = ledger.deposit(locked.snapshot, amount)
-    return _record_one(locked, applied, at=at, note=note)
+    return _record(locked, applied, at=at, note=note)
 
 
 @transaction.atomic
@@ -183,7 +197,7 @@ def withdraw(
     """Pays `amount` dollars out: the ledger's line, or why not."""
     locked = lock_portfolio(portfolio_id=portfolio.id)
     applied = ledger.withdraw(locked.snapshot, amount)
-    return _record_one(locked, applied, at=at, note=note)
+    return _record(locked, applied, at=at, note=note)
 
 
 @transaction.atomic
@@ -196,60 +210,66 @@ def trade(
     price: Decimal,
     at: datetime,
     note: str = "",
-    minimum: Decimal = ledger.ZERO,
 ) -> Transaction | Refusal:
     """Buys or sells `quantity` shares at `price` dollars a share: the ledger's line, or why not.
 
-    For people: a symbol that is not known is refused too, as "unknown_symbol".
+    For people: a symbol that is not known is refused too, as "unknown_symbol". An order must be of
+    a size that the portfolio's limits allow; what they say of a day holds for rules alone.
     """
     if not Instrument.objects.filter(pk=symbol).exists():
         return Refusal(RefusalCode.UNKNOWN_SYMBOL, f"{symbol} is not a symbol that is traded here.")
     order = Order(side=side, symbol=symbol, quantity=quantity, price=price)
     locked = lock_portfolio(portfolio_id=portfolio.id)
-    applied = ledger.apply(locked.snapshot, order, minimum=minimum)
-    return _record_one(locked, applied, at=at, note=note)
+    applied = ledger.apply(locked.snapshot, order)
+    if not isinstance(applied, Refusal) and (refusal := ill_sized(applied[0], locked.limits)):
+        return refusal
+    return _record(locked, applied, at=at, note=note)
 
 
-def _record_one(
+def _record(
     locked: LockedPortfolio, applied: tuple[Entry, Snapshot] | Refusal, *, at: datetime, note: str
 ) -> Transaction | Refusal:
     if isinstance(applied, Refusal):
         return applied
     entry, after = applied
-    return _record(locked, [entry], after, at=at, reference=None, note=note)[0]
-
-
-def _record(
-    locked: LockedPortfolio,
-    entries: list[Entry],
-    after: Snapshot,
-    *,
-    at: datetime,
-    reference: uuid.UUID | None,
-    note: str,
-) -> list[Transaction]:
-    lines = locked.draft(entries, reference)
-    locked.post(lines, after)
+    (line,) = lines = locked.draft([entry])
+    locked.post(lines, after, rule_at=None)
     write(locked=[locked], at=at, note=note)
-    return [
-        Transaction(
-            id=line.id,
-            portfolio_id=line.portfolio_id,
-            sequence=line.sequence,
-            kind=line.entry.kind,
-            instrument_id=line.entry.symbol,
-            quantity=line.entry.quantity,
-            price=line.entry.price,
-            amount=line.entry.amount,
-            cash_after=line.entry.cash_after,
-            quantity_after=line.entry.quantity_after,
-            cost_basis_after=line.entry.cost_basis_after,
-            reference=line.reference,
-            at=at,
-            note=note,
-        )
-        for line in lines
-    ]
+    return Transaction(
+        id=line.id,
+        portfolio_id=line.portfolio_id,
+        sequence=line.sequence,
+        kind=entry.kind,
+        instrument_id=entry.symbol,
+        quantity=entry.quantity,
+        price=entry.price,
+        amount=entry.amount,
+        cash_after=entry.cash_after,
+        quantity_after=entry.quantity_after,
+        cost_basis_after=entry.cost_basis_after,
+        at=at,
+        note=note,
+    )
+
+
+def pause_portfolio(*, portfolio_id: uuid.UUID, by_staff: bool = False) -> None:
+    """No rule fires in this portfolio until it goes on; each keeps following its market."""
+    Portfolio.objects.filter(id=portfolio_id).update(**{_pauser(by_staff): True})
+
+
+def unpause_portfolio(*, portfolio_id: uuid.UUID, by_staff: bool = False) -> None:
+    """Lets the rules fire again, as far as whoever asks has paused them: support's pause is not
+    ended by the owner, nor the owner's by support."""
+    Portfolio.objects.filter(id=portfolio_id).update(**{_pauser(by_staff): False}, changed=True)
+
+
+def set_limits(*, portfolio_id: uuid.UUID, limits: Limits) -> None:
+    """Sets the owner's limits, from the next execution on; the site's hold beside them."""
+    Portfolio.objects.filter(id=portfolio_id).update(**asdict(limits), changed=True)
+
+
+def _pauser(by_staff: bool) -> str:
+    return "paused_by_staff" if by_staff else "paused_by_owner"
 
 
 def take_changed() -> list[uuid.UUID]:

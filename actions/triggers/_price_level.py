@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from actions.marks import Level, Mark, Role
 from actions.rules import (
     PRICE_STEP,
     Band,
@@ -17,6 +18,7 @@ from actions.rules import (
     View,
     Wake,
 )
+from actions.triggers._levels import fires_at
 from portfolios.money import format_price
 
 
@@ -60,6 +62,15 @@ class PriceLevel(Trigger):
         if self.on == "cross":
             return f"when {whose} {'rises' if self.rising else 'falls'} to {price}"
         return f"when {whose} is at or {self._side} {price}"
+
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        (symbol,) = self.watched(rule)
+        if self.on == "level":
+            return fires_at(symbol, self._firing_band())
+        words = f"Fires on a {'rise' if self.rising else 'fall'} to {format_price(self.threshold)}"
+        if not rule.state.get("armed"):
+            words += f", once {'below' if self.rising else 'above'} it"
+        return (Level(symbol, self.threshold, Role.TRIGGER, words),)
 
     @property
     def _side(self) -> str:

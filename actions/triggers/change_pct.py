@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from actions.levels import above, below
+from actions.marks import Mark
 from actions.rules import (
     ANY_PRICE,
     Band,
@@ -20,16 +22,22 @@ from actions.rules import (
     View,
     Wake,
 )
+from actions.triggers._levels import fires_at, measured_from
 from actions.triggers._moves import (
     Percent,
-    above,
     band,
-    below,
     moved_in_words,
     percent_in_words,
     whose_price,
 )
-from actions.triggers._sessions import SPARE, closed_before, is_complete, is_of_this_session
+from actions.triggers._sessions import (
+    SPARE,
+    closed_before,
+    is_of_this_session,
+    last_close_before,
+    missing,
+)
+from actions.triggers._words import day_in_words
 from market.quotes import Sample
 from portfolios.money import format_price
 
@@ -54,7 +62,8 @@ class ChangePct(Trigger):
     """Fires when the price is `change` percent or more away from what it was `window` ago.
 
     `1d` is the previous session's close, `Nd` the close N sessions back; both hold for a whole
-    session. `Nm` and `Nh` are the last price at or before so long ago, which moves all the time.
+    session. They are unknown while the last session's bar is missing, unless the quote tells them.
+    `Nm` and `Nh` are the last price at or before so long ago, which moves all the time.
     """
 
     title = "Moved by a percentage"
@@ -104,10 +113,10 @@ class ChangePct(Trigger):
     def evaluate(self, rule: Rule, view: View) -> Evaluation:
         (symbol,) = self.watched(rule)
         quote = view.quotes[symbol]
-        reference = self._reference(quote, view)
+        reference = self._reference(symbol, quote.as_of, view)
         if reference is None:
-            reason = f"It is not known what {symbol} was at {self._then}."
-            return Evaluation(Outcome.UNKNOWN, reason, rule.state)
+            told = self._unknown(symbol, quote.as_of, view)
+            return Evaluation(Outcome.UNKNOWN, told, rule.state)
         fired = self._moved(quote.price, reference)
         reason = (
             f"{symbol} at {format_price(quote.price)} is {moved_in_words(quote.price, reference)} "
@@ -131,6 +140,16 @@ class ChangePct(Trigger):
             since = f"its {self._then.removeprefix('the ')}"
         return f"when {whose_price(self, symbol)} is {change} {since}"
 
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        (symbol,) = self.watched(rule)
+        reference = self._reference(symbol, view.now, view)
+        if reference is None:
+            return ()
+        return (
+            *measured_from(symbol, reference, self._reference_in_words),
+            *fires_at(symbol, self._band(reference, reference)),
+        )
+
     # --- What it compares with ---
 
     @property
@@ -147,15 +166,18 @@ class ChangePct(Trigger):
                 return timedelta(hours=self._count)
         return None
 
-    def _reference(self, quote: Sample, view: View) -> Decimal | None:
+    def _reference(self, symbol: str, at: datetime, view: View) -> Decimal | None:
+        """What a price of `at` is compared with; None where it is not known."""
         if self._span:
             # The instant of the quote's verdict, whoever reaches it, and when.
-            reference, _ = _as_of(view.woken_at - self._span, _samples(quote, view))
+            reference, _ = _as_of(view.woken_at - self._span, _samples(symbol, view))
             return reference.price if reference else None
-        if self.window == "1d" and quote.previous_close is not None:
-            return quote.previous_close
-        closed = closed_before(quote, view)
-        return closed[-self._count].close if len(closed) >= self._count else None
+        if self.window == "1d" and (told := _told_close(symbol, at, view)) is not None:
+            return told
+        closed = closed_before(symbol, at, view)
+        if _missing(symbol, at, view) or len(closed) < self._count:
+            return None
+        return closed[-self._count].close
 
     def _moved(self, price: Decimal, reference: Decimal) -> bool:
         falls = self.direction != "up" and price <= below(reference, self.change)
@@ -167,19 +189,15 @@ class ChangePct(Trigger):
     def _watch_session(self, quote: Sample, view: View) -> Wake:
         """Sleeps in a band until the close, if the reference is known to hold until then."""
         close = view.calendar.next_close(view.now)
-        reference = self._reference(quote, view)
-        told = self.window == "1d" and quote.previous_close is not None
-        holds = is_of_this_session(quote, view) and (
-            told or is_complete(closed_before(quote, view), view)
-        )
-        if reference is None or not holds:
+        reference = self._reference(quote.symbol, quote.as_of, view)
+        if reference is None or not is_of_this_session(quote, view):
             return Wake({quote.symbol: ANY_PRICE}, at=close)
         return Wake({quote.symbol: self._band(reference, reference)}, at=close)
 
     def _watch_window(self, quote: Sample, view: View) -> Wake:
         """Sleeps in a band that is safe for every reference to come, as long as all are known."""
         span = self._span or timedelta(0)
-        samples = _samples(quote, view)
+        samples = _samples(quote.symbol, view)
         reference, later = _as_of(view.woken_at - span, samples)
         unknown_from = quote.as_of + span
         if unknown_from <= view.now:
@@ -205,6 +223,11 @@ class ChangePct(Trigger):
 
     # --- Words ---
 
+    def _unknown(self, symbol: str, at: datetime, view: View) -> str:
+        told = f"It is not known what {symbol} was at {self._then}"
+        day = None if self._span else _missing(symbol, at, view)
+        return f"{told}: the close of {day_in_words(day)} is missing." if day else f"{told}."
+
     @property
     def _then(self) -> str:
         if self.window == "1d":
@@ -215,14 +238,35 @@ class ChangePct(Trigger):
         return f"the close {self._count} {unit} back"
 
     @property
+    def _reference_in_words(self) -> str:
+        if self.window == "1d":
+            return "Previous close"
+        return f"Price {self._then}" if self._span else self._then.removeprefix("the ").capitalize()
+
+    @property
     def _side(self) -> str:
         return {"up": "above", "down": "below", "either": "away from"}[self.direction]
 
 
-def _samples(quote: Sample, view: View) -> list[Sample]:
-    """What is known of the symbol, oldest first, `quote` included."""
-    earlier = [sample for sample in view.recent.get(quote.symbol, ()) if sample.as_of < quote.as_of]
-    return [*earlier, quote]
+def _told_close(symbol: str, at: datetime, view: View) -> Decimal | None:
+    """The close before the session of `at`, as the quote tells it that is of the same session."""
+    quote = view.quotes.get(symbol)
+    if quote is None or quote.as_of <= last_close_before(at, view.calendar):
+        return None
+    return quote.previous_close
+
+
+def _missing(symbol: str, at: datetime, view: View) -> date | None:
+    return missing(closed_before(symbol, at, view), last_close_before(at, view.calendar))
+
+
+def _samples(symbol: str, view: View) -> list[Sample]:
+    """What is known of the symbol, oldest first, its quote included."""
+    earlier = list(view.recent.get(symbol, ()))
+    quote = view.quotes.get(symbol)
+    if quote is None:
+        return earlier
+    return [*(sample for sample in earlier if sample.as_of < quote.as_of), quote]
 
 
 def _as_of(instant: datetime, samples: Sequence[Sample]) -> tuple[Sample | None, Sequence[Sample]]:

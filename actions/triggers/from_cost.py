@@ -5,7 +5,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from actions.rules import Evaluation, Example, Needs, Outcome, Rule, Trigger, View, Wake
+from actions.marks import Mark
+from actions.rules import Band, Evaluation, Example, Needs, Outcome, Rule, Trigger, View, Wake
+from actions.triggers._levels import fires_at, measured_from
 from actions.triggers._moves import Percent, band, moved_in_words, percent_in_words, whose_price
 from portfolios.ledger import Position
 from portfolios.money import EXACT, format_price
@@ -59,7 +61,7 @@ class FromCost(Trigger):
         if held is None:
             reason = f"The portfolio holds no {symbol} that cost anything."
             return Evaluation(Outcome.UNKNOWN, reason, rule.state)
-        average = EXACT.divide(held.cost_basis, held.quantity)
+        average = _average(held)
         fired = self._reached(price, held)
         reason = (
             f"{symbol} at {format_price(price)} is {moved_in_words(price, average)} "
@@ -73,13 +75,21 @@ class FromCost(Trigger):
         held = _held(symbol, view)
         if held is None:
             return Wake()
-        # Rounded to 120 digits at worst, far below the grid of prices: never too wide on it.
-        level = EXACT.divide(self._target(held), EXACT.multiply(held.quantity, Decimal(100)))
-        return Wake({symbol: band(below=level) if self._falls else band(above=level)})
+        return Wake({symbol: self._band(held)})
 
     def describe(self, symbol: str | None) -> str:
         distance = f"{percent_in_words(self.percent)} or more {self._side} your average cost"
         return f"when {whose_price(self, symbol)} is {distance}"
+
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        (symbol,) = self.watched(rule)
+        held = _held(symbol, view)
+        if held is None:
+            return ()
+        return (
+            *measured_from(symbol, _average(held), "Average cost"),
+            *fires_at(symbol, self._band(held)),
+        )
 
     @property
     def _falls(self) -> bool:
@@ -94,6 +104,11 @@ class FromCost(Trigger):
         sign = -1 if self._falls else 1
         return EXACT.multiply(held.cost_basis, EXACT.add(Decimal(100), sign * self.percent))
 
+    def _band(self, held: Position) -> Band:
+        # Rounded to 120 digits at worst, far below the grid of prices: never too wide on it.
+        level = EXACT.divide(self._target(held), EXACT.multiply(held.quantity, Decimal(100)))
+        return band(below=level) if self._falls else band(above=level)
+
     def _reached(self, price: Decimal, held: Position) -> bool:
         worth = EXACT.multiply(EXACT.multiply(price, held.quantity), Decimal(100))
         return worth <= self._target(held) if self._falls else worth >= self._target(held)
@@ -103,3 +118,7 @@ def _held(symbol: str, view: View) -> Position | None:
     """The position with a cost to compare with: above zero, as that of dust may not be."""
     held = view.portfolio.position(symbol) if view.portfolio else Position()
     return held if held.quantity > 0 and held.cost_basis > 0 else None
+
+
+def _average(held: Position) -> Decimal:
+    return EXACT.divide(held.cost_basis, held.quantity)

@@ -1,10 +1,13 @@
 """The price is a percentage below its highest of the last sessions."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from pydantic import Field
 
+from actions.levels import below, next_above
+from actions.marks import Mark
 from actions.rules import (
     ANY_PRICE,
     Evaluation,
@@ -17,18 +20,24 @@ from actions.rules import (
     View,
     Wake,
 )
+from actions.triggers._levels import fires_at, measured_from
 from actions.triggers._moves import (
     PercentBelow100,
     band,
-    below,
     moved_in_words,
-    next_above,
     percent_in_words,
     whose_price,
 )
-from actions.triggers._sessions import SPARE, closed_before, is_complete, is_of_this_session
+from actions.triggers._sessions import (
+    SPARE,
+    closed_before,
+    is_of_this_session,
+    last_close_before,
+    missing,
+)
 from actions.triggers._whole import Whole
-from market.quotes import Sample
+from actions.triggers._words import day_in_words
+from market.quotes import Bar, Sample
 from portfolios.money import format_price
 
 
@@ -38,7 +47,9 @@ class FromHigh(Trigger):
     The highest counts each session's high, and what the rule has seen since the last of them
     closed: the state is {"peak": "107.000000", "seen_at": "2026-11-17T15:00:00+00:00"}, the last
     price above all of these. It counts until the bar of its session is there to speak for it.
-    A symbol that is younger than `lookback` sessions has the highest of those that there are.
+    A symbol that is younger than `lookback` sessions has the highest of those that there are. While
+    the bar of the last session is missing the high is unknown, and every price is remembered that
+    is above those seen since.
     """
 
     title = "Below its high"
@@ -74,11 +85,14 @@ class FromHigh(Trigger):
     def evaluate(self, rule: Rule, view: View) -> Evaluation:
         (symbol,) = self.watched(rule)
         quote = view.quotes[symbol]
-        high = self._high(rule.state, quote, view)
-        if high is None:
-            reason = f"It is not known what {symbol} was at in past sessions."
-            return Evaluation(Outcome.UNKNOWN, reason, rule.state)
+        closed = self._closed(symbol, quote.as_of, view)
         state = rule.state
+        if day := missing(closed, last_close_before(quote.as_of, view.calendar)):
+            peak = _peak(state, closed)
+            state = state if peak is not None and quote.price <= peak else _seen(quote)
+            reason = f"{symbol}'s {self._name} is not known: {day_in_words(day)} is missing."
+            return Evaluation(Outcome.UNKNOWN, reason, state)
+        high = _high(state, closed)
         if quote.price > high:
             state, high = _seen(quote), quote.price
         fired = quote.price <= below(high, self.percent)
@@ -99,30 +113,47 @@ class FromHigh(Trigger):
         distance = f"{percent_in_words(self.percent)} or more below its {self._name}"
         return f"when {whose_price(self, symbol)} is {distance}"
 
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        (symbol,) = self.watched(rule)
+        closed = self._closed(symbol, view.now, view)
+        if missing(closed, last_close_before(view.now, view.calendar)):
+            return ()
+        high = _high(rule.state, closed)
+        return (
+            *measured_from(symbol, high, self._name.capitalize()),
+            *fires_at(symbol, band(below=below(high, self.percent))),
+        )
+
     @property
     def _name(self) -> str:
         return f"{self.lookback}-session high"
 
-    def _high(self, state: State, quote: Sample, view: View) -> Decimal | None:
-        """The highest before `quote`; None where no session is known."""
-        closed = closed_before(quote, view)[-self.lookback :]
-        if not closed:
-            return None
-        highs = [bar.high for bar in closed]
-        if state and datetime.fromisoformat(state["seen_at"]) > closed[-1].at:
-            highs.append(Decimal(state["peak"]))
-        return max(highs)
+    def _closed(self, symbol: str, at: datetime, view: View) -> Sequence[Bar]:
+        return closed_before(symbol, at, view)[-self.lookback :]
 
     def _wake(self, rule: Rule, view: View, *, fires: bool) -> Wake:
         (symbol,) = self.watched(rule)
         quote = view.quotes[symbol]
         close = view.calendar.next_close(view.now)
-        high = self._high(rule.state, quote, view)
-        holds = is_of_this_session(quote, view) and is_complete(closed_before(quote, view), view)
-        if high is None or not holds:
+        closed = self._closed(symbol, quote.as_of, view)
+        unknown = missing(closed, last_close_before(quote.as_of, view.calendar))
+        if unknown or not is_of_this_session(quote, view):
             return Wake({symbol: ANY_PRICE}, at=close)
+        high = _high(rule.state, closed)
         levels = band(below=below(high, self.percent) if fires else None, above=next_above(high))
         return Wake({symbol: levels}, at=close)
+
+
+def _high(state: State, closed: Sequence[Bar]) -> Decimal:
+    peak = _peak(state, closed)
+    return max([bar.high for bar in closed] + ([] if peak is None else [peak]))
+
+
+def _peak(state: State, closed: Sequence[Bar]) -> Decimal | None:
+    """The highest price seen since the last of `closed`; None where that has spoken for it."""
+    if not state or (closed and datetime.fromisoformat(state["seen_at"]) <= closed[-1].at):
+        return None
+    return Decimal(state["peak"])
 
 
 def _seen(quote: Sample) -> State:

@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple
 
 from pydantic import AliasChoices, Field, ValidationInfo, field_validator
 
+from actions.marks import Line, Mark, Point
 from actions.rules import Evaluation, Example, Needs, Outcome, Rule, State, Trigger, View, Wake
-from actions.triggers._sessions import is_complete
+from actions.triggers._sessions import missing
 from actions.triggers._since import since, state_since
 from actions.triggers._whole import Whole
 from actions.triggers._words import day_in_words
@@ -103,7 +104,7 @@ class MaCross(Trigger):
         if len(bars) <= self.long:
             told = f"It takes {self.long + 1} sessions of {symbol}, and there are {len(bars)}."
             return Evaluation(Outcome.UNKNOWN, told, rule.state)
-        if not is_complete(bars, view):
+        if missing(bars, view.calendar.last_close(view.now)):
             newest_day = day_in_words(bars[-1].session)
             told = f"The last session's close of {symbol} is not known yet, only {newest_day}'s."
             return Evaluation(Outcome.UNKNOWN, told, rule.state)
@@ -120,10 +121,11 @@ class MaCross(Trigger):
     def watch(self, rule: Rule, view: View) -> Wake:
         _, bars = self._chart(rule, view)
         close = view.calendar.next_close(view.now)
-        if is_complete(bars, view):
+        last_close = view.calendar.last_close(view.now)
+        if not missing(bars, last_close):
             return Wake(at=close)
         # Late: after 5 minutes, and then whenever it is twice as late as at the look before.
-        late = view.now - view.calendar.last_close(view.now)
+        late = view.now - last_close
         return Wake(at=min(close, view.now + max(LATE, late)))
 
     def describe(self, symbol: str | None) -> str:
@@ -131,15 +133,32 @@ class MaCross(Trigger):
         short, long = self._names
         return f"when {whose} {short} {self._verb('crosses')} the {long}"
 
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        symbol, bars = self._chart(rule, view)
+        closes = [bar.close for bar in bars]
+        kind = "Exponential " if self.kind == "ema" else ""
+        lines = []
+        for length in (self.short, self.long):
+            averages = self._average(closes, length)
+            closed = bars[len(bars) - len(averages) :]
+            points = (Point(bar.at, price) for bar, price in zip(closed, averages, strict=True))
+            lines.append(Line(symbol, tuple(points), f"{kind}{length}-day average"))
+        return tuple(line for line in lines if line.points)
+
     def _chart(self, rule: Rule, view: View) -> tuple[str, Sequence[Bar]]:
         (symbol,) = self.charted(rule)
         return symbol, view.bars.get(symbol, ())
 
     def _averages(self, closes: Sequence[Decimal]) -> tuple[_Pair, _Pair]:
         """Both averages, at the close before the newest and at the newest."""
-        average = _simple if self.kind == "sma" else _exponential
-        short, long = average(closes, self.short), average(closes, self.long)
-        return _Pair(short[0], long[0]), _Pair(short[1], long[1])
+        short, long = self._average(closes, self.short), self._average(closes, self.long)
+        return _Pair(short[-2], long[-2]), _Pair(short[-1], long[-1])
+
+    def _average(self, closes: Sequence[Decimal], length: int) -> Sequence[Decimal]:
+        """The average of `length` sessions at each close from that many on, oldest first."""
+        if len(closes) < length:
+            return ()
+        return _simple(closes, length) if self.kind == "sma" else _exponential(closes, length)
 
     def _crossed(self, before: _Pair, newest: _Pair) -> str:
         """The side that the short average got to, if that is one to wait for; or else nothing."""
@@ -167,13 +186,18 @@ class MaCross(Trigger):
         )
 
 
-def _simple(closes: Sequence[Decimal], length: int) -> tuple[Decimal, Decimal]:
-    return sum(closes[-length - 1 : -1]) / Decimal(length), sum(closes[-length:]) / Decimal(length)
+def _simple(closes: Sequence[Decimal], length: int) -> list[Decimal]:
+    total = sum(closes[:length], Decimal(0))
+    averages = [total / length]
+    for left, came in zip(closes, closes[length:], strict=False):
+        total += came - left  # exact: 400 prices of 18 digits sum up to no more than 21
+        averages.append(total / length)
+    return averages
 
 
-def _exponential(closes: Sequence[Decimal], length: int) -> tuple[Decimal, Decimal]:
+def _exponential(closes: Sequence[Decimal], length: int) -> list[Decimal]:
     # As TA-Lib has it: from the simple average of the first closes, weight 2 / (length + 1).
-    before = newest = sum(closes[:length]) / Decimal(length)
+    averages = [sum(closes[:length], Decimal(0)) / length]
     for close in closes[length:]:
-        before, newest = newest, newest + (close - newest) * 2 / (length + 1)
-    return before, newest
+        averages.append(averages[-1] + (close - averages[-1]) * 2 / (length + 1))
+    return averages

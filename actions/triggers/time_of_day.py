@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from actions.marks import Mark, Span
 from actions.rules import Evaluation, Example, Outcome, Rule, State, Trigger, View, Wake
 from actions.triggers._since import since, state_since
 from actions.triggers._whole import Whole
@@ -114,7 +115,7 @@ class TimeOfDay(Trigger):
         "exchange has a session. The day on which the window begins decides.",
     )
 
-    def check(self, symbol: str | None) -> None:
+    def check(self, rule: Rule) -> None:
         """It needs no symbol."""
 
     def watched(self, rule: Rule) -> frozenset[str]:
@@ -147,6 +148,13 @@ class TimeOfDay(Trigger):
         starts = datetime.combine(date.min, time.fromisoformat(self.time))
         ends = starts + timedelta(minutes=self.window_minutes)
         return f"between {self.time} and {ends:%H:%M} {place}"
+
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        window = self._awaited(rule, view)
+        zone = ZoneInfo(self.timezone)
+        begin, end = window.start.astimezone(zone), window.end.astimezone(zone)
+        words = f"Fires between {begin:%H:%M} and {end:%H:%M} {_city(self.timezone)}"
+        return (Span(window.start, window.end, words),)
 
     def _days_in_words(self) -> str:
         if self.days == TRADING_DAYS:

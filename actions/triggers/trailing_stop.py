@@ -1,10 +1,12 @@
 """The price turns: it falls from its peak, or rises from its trough."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from actions.marks import Level, Mark, Role
 from actions.rules import (
     Band,
     Evaluation,
@@ -17,19 +19,10 @@ from actions.rules import (
     View,
     Wake,
 )
-from actions.triggers._moves import (
-    PercentBelow100,
-    above,
-    band,
-    below,
-    ceiling,
-    floor,
-    next_above,
-    next_below,
-    percent_in_words,
-    whose_price,
-)
-from portfolios.money import EXACT, format_price
+from actions.triggers._levels import fires_at, measured_from
+from actions.triggers._moves import PercentBelow100, band, percent_in_words, whose_price
+from actions.turns import Turn, Turning
+from portfolios.money import format_price
 
 
 class TrailingStop(Trigger):
@@ -93,36 +86,47 @@ class TrailingStop(Trigger):
         (symbol,) = self.watched(rule)
         price = view.quotes[symbol].price
         state = self._observe(price, rule.state)
-        best = self._best(state)
-        if best is None:
+        turn = self._turn(state)
+        if turn is None:
             return Evaluation(Outcome.NOT_FIRED, self._waiting(symbol, price), state)
-        stop = self._stop(best)
-        if not self._reached(price, stop):
-            return Evaluation(Outcome.NOT_FIRED, self._words(symbol, price, best, "not "), state)
-        return Evaluation(Outcome.FIRED, self._words(symbol, price, best, ""), {})
+        if not turn.reached(price):
+            return Evaluation(Outcome.NOT_FIRED, self._words(symbol, price, turn, "not "), state)
+        return Evaluation(Outcome.FIRED, self._words(symbol, price, turn, ""), {})
 
     def watch(self, rule: Rule, view: View) -> Wake:
         (symbol,) = self.watched(rule)
-        best = self._best(rule.state)
-        if best is None:
-            return Wake({symbol: self._band(behind=None, beyond=self.activation_price)})
-        return Wake({symbol: self._band(behind=self._stop(best), beyond=self._next(best))})
+        turn = self._turn(rule.state)
+        if turn is not None:
+            return Wake({symbol: Band(turn=turn)})
+        start = self.activation_price
+        return Wake({symbol: band(above=start) if self._falls else band(below=start)})
 
     def follow(self, rule: Rule, view: View) -> Wake:
         # The stop rises behind a shut gate too, also while the price is at or below it.
         (symbol,) = self.watched(rule)
-        best = self._best(rule.state)
-        if best is None:
-            return Wake()
-        return Wake({symbol: self._band(behind=None, beyond=self._next(best))})
+        turn = self._turn(rule.state)
+        return Wake({symbol: Band(turn=replace(turn, by=None))}) if turn else Wake()
 
     def describe(self, symbol: str | None) -> str:
         turns = "falls" if self._falls else "rises"
-        words = f"when {whose_price(self, symbol)} {turns} {self._distance} from its {self._turn}"
+        words = f"when {whose_price(self, symbol)} {turns} {self._distance} from its {self._peak}"
         if self.activation_price is None:
             return words
         side = "above" if self._falls else "below"
         return f"{words}, once it has been at or {side} {format_price(self.activation_price)}"
+
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        (symbol,) = self.watched(rule)
+        turn = self._turn(rule.state)
+        if turn is not None:
+            stop = band(below=turn.stop) if self._falls else band(above=turn.stop)
+            best = measured_from(symbol, turn.best, self._peak.capitalize())
+            return (*best, *fires_at(symbol, stop))
+        if self.activation_price is None:
+            return ()
+        side = "above" if self._falls else "below"
+        words = f"Starts to follow at or {side} {format_price(self.activation_price)}"
+        return (Level(symbol, self.activation_price, Role.START, words),)
 
     # --- Following ---
 
@@ -131,40 +135,31 @@ class TrailingStop(Trigger):
         return self.direction == "down"
 
     @property
-    def _turn(self) -> str:
+    def _turning(self) -> Turning:
+        if self.percent is not None:
+            return Turning.FALLS_PERCENT if self._falls else Turning.RISES_PERCENT
+        return Turning.FALLS_USD if self._falls else Turning.RISES_USD
+
+    @property
+    def _peak(self) -> str:
         return "peak" if self._falls else "trough"
 
-    def _best(self, state: State) -> Decimal | None:
-        best = state.get(self._turn)
-        return None if best is None else Decimal(best)
+    def _turn(self, state: State) -> Turn | None:
+        """The turn it waits for; None as long as it has not begun to follow."""
+        best = state.get(self._peak)
+        return None if best is None else self._from(Decimal(best))
+
+    def _from(self, best: Decimal) -> Turn:
+        return Turn(self._turning, best, by=self.percent or self.amount)
 
     def _observe(self, price: Decimal, state: State) -> State:
-        best = self._best(state)
-        beyond = self.activation_price if best is None else self._next(best)
-        if beyond is None or (price >= beyond if self._falls else price <= beyond):
-            return {self._turn: str(price)}
+        turn = self._turn(state)
+        if turn is not None:
+            return turn.after(price).state
+        start = self.activation_price
+        if start is None or (price >= start if self._falls else price <= start):
+            return self._from(price).state
         return state
-
-    def _next(self, best: Decimal) -> Decimal:
-        """The nearest price that is better than `best`."""
-        return next_above(best) if self._falls else next_below(best)
-
-    def _stop(self, best: Decimal) -> Decimal:
-        """The first price that fires. Not above zero where `amount` is more than the peak."""
-        if self.percent is not None:
-            return below(best, self.percent) if self._falls else above(best, self.percent)
-        amount = self.amount or Decimal(0)
-        if self._falls:
-            return floor(EXACT.subtract(best, amount))
-        return ceiling(EXACT.add(best, amount))
-
-    def _reached(self, price: Decimal, stop: Decimal) -> bool:
-        return price <= stop if self._falls else price >= stop
-
-    def _band(self, *, behind: Decimal | None, beyond: Decimal | None) -> Band:
-        if self._falls:
-            return band(below=behind, above=beyond)
-        return band(below=beyond, above=behind)
 
     # --- Words ---
 
@@ -179,10 +174,10 @@ class TrailingStop(Trigger):
         start = format_price(self.activation_price or Decimal(0))
         return f"{symbol} at {format_price(price)} has not been at or {side} {start} yet."
 
-    def _words(self, symbol: str, price: Decimal, best: Decimal, not_: str) -> str:
+    def _words(self, symbol: str, price: Decimal, turn: Turn, not_: str) -> str:
         side = "below" if self._falls else "above"
-        stop = self._stop(best)
-        since = f"{self._distance} {side} its {self._turn} of {format_price(best)}"
+        stop = turn.stop or Decimal(0)
+        since = f"{self._distance} {side} its {self._peak} of {format_price(turn.best)}"
         if stop <= 0:
             return (
                 f"{symbol} is at {format_price(price)}, and no price can be {since}: "

@@ -1,15 +1,15 @@
 """A session's volume reaches a number of shares, or a multiple of what is usual."""
 
-from bisect import bisect_left
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime
+from decimal import Decimal
 from fractions import Fraction
 from math import ceil
-from operator import attrgetter
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from actions.marks import Axis, Level, Mark, Role
 from actions.rules import (
     Band,
     Evaluation,
@@ -22,15 +22,13 @@ from actions.rules import (
     View,
     Wake,
 )
-from actions.triggers._sessions import SPARE
+from actions.triggers._sessions import INSTANT, SPARE, closed_before, last_close_before, missing
 from actions.triggers._whole import Whole
 from actions.triggers._words import day_in_words
 from market.hours import TradingCalendar
-from market.quotes import VOLUME_MAX, Bar, Sample
+from market.quotes import VOLUME_MAX, Bar
 
 ANY_VOLUME = 0  # every quote that tells one wakes
-
-_INSTANT = timedelta(microseconds=1)
 
 
 class VolumeAbove(Trigger):
@@ -82,12 +80,13 @@ class VolumeAbove(Trigger):
         if quote.volume is None:
             told = f"{symbol}'s quote does not tell the volume."
             return Evaluation(Outcome.UNKNOWN, told, rule.state)
-        past = self._past(quote, view)
-        needed = self._needed(past)
+        needed = self._needed(symbol, quote.as_of, view)
         if needed is None:
-            return Evaluation(Outcome.UNKNOWN, self._no_average(symbol, past), rule.state)
+            told = self._no_average(symbol, quote.as_of, view)
+            return Evaluation(Outcome.UNKNOWN, told, rule.state)
         told = f"{symbol}'s volume in the session is {quote.volume:,}; it waits for {needed:,}"
         if self.multiple is not None:
+            past = self._past(symbol, quote.as_of, view)
             told += (
                 f", {self.multiple} times the average of the {self.lookback} sessions up to "
                 f"{day_in_words(past[-1].session)}"
@@ -99,12 +98,12 @@ class VolumeAbove(Trigger):
         (symbol,) = self.watched(rule)
         if self.threshold is not None:
             return Wake({symbol: Band(volume_above=self.threshold)})
-        quote = view.quotes[symbol]
-        past = self._past(quote, view)
-        # The average holds for a session, and so until the next one opens; a late bar changes it.
-        volume = self._needed(past) if _is_complete(past, quote, view.calendar) else ANY_VOLUME
+        at = view.quotes[symbol].as_of
+        # The average holds for a session, and so until the next one opens; a late bar may come.
+        is_late = _missing(self._past(symbol, at, view), at, view.calendar)
+        volume = ANY_VOLUME if is_late else self._needed(symbol, at, view)
         bands = {} if volume is None else {symbol: Band(volume_above=volume)}
-        return Wake(bands, at=view.calendar.next_open(quote.as_of - _INSTANT))
+        return Wake(bands, at=view.calendar.next_open(at - INSTANT))
 
     def describe(self, symbol: str | None) -> str:
         volume = "the session's volume"
@@ -114,43 +113,61 @@ class VolumeAbove(Trigger):
             return f"when {volume} is at least {self.threshold:,}"
         return f"when {volume} is at least {self.multiple} times its {self.lookback}-day average"
 
-    def _past(self, quote: Sample, view: View) -> Sequence[Bar]:
-        """The sessions to average: the last of those before the one whose volume `quote` tells."""
-        bars = view.bars.get(quote.symbol, ())
-        before = min(quote.as_of, _close_of(quote, view.calendar))
-        return bars[: bisect_left(bars, before, key=attrgetter("at"))][-self.lookback :]
+    def annotate(self, rule: Rule, view: View) -> tuple[Mark, ...]:
+        (symbol,) = self.watched(rule)
+        needed = self._needed(symbol, view.now, view)
+        if needed is None:
+            return ()
+        levels = [(Decimal(needed), Role.TRIGGER, f"Fires at or above {needed:,} shares")]
+        if self.multiple is not None:
+            past = self._past(symbol, view.now, view)
+            average = Decimal(round(Fraction(sum(bar.volume for bar in past), len(past))))
+            levels.insert(0, (average, Role.REFERENCE, f"{self.lookback}-day average"))
+        return tuple(
+            Level(symbol, value, role, words, Axis.VOLUME)
+            for value, role, words in levels
+            if 0 < value <= VOLUME_MAX
+        )
 
-    def _needed(self, past: Sequence[Bar]) -> int | None:
-        """The fewest shares that are enough; None while that is not known."""
+    def _past(self, symbol: str, at: datetime, view: View) -> Sequence[Bar]:
+        """The sessions to average: the last before the one whose volume a quote of `at` tells."""
+        before = min(at, _close_of(at, view.calendar))
+        return closed_before(symbol, before, view)[-self.lookback :]
+
+    def _needed(self, symbol: str, at: datetime, view: View) -> int | None:
+        """The fewest shares that are enough at `at`; None while that is not known."""
         if self.multiple is None:
             return self.threshold
+        past = self._past(symbol, at, view)
         total = sum(bar.volume for bar in past)
-        if len(past) < self.lookback or not total:
+        if len(past) < self.lookback or not total or _missing(past, at, view.calendar):
             return None
         return ceil(Fraction(self.multiple) * total / self.lookback)
 
-    def _no_average(self, symbol: str, past: Sequence[Bar]) -> str:
+    def _no_average(self, symbol: str, at: datetime, view: View) -> str:
+        past = self._past(symbol, at, view)
         if len(past) < self.lookback:
             return (
                 f"The average takes {self.lookback} completed sessions of {symbol}, and there are "
                 f"{len(past)}."
             )
+        if day := _missing(past, at, view.calendar):
+            return f"The average of {symbol} is not known: {day_in_words(day)} is missing."
         return f"No volume is known of the last {self.lookback} sessions of {symbol}."
 
 
-def _close_of(quote: Sample, calendar: TradingCalendar) -> datetime:
-    """The close of the session whose volume `quote` tells: the one that is open, or the last.
+def _close_of(at: datetime, calendar: TradingCalendar) -> datetime:
+    """The close of the session whose volume a quote of `at` tells: that which is open, or the last.
 
     A quote of the instant of a close is of the session that closes, in every market. One of the
     instant of an opening need not have the new session's volume yet.
     """
-    just_before = quote.as_of - _INSTANT
+    just_before = at - INSTANT
     if calendar.is_open(just_before):
         return calendar.next_close(just_before)
     return calendar.last_close(just_before)
 
 
-def _is_complete(past: Sequence[Bar], quote: Sample, calendar: TradingCalendar) -> bool:
-    """Whether the newest of `past` is the session before the quote's."""
-    previous_close = calendar.last_close(_close_of(quote, calendar) - _INSTANT)
-    return bool(past) and past[-1].at >= previous_close
+def _missing(past: Sequence[Bar], at: datetime, calendar: TradingCalendar) -> date | None:
+    """The day of the session before the one of `at`, where `past` lacks it."""
+    return missing(past, last_close_before(_close_of(at, calendar), calendar))

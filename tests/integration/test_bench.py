@@ -57,13 +57,15 @@ def left_by(bench: subprocess.Popen[str]) -> list[Path]:
 
 
 def test_it_says_what_it_found_and_leaves_nothing_behind() -> None:
-    bench = started("--json")
+    bench = started("--trailing=100", "--json")
     said, complained = bench.communicate(timeout=120)
     assert bench.returncode == 0, complained
     figures = json.loads(said)
     assert figures["sizes"] == [1000]
     assert [len(figures[key]) for key in ("quiet_ms", "crossing_ms", "woken")] == [1, 1, 1]
     for key in ("match_us_per_quote", "naive_rules_per_s", "ratio_to_naive", "growth", "peak_mb"):
+        assert figures[key] > 0, key
+    for key in ("new_high_ms", "us_per_rule", "alone_us_per_rule"):
         assert figures[key] > 0, key
     assert {"cpu", "cores", "python", "postgres"} <= figures["machine"].keys()
     assert "1,000" in table(figures)

@@ -66,7 +66,7 @@ def test_it_trades_at_the_price_seen_now_and_leaves_the_watch_alone(
     assert (action.status, action.executions_count) == ("active", 1)
     assert action.last_triggered_at == now + SECOND
     assert Watch.objects.get(action=action).below == 50
-    assert Notification.objects.filter(execution=execution, channel="in_app").count() == 1
+    assert Notification.objects.filter(execution=execution).count() == 1
     assert discrepancies() == []
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import transaction
+from django.test import Client
 
 from accounts.models import User
 from actions import engine
@@ -90,7 +91,7 @@ def test_a_waking_quote_older_than_two_leases_is_missed_and_told(
     assert action.last_evaluation is not None
     assert action.last_evaluation["finding"] == "missed"
     assert action.status == "active"
-    assert Notification.objects.get(channel="in_app").subject.startswith("Missed: Buy 1 AAPL")
+    assert Notification.objects.get().subject.startswith("Missed: Buy 1 AAPL")
     # It goes on watching, on the present quote.
     feed.says("AAPL", "155", late + SECOND)
     run_tick(now=late + SECOND)
@@ -183,6 +184,48 @@ def test_a_stored_rule_that_cannot_be_read_is_looked_at_again_later(
     assert words in action.last_evaluation["reason"]
     assert words in action.sentence(owner.zone)
     assert run_tick(now=now + 10 * SECOND).woken == 0
+
+
+@pytest.mark.parametrize("peak", ["NaN", "soon", [107], None])
+def test_a_state_that_cannot_be_read_is_a_fault_of_that_rule_alone(
+    owner: User, feed: Feed, now: datetime, client: Client, admin_client: Client, peak: object
+) -> None:
+    trailing = {"trigger_type": "trailing_stop", "trigger_params": {"percent": "5"}}
+    bad = buy_below_150(owner, now, **trailing)
+    good = buy_below_150(owner, now)
+    Action.objects.filter(pk=bad.pk).update(runtime_state={"peak": peak})
+    feed.says("AAPL", "149", now)
+    report = run_tick(now=now)
+    assert report.fired == 1
+    assert ActionExecution.objects.get().action_id == good.pk
+    bad.refresh_from_db()
+    assert bad.last_evaluation is not None
+    if peak is None:  # it has not begun to follow, and does so now
+        assert bad.last_evaluation["finding"] == "not_fired"
+        return
+    (error,) = report.errors
+    assert error.startswith(f"Rule {bad.pk}: ")
+    assert bad.last_evaluation["finding"] == "unknown"
+    assert Watch.objects.get(action=bad).at == now + 30 * SECOND
+    client.force_login(owner)
+    assert "Looking at the rule failed" in client.get("/").content.decode()
+    page = admin_client.get(f"/admin/actions/action/{bad.pk}/change/").content.decode()
+    assert "Looking at the rule failed" in page
+
+
+def test_a_symbol_of_which_the_feed_says_nothing_leaves_the_others_alone(
+    owner: User, feed: Feed, now: datetime
+) -> None:
+    silent = buy_below_150(owner, now, symbol="IBM")
+    buy_below_150(owner, now)
+    feed.says("AAPL", "149", now)
+    report = run_tick(now=now)
+    assert (report.fired, report.errors) == (1, [])
+    silent.refresh_from_db()
+    assert silent.last_evaluation is not None
+    assert silent.last_evaluation["finding"] == "unknown"
+    assert silent.last_evaluation["reason"] == "There is no quote for IBM yet."
+    assert run_tick(now=now + SECOND).woken == 0, "it sleeps until there is one"
 
 
 def test_a_feed_that_fails_fires_nothing_and_is_recorded(

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from actions.models import Action, ActionExecution, Watch
 from actions.watches import wake
@@ -90,7 +90,8 @@ def awake_rules(now: datetime, rules: int = RULES) -> None:
     Watch.objects.bulk_create(
         Watch(action=action, symbol="AAPL", below=Decimal(100)) for action in actions
     )
-    assert wake(symbols=["AAPL"], now=now) == rules
+    with transaction.atomic():
+        assert wake(symbols=["AAPL"], now=now) == rules
 
 
 def evaluator(now: datetime) -> "subprocess.Popen[str]":

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actions.marks import Level, Mark, Role
 from actions.registry import parse_trigger
 from actions.rules import ANY_PRICE, Band, Evaluation, InvalidRule, Needs, Outcome, View, Wake
 from market.hours import Exchange, TradingCalendar
@@ -137,6 +138,38 @@ def test_without_a_reference_nothing_is_known(window: str, view: View) -> None:
     found = look(view, change="5", window=window)
     assert found.outcome is Outcome.UNKNOWN
     assert found.reason.startswith("It is not known what AAPL was at ")
+
+
+@pytest.mark.parametrize(
+    ("window", "then"),
+    [("1d", "the previous session's close"), ("2d", "the close 2 sessions back")],
+)
+def test_while_the_last_sessions_bar_is_late_no_older_one_counts_in_its_place(
+    window: str, then: str
+) -> None:
+    friday = LAST_CLOSE - timedelta(days=3)
+    late = a_view("80", closes=["300", "200", "100"], last_close=friday)
+    found = look(late, change="5", window=window)
+    assert found.outcome is Outcome.UNKNOWN
+    assert found.reason == (
+        f"It is not known what AAPL was at {then}: the close of Mon 16 Nov 2026 is missing."
+    )
+    assert wake(late, change="5", window=window) == Wake(ANY, at=CLOSE)
+    there = a_view("80", closes=["300", "200", "100", "90"])
+    assert look(there, change="5", window=window).outcome is Outcome.FIRED
+
+
+def test_after_a_close_its_own_bar_is_the_one_to_wait_for() -> None:
+    after = CLOSE + SECOND
+    late = a_view("80", now=after, closes=["100"], last_close=LAST_CLOSE)
+    assert look(late, change="5").reason.endswith(": the close of Tue 17 Nov 2026 is missing.")
+    at_the_close = a_view("80", now=CLOSE, closes=["100"], last_close=LAST_CLOSE)
+    assert look(at_the_close, change="5").outcome is Outcome.FIRED
+
+
+def test_a_close_that_the_quote_tells_needs_no_bar() -> None:
+    late = a_view("99", previous_close="100", closes=["50"], last_close=NOW - timedelta(days=9))
+    assert "99.00 is 1% below the $100.00 of" in look(late, change="5").reason
 
 
 def test_who_takes_a_rule_over_looks_back_from_the_instant_it_was_woken() -> None:
@@ -344,3 +377,74 @@ def test_what_cannot_be_is_named(params: dict[str, str], field: str) -> None:
     with pytest.raises(InvalidRule) as refused:
         parse_trigger("change_pct", params)
     assert refused.value.errors.keys() == {f"trigger_params.{field}"}
+
+
+# --- What a chart draws ---
+
+
+def drawn(view: View, **params: str) -> tuple[Mark, ...]:
+    rule = a_rule("change_pct", params)
+    return rule.trigger.annotate(rule, view)
+
+
+PREVIOUS = Level("AAPL", Decimal(100), Role.REFERENCE, "Previous close")
+FALLEN = Level("AAPL", Decimal(95), Role.TRIGGER, "Fires at or below $95.00")
+RISEN = Level("AAPL", Decimal(105), Role.TRIGGER, "Fires at or above $105.00")
+
+
+@pytest.mark.parametrize(
+    ("direction", "marks"),
+    [
+        ("down", (PREVIOUS, FALLEN)),
+        ("up", (PREVIOUS, RISEN)),
+        ("either", (PREVIOUS, FALLEN, RISEN)),
+    ],
+)
+def test_a_chart_draws_the_reference_and_each_price_far_enough_away(
+    direction: str, marks: tuple[Mark, ...]
+) -> None:
+    assert drawn(a_view("99", previous_close="100"), change="5", direction=direction) == marks
+
+
+def test_a_fall_that_no_price_can_reach_is_not_drawn() -> None:
+    risen = Level("AAPL", Decimal(250), Role.TRIGGER, "Fires at or above $250.00")
+    assert drawn(a_view("99", previous_close="100"), change="150") == (PREVIOUS, risen)
+
+
+@pytest.mark.parametrize(
+    ("window", "view", "words"),
+    [
+        ("3d", a_view("99", closes=["100", "20", "30"]), "Close 3 sessions back"),
+        ("30m", a_view("99", recent=[(31 * MINUTE, "100")]), "Price 30 minutes ago"),
+        ("1h", a_view("99", recent=[(61 * MINUTE, "100")]), "Price 1 hour ago"),
+    ],
+)
+def test_the_reference_is_named(window: str, view: View, words: str) -> None:
+    reference = replace(PREVIOUS, words=words)
+    assert drawn(view, change="5", window=window) == (reference, FALLEN, RISEN)
+
+
+def test_without_a_quote_past_sessions_and_samples_tell_the_reference() -> None:
+    sessions = replace(a_view("1", closes=["100"]), quotes={})
+    assert drawn(sessions, change="5") == (PREVIOUS, FALLEN, RISEN)
+    samples = replace(a_view("1", recent=[(31 * MINUTE, "100")]), quotes={})
+    assert drawn(samples, change="5", window="30m")[1:] == (FALLEN, RISEN)
+
+
+def test_after_the_close_a_chart_draws_what_the_next_session_counts_from() -> None:
+    told = a_view("100", now=CLOSE + SECOND, as_of=CLOSE, previous_close="80")
+    evening = replace(told, bars={"AAPL": [a_bar(CLOSE, "100")]})
+    assert drawn(evening, change="5") == (PREVIOUS, FALLEN, RISEN)
+
+
+@pytest.mark.parametrize(
+    ("window", "view"),
+    [
+        ("1d", a_view("99")),
+        ("1d", a_view("99", now=CLOSE + SECOND, as_of=CLOSE, previous_close="80", closes=["80"])),
+        ("2d", a_view("99", closes=["100"])),
+        ("30m", a_view("99")),
+    ],
+)
+def test_without_a_reference_nothing_is_drawn(window: str, view: View) -> None:
+    assert drawn(view, change="5", window=window) == ()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actions.marks import Level, Role
 from actions.registry import parse_trigger
 from actions.rules import Band, InvalidRule, Needs, Outcome, View, Wake
 from market.quotes import PRICE_MAX
@@ -132,3 +133,36 @@ def test_what_cannot_be_is_named(params: dict[str, Any], field: str) -> None:
 
 def test_a_profit_may_be_more_than_the_cost() -> None:
     assert parse_trigger("from_cost", {"percent": "250", "direction": "up"})
+
+
+# --- What a chart draws ---
+
+
+@pytest.mark.parametrize(
+    ("params", "level"),
+    [
+        ({}, Level("AAPL", Decimal("30.666666"), Role.TRIGGER, "Fires at or below $30.666666")),
+        (UP, Level("AAPL", Decimal(36), Role.TRIGGER, "Fires at or above $36.00")),
+    ],
+)
+def test_a_chart_draws_the_average_cost_and_the_price_far_enough_away(
+    params: dict[str, str], level: Level
+) -> None:
+    rule = a_rule("from_cost", {"percent": "8", **params})
+    cost = Level("AAPL", Decimal("33.333333"), Role.REFERENCE, "Average cost")
+    assert rule.trigger.annotate(rule, a_view("50", "3", "100")) == (cost, level)
+
+
+@pytest.mark.parametrize(
+    ("params", "cost_basis"),
+    [({}, "0.01"), (UP, "99999999999999999999")],  # a millionth of a cent, and many trillions
+)
+def test_what_no_price_can_reach_is_not_drawn(params: dict[str, str], cost_basis: str) -> None:
+    rule = a_rule("from_cost", {"percent": "99", **params})
+    assert rule.trigger.annotate(rule, a_view("50", "1000000", cost_basis)) == ()
+
+
+@pytest.mark.parametrize("view", [a_plain_view(), replace(a_plain_view(), portfolio=Snapshot())])
+def test_without_shares_nothing_is_drawn(view: View) -> None:
+    rule = a_rule("from_cost", {"percent": "8"})
+    assert rule.trigger.annotate(rule, view) == ()

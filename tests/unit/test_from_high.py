@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actions.judge import Finding, judge
+from actions.marks import Level, Role
 from actions.registry import parse_trigger
 from actions.rules import ANY_PRICE, Band, Evaluation, InvalidRule, Needs, Outcome, State, View
 from actions.rules import Wake as Wakes
@@ -76,11 +77,36 @@ def test_it_fires_at_its_percentage_below_the_highest_high(price: str, fires: bo
 def test_what_was_seen_today_counts_until_the_bar_of_today_speaks_for_it() -> None:
     assert look(a_view("270"), SEEN).outcome is Outcome.FIRED
     assert look(a_view("270.000001"), SEEN).outcome is Outcome.NOT_FIRED
-    tomorrow = NOW + DAY
-    late = a_view("260", now=tomorrow)
-    assert look(late, SEEN).outcome is Outcome.FIRED
-    there = a_view("260", now=tomorrow, highs=[*HIGHS, "270"], days_ago=0)
+    there = a_view("260", now=NOW + DAY, highs=[*HIGHS, "270"], days_ago=0)
     assert " its 3-session high of $270.00" in look(there, SEEN).reason
+
+
+def test_while_the_last_sessions_bar_is_late_nothing_is_known() -> None:
+    # Of 3 sessions the late one is one: a fourth must not count in its place.
+    late = a_view("260", now=NOW + DAY, highs=["300", "200", "100"])
+    found = look(late, {"peak": "270.000000", "seen_at": NOW.isoformat()})
+    assert found.outcome is Outcome.UNKNOWN
+    assert found.reason == "AAPL's 3-session high is not known: Tue 17 Nov 2026 is missing."
+    there = a_view("260", now=NOW + DAY, highs=["300", "200", "100", "280"], days_ago=0)
+    assert " its 3-session high of $280.00" in look(there, found.state).reason
+
+
+def test_prices_seen_while_a_bar_is_late_count_once_it_is_there() -> None:
+    tomorrow, later, last = (NOW + DAY + n * SECOND for n in range(3))
+    state = look(a_view("310", now=tomorrow), {}).state
+    assert state == {"peak": "310.000000", "seen_at": tomorrow.isoformat()}
+    assert look(a_view("309", now=later), state).state == state
+    there = look(a_view("250", now=last, highs=[*HIGHS, "270"], days_ago=0), state)
+    assert " its 3-session high of $310.00" in there.reason
+
+
+def test_a_price_of_today_is_remembered_while_a_bar_is_late_though_an_old_high_is_above_it() -> (
+    None
+):
+    # Yesterday's bar is late; when it comes, the 500 of four sessions ago no longer counts.
+    seen = look(a_view("310", now=NOW + DAY, highs=["500", "200", "100"]), {}).state
+    there = a_view("279", now=NOW + DAY, highs=["500", "200", "100", "150"], days_ago=0)
+    assert " 10% below its 3-session high of $310.00" in look(there, seen).reason
 
 
 def test_a_new_high_is_remembered_and_kept_through_a_firing() -> None:
@@ -105,7 +131,7 @@ def test_a_young_symbol_has_the_highest_of_the_sessions_that_there_are() -> None
 def test_without_any_session_nothing_is_known() -> None:
     found = look(a_view("90", highs=[]), SEEN)
     assert found.outcome is Outcome.UNKNOWN
-    assert found.reason == "It is not known what AAPL was at in past sessions."
+    assert found.reason == "AAPL's 3-session high is not known: Mon 16 Nov 2026 is missing."
     assert wake(a_view("90", highs=[])).bands == {"AAPL": ANY_PRICE}
 
 
@@ -191,3 +217,32 @@ def test_what_cannot_be_is_named(params: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRule) as refused:
         parse_trigger("from_high", params)
     assert refused.value.errors.keys() == {f"trigger_params.{field}"}
+
+
+# --- What a chart draws ---
+
+
+@pytest.mark.parametrize(
+    ("state", "high", "fires", "words"),
+    [
+        ({}, "200", "180", "Fires at or below $180.00"),
+        (SEEN, "300", "270", "Fires at or below $270.00"),
+    ],
+)
+def test_a_chart_draws_the_high_and_the_price_far_enough_below(
+    state: State, high: str, fires: str, words: str
+) -> None:
+    rule = a_rule("from_high", TEN, state=state)
+    marks = (
+        Level("AAPL", Decimal(high), Role.REFERENCE, "3-session high"),
+        Level("AAPL", Decimal(fires), Role.TRIGGER, words),
+    )
+    view = a_view("190")
+    assert rule.trigger.annotate(rule, view) == marks
+    assert rule.trigger.annotate(rule, replace(view, quotes={})) == marks
+
+
+@pytest.mark.parametrize("view", [a_view("190", highs=[]), a_view("190", days_ago=2)])
+def test_without_the_last_session_nothing_is_drawn(view: View) -> None:
+    rule = a_rule("from_high", TEN, state=SEEN)
+    assert rule.trigger.annotate(rule, view) == ()

@@ -16,11 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actions.judge import Finding, judge
+from actions.marks import Line, Point
 from actions.registry import parse_trigger
 from actions.rules import InvalidRule, Needs, Outcome, Rule, View, Wake
 from market.bars import read_bars
 from market.hours import Exchange
 from market.quotes import Bar
+from portfolios.money import format_price
 from tests.unit.conftest import NOTIFY, a_rule, a_view
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -373,8 +375,9 @@ def test_it_reads_the_closes_of_its_symbol_and_needs_no_fresh_quote() -> None:
 
 
 def test_without_any_symbol_it_is_refused() -> None:
+    rule = a_rule("ma_cross", {"short": 2, "long": 3}, symbol=None, effect=NOTIFY)
     with pytest.raises(InvalidRule):
-        parse_trigger("ma_cross", {"short": 2, "long": 3}).check(None)
+        rule.trigger.check(rule)
 
 
 # --- Parameters ---
@@ -435,3 +438,90 @@ def test_the_kind_may_be_called_ma_and_is_stored_as_kind() -> None:
 )
 def test_it_reads_as_a_sentence(params: dict[str, Any], words: str) -> None:
     assert parse_trigger("ma_cross", {"short": 20, "long": 50, **params}).describe("AAPL") == words
+
+
+# --- What a chart draws ---
+
+
+def lines(rule: Rule, bars: Sequence[Bar]) -> list[Line]:
+    marks = rule.trigger.annotate(rule, seen(bars[-1].at, bars))
+    return [mark for mark in marks if isinstance(mark, Line)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "short", "long", "words"),
+    [
+        ("sma", ("15", "25", "35"), ("20", "30"), ("2-day average", "3-day average")),
+        (
+            "ema",
+            ("15", "25", "35"),
+            ("20", "30"),
+            ("Exponential 2-day average", "Exponential 3-day average"),
+        ),
+    ],
+)
+def test_a_chart_draws_both_averages_at_the_closes_that_have_them(
+    kind: str, short: Sequence[str], long: Sequence[str], words: tuple[str, str]
+) -> None:
+    bars = closing(10, 20, 30, 40)
+    rule = cross_rule({"short": 2, "long": 3, "kind": kind}, bars[0].at)
+    expected = [
+        Line("AAPL", tuple(Point(bar.at, Decimal(price)) for bar, price in points), name)
+        for points, name in zip(
+            (zip(bars[1:], short, strict=True), zip(bars[2:], long, strict=True)),
+            words,
+            strict=True,
+        )
+    ]
+    assert lines(rule, bars) == expected
+
+
+def test_with_few_sessions_it_draws_the_average_that_there_is() -> None:
+    rule = cross_rule({"short": 2, "long": 3}, CLOSE)
+    assert [line.words for line in lines(rule, closing(10, 20))] == ["2-day average"]
+    assert lines(rule, closing(10)) == []
+    assert rule.trigger.annotate(rule, a_view(CLOSE, calendar=NYSE)) == ()
+
+
+def test_sessions_are_drawn_though_the_last_one_is_late() -> None:
+    rule = cross_rule({"short": 2, "long": 3}, CLOSE)
+    view = seen(CLOSE + timedelta(days=2), CROSSING)
+    assert rule.trigger.evaluate(rule, view).outcome is Outcome.UNKNOWN
+    (short, _) = rule.trigger.annotate(rule, view)
+    assert isinstance(short, Line)
+    assert short.points[-1] == Point(CLOSE, Decimal("9.5"))
+
+
+@given(
+    cents=st.lists(st.integers(1, 10**9), min_size=40, max_size=120),
+    short=st.integers(2, 10),
+    longer=st.integers(1, 10),
+    kind=st.sampled_from(["sma", "ema"]),
+)
+def test_the_lines_end_at_what_the_rule_compares(
+    cents: list[int], short: int, longer: int, kind: str
+) -> None:
+    bars = closing(*(str(Decimal(price) / 100) for price in cents))
+    params = {"short": short, "long": short + longer, "kind": kind, "direction": "either"}
+    rule = cross_rule(params, bars[0].at - MINUTE)
+    ours, theirs = lines(rule, bars)
+    (before, newest) = zip(ours.points[-2:], theirs.points[-2:], strict=True)
+    told = rule.trigger.evaluate(rule, seen(bars[-1].at, bars))
+    numbers = [format_price(point.price) for point in (*newest, *before)]
+    assert told.reason.split(": ")[1].startswith(
+        "{} against {}, after {} against {}.".format(*numbers)
+    )
+    crosses = (before[0].price - before[1].price, newest[0].price - newest[1].price)
+    fires = crosses[0] <= 0 < crosses[1] or crosses[1] < 0 <= crosses[0]
+    assert told.outcome is (Outcome.FIRED if fires else Outcome.NOT_FIRED)
+
+
+@given(cents=st.lists(st.integers(1, 10**9), min_size=12, max_size=60), length=st.integers(2, 11))
+def test_every_point_is_the_average_of_the_closes_before_it(cents: list[int], length: int) -> None:
+    closes = [Decimal(price) / 100 for price in cents]
+    bars = closing(*map(str, closes))
+    (line, *_) = lines(cross_rule({"short": length, "long": 400}, CLOSE), bars)
+    assert [point.price for point in line.points] == [
+        sum(closes[n - length : n]) / length for n in range(length, len(closes) + 1)
+    ]
+    assert [point.at for point in line.points] == [bar.at for bar in bars[length - 1 :]]

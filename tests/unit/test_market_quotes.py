@@ -168,6 +168,7 @@ def test_a_level_that_no_price_can_reach_is_none() -> None:
     assert AlertLevels(below=Decimal(0), above=beyond, volume=2**63) == AlertLevels()
     assert AlertLevels(below=beyond).below == PRICE_MAX
     assert AlertLevels(below=Decimal("-1E+40")).below is None
+    assert AlertLevels(below=Decimal("0.0000009")).below is None
 
 
 @pytest.mark.parametrize(

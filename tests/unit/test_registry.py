@@ -93,6 +93,11 @@ def test_a_trigger_reads_as_its_example_says(
     assert parse_trigger(name, params).describe("AAPL") == reads
 
 
+@pytest.mark.parametrize("name", sorted(trigger_types()))
+def test_every_trigger_says_what_a_chart_draws(name: str) -> None:
+    assert trigger_types()[name].annotate is not Trigger.annotate
+
+
 @pytest.mark.parametrize(
     ("name", "params", "reads"),
     [

@@ -17,13 +17,17 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from actions.effects.rebalance import Rebalance
 from actions.judge import Finding, Verdict, judge, move_on
-from actions.registry import parse_trigger, trigger_types
+from actions.registry import parse_effect, parse_trigger, trigger_types
 from actions.rules import (
     PRICE_STEP,
     Band,
+    Desk,
     Effect,
     Evaluation,
+    InvalidRule,
+    Plan,
     Rule,
     Status,
     Trigger,
@@ -31,8 +35,8 @@ from actions.rules import (
     Wake,
 )
 from market.hours import AlwaysOpen, TradingCalendar
-from market.quotes import PRICE_MAX, Bar, Sample
-from portfolios.ledger import Position, Snapshot
+from market.quotes import PRICE_MAX, Bar, Sample, is_fresh
+from portfolios.ledger import Position, Refusal, Snapshot, apply_all
 from portfolios.money import usd
 from tests.unit.conftest import (
     BUY_TEN,
@@ -46,6 +50,19 @@ from tests.unit.conftest import (
 TRADED, OTHER = "AAPL", "SPY"
 START = HourlySessions.START + timedelta(minutes=5)
 RATIOS = [Decimal(percent) / 100 for percent in (100, 99, 101, 97, 103, 90, 110, 50, 200)]
+EFFECTS = (
+    BUY_TEN,
+    NOTIFY,
+    *(
+        parse_effect("REBALANCE", sizes={}, params={"targets": targets})
+        for targets in (
+            {TRADED: "0.6", OTHER: "0.3"},
+            {TRADED: "0.5", OTHER: "0.5"},
+            {TRADED: "0.1", OTHER: 0},
+            {TRADED: "0.03"},
+        )
+    ),
+)
 SPANS = (0, 1, 10, 30, 59, 60, 61, 119, 120, 300, 1200, 2100, 3600)
 
 bounded = settings(
@@ -108,14 +125,29 @@ def triggers(draw: st.DrawFn, trigger_type: str) -> Trigger:
     return trigger
 
 
+def matches(trigger: Trigger) -> list[tuple[Effect, str | None]]:
+    """The effects with which the trigger goes, each with the symbol that its rule has."""
+    found: list[tuple[Effect, str | None]] = []
+    for effect in EFFECTS:
+        for symbol in (TRADED, None):
+            try:
+                effect.check(symbol)
+                trigger.check(Rule(None, symbol, trigger, effect, valid_from=START))
+            except InvalidRule:
+                continue
+            found.append((effect, symbol))
+    return found
+
+
 @st.composite
 def rules(draw: st.DrawFn, trigger_type: str) -> Rule:
-    effect: Effect = draw(st.sampled_from([BUY_TEN, NOTIFY]))
+    trigger = draw(triggers(trigger_type))
+    effect, symbol = draw(st.sampled_from(matches(trigger)))
     valid_from = START + draw(st.sampled_from([-3600, 0, 45])) * SECOND
     return Rule(
         id=None,
-        symbol=TRADED,
-        trigger=draw(triggers(trigger_type)),
+        symbol=symbol,
+        trigger=trigger,
         effect=effect,
         valid_from=valid_from,
         valid_until=draw(
@@ -192,6 +224,8 @@ def markets(
     market = draw(pasts(rule, calendar, prices))
     holding = draw(portfolios(rule, prices))
     anchors += [on_grid(level) for level in landmarks(market, holding, numbers)]
+    if holding is not None:
+        anchors += [on_grid(level) for level in balances(rule, holding, prices, numbers)]
     ratios = RATIOS + [1 + sign * number / 100 for number in numbers for sign in (-1, 1)]
     volumes = dict.fromkeys(symbols, 0)
     opens = dict.fromkeys(symbols, START)
@@ -282,16 +316,33 @@ def a_bar(symbol: str, at: datetime, price: Decimal, random: Random) -> Bar:
 def portfolios(draw: st.DrawFn, rule: Rule, prices: Any) -> Snapshot | None:
     if not rule.trigger.needs(rule).portfolio:
         return None
-    return traded(Snapshot(Decimal(1000)), prices, draw(st.integers(0, 255)))
+    paid_in = Snapshot(Decimal(draw(st.sampled_from([1000, 100, 0]))))
+    if isinstance(rule.effect, Rebalance) and paid_in.cash and draw(st.booleans()):
+        return rebalanced(rule, paid_in, prices)
+    return traded(paid_in, prices, draw(st.integers(0, 255)))
+
+
+def rebalanced(rule: Rule, before: Snapshot, prices: Mapping[str, Decimal]) -> Snapshot:
+    """The portfolio after it was brought to the rule's targets."""
+    quotes = {symbol: Sample(symbol, price, START) for symbol, price in prices.items()}
+    plan = rule.effect.plan(rule, Desk(START, quotes, before))
+    assert isinstance(plan, Plan)
+    bought = apply_all(before, plan.orders)
+    assert not isinstance(bought, Refusal)
+    return bought[1]
 
 
 def traded(before: Snapshot, prices: Mapping[str, Decimal], dice: int) -> Snapshot:
-    """The portfolio after it bought some of everything, or sold it all."""
+    """The portfolio after it bought some of everything, or of one symbol, or sold it all."""
     if dice % 4 == 0:
         return replace(before, positions={})
-    quantity = (Decimal(10), Decimal("0.00000007"), Decimal(3))[dice % 3]
-    cost = {symbol: quantity * price * RATIOS[dice % 9] for symbol, price in prices.items()}
-    return replace(before, positions={of: Position(quantity, usd(cost[of])) for of in cost})
+    bought = sorted(prices) if dice % 4 > 1 else [sorted(prices)[dice // 4 % len(prices)]]
+    positions = {}
+    for n, symbol in enumerate(bought):
+        quantity = (Decimal(10), Decimal("0.00000007"), Decimal(3))[(dice // 4 + n) % 3]
+        cost = quantity * prices[symbol] * RATIOS[dice % 9]
+        positions[symbol] = Position(quantity, usd(cost))
+    return replace(before, positions=positions)
 
 
 def landmarks(
@@ -309,6 +360,24 @@ def landmarks(
         for number in numbers
         for sign in (-1, 1)
     ]
+
+
+def balances(
+    rule: Rule, holding: Snapshot, prices: Mapping[str, Decimal], numbers: Sequence[Decimal]
+) -> Sequence[Decimal]:
+    """The prices at which a position weighs as much as its target, or a number of the rule's, in
+    percent, more or less."""
+    targets = rule.effect.targets if isinstance(rule.effect, Rebalance) else {}
+    levels = []
+    for symbol, target in targets.items():
+        quantity = holding.position(symbol).quantity
+        beside = holding.cash + sum(
+            holding.position(other).quantity * prices[other] for other in targets if other != symbol
+        )
+        for weight in [target + sign * n / 100 for n in (Decimal(0), *numbers) for sign in (-1, 1)]:
+            if quantity and 0 < weight < 1:
+                levels.append(beside * weight / (1 - weight) / quantity)
+    return levels
 
 
 def throws(*, most: int, each: int) -> st.SearchStrategy[list[bytes]]:
@@ -340,7 +409,18 @@ def breaks(band: Band, quote: Sample) -> bool:
             and quote.volume is not None
             and quote.volume >= band.volume_above
         )
+        or (band.turn is not None and band.turn.reached(quote.price))
     )
+
+
+def after(bands: Mapping[str, Band], quotes: Mapping[str, Sample]) -> Mapping[str, Band]:
+    """The bands once `quotes` were seen: a turn's best price moves with them."""
+    return {
+        symbol: replace(band, turn=band.turn.after(quotes[symbol].price))
+        if band.turn is not None and symbol in quotes
+        else band
+        for symbol, band in bands.items()
+    }
 
 
 class Engine:
@@ -378,6 +458,12 @@ class Engine:
 
     def see(self, instant: Instant) -> None:
         self.quotes |= instant.quotes
+        fresh = {
+            symbol: quote
+            for symbol, quote in instant.quotes.items()
+            if is_fresh(quote.as_of, instant.now, MAX_AGE)
+        }
+        self.wake = replace(self.wake, bands=after(self.wake.bands, fresh))
         for symbol, quote in instant.quotes.items():
             self.samples.setdefault(symbol, []).append(quote)
         self.portfolio = instant.portfolio
@@ -400,6 +486,7 @@ class Engine:
 
     def look(self, instant: Instant) -> None:
         self.looks += 1
+        self.rule = self.caught_up()
         view = self.view(instant.now)
         verdict = judge(self.rule, view)
         if verdict.finding is Finding.FIRED:
@@ -413,6 +500,11 @@ class Engine:
         )
         self.wake = verdict.wake
 
+    def caught_up(self) -> Rule:
+        """The rule with the best price that a turn has kept for it while it slept."""
+        turns = [band.turn.state for band in self.wake.bands.values() if band.turn is not None]
+        return self.rule.with_state({**self.rule.state, **turns[0]}) if turns else self.rule
+
     def fire(self, verdict: Verdict, view: View, *, succeeds: bool) -> None:
         prices = {symbol: quote.price for symbol, quote in view.quotes.items()}
         self.fired.append((view.now, prices, verdict.reason))
@@ -424,8 +516,12 @@ class Engine:
 
 def inside(band: Band, dice: int) -> Decimal | None:
     """A price strictly inside `band`, most often at its very edge; None: there is none."""
-    lowest = PRICE_STEP if band.below is None else max(band.below + PRICE_STEP, PRICE_STEP)
-    highest = PRICE_MAX if band.above is None else band.above - PRICE_STEP
+    stop = band.turn.stop if band.turn is not None else None
+    falls = band.turn is not None and band.turn.turning.falls
+    below = stop if stop is not None and falls else band.below
+    above = stop if stop is not None and not falls else band.above
+    lowest = PRICE_STEP if below is None else max(below + PRICE_STEP, PRICE_STEP)
+    highest = PRICE_MAX if above is None else min(above - PRICE_STEP, PRICE_MAX)
     if lowest > highest:
         return None
     if dice < 200:
@@ -437,6 +533,7 @@ def inside(band: Band, dice: int) -> Decimal | None:
 def naps(draw: st.DrawFn, engine: Engine, since: datetime) -> Sequence[Instant]:
     """What may happen while the rule sleeps: prices inside its bands, before its instant."""
     symbols = sorted(engine.rule.symbols)
+    bands = engine.wake.bands
     now, instants = since, []
     for dice in draw(throws(most=12, each=1 + len(symbols))):
         now = later(now, dice[0], engine.market.calendar)
@@ -446,12 +543,13 @@ def naps(draw: st.DrawFn, engine: Engine, since: datetime) -> Sequence[Instant]:
             break  # it is to be looked at at once
         quotes = {}
         for symbol, number in zip(symbols, dice[1:], strict=True):
-            band = engine.wake.bands.get(symbol, Band())
+            band = bands.get(symbol, Band())
             price = inside(band, number)
             sleeps_through_some = band.volume_above is None or band.volume_above > 0
             if price is not None and number % 7 and sleeps_through_some:
                 volume = (number * 4000 if band.volume_above is None else band.volume_above) - 1
                 quotes[symbol] = engine.market.quote(symbol, price, now, max(volume, 0))
+        bands = after(bands, quotes)
         instants.append(Instant(now, quotes, takes_orders=True, portfolio=engine.portfolio))
     return instants
 
@@ -473,9 +571,10 @@ def test_while_every_price_stays_inside_its_band_a_rule_neither_fires_nor_change
     for instant in data.draw(naps(engine, market.instants[-1].now)):
         assert not engine.is_woken(instant)
         engine.see(instant)
-        verdict = judge(engine.rule, engine.view(instant.now))
+        rule = engine.caught_up()
+        verdict = judge(rule, engine.view(instant.now))
         assert verdict.finding in {Finding.NOT_FIRED, Finding.BLOCKED, Finding.UNKNOWN}
-        assert verdict.state == engine.rule.state
+        assert verdict.state == rule.state
 
 
 # --- (b) To look when woken is to look always ---

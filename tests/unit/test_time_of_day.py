@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actions.judge import Finding, judge, move_on
+from actions.marks import Span
 from actions.registry import parse_trigger
 from actions.rules import InvalidRule, Outcome, Rule, View, Wake
 from market.hours import Exchange, TradingCalendar
@@ -430,7 +431,7 @@ def watch_the_wall(
 
 def test_it_watches_no_symbol_and_needs_none() -> None:
     rule = a_rule("time_of_day", {"time": "09:35"}, effect=NOTIFY, symbol=None)
-    rule.trigger.check(None)
+    rule.trigger.check(rule)
     assert rule.symbols == frozenset()
     trade = a_rule("time_of_day", {"time": "09:35"})
     assert trade.symbols == {"AAPL"}
@@ -538,3 +539,40 @@ def test_what_was_understood_is_stored_and_reads_back_as_the_same() -> None:
 )
 def test_it_reads_as_a_sentence(params: dict[str, Any], words: str) -> None:
     assert parse_trigger("time_of_day", {"time": "09:35", **params}).describe("AAPL") == words
+
+
+# --- What a chart draws ---
+
+
+@pytest.mark.parametrize(
+    ("now", "begin"),
+    [
+        ("2026-11-17 13:00", "2026-11-17 14:35"),
+        ("2026-11-17 14:35", "2026-11-17 14:35"),
+        ("2026-11-17 15:04", "2026-11-17 14:35"),
+        ("2026-11-17 15:05", "2026-11-18 14:35"),
+        ("2026-11-25 18:00", "2026-11-27 14:35"),  # after Thanksgiving
+    ],
+)
+def test_a_chart_draws_the_window_that_is_open_or_the_next_one(now: str, begin: str) -> None:
+    rule = clock_rule(utc("2026-11-17 12:00"), time="09:35", window_minutes=30)
+    window = Span(utc(begin), utc(begin) + 30 * MINUTE, "Fires between 09:35 and 10:05 New York")
+    assert rule.trigger.annotate(rule, seen(utc(now))) == (window,)
+
+
+def test_a_window_that_is_dealt_with_is_not_drawn_again() -> None:
+    rule = clock_rule(utc("2026-11-17 12:00"), time="09:35")
+    fired = rule.trigger.evaluate(rule, seen(utc("2026-11-17 14:36")))
+    rule = rule.with_state(fired.state)
+    (window,) = rule.trigger.annotate(rule, seen(utc("2026-11-17 14:37")))
+    assert isinstance(window, Span)
+    assert window.begin == utc("2026-11-18 14:35")
+
+
+def test_a_window_across_midnight_tells_both_clocks() -> None:
+    begin = utc("2026-11-17 14:50")
+    rule = clock_rule(
+        begin - DAY, time="23:50", window_minutes=20, timezone="Asia/Tokyo", days=["tue"]
+    )
+    window = Span(begin, begin + 20 * MINUTE, "Fires between 23:50 and 00:10 Tokyo")
+    assert rule.trigger.annotate(rule, seen(begin + 15 * MINUTE)) == (window,)

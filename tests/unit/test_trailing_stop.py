@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actions.judge import Finding, judge
+from actions.marks import Level, Role
 from actions.registry import parse_trigger
-from actions.rules import ANY_PRICE, Band, InvalidRule, Rule, State, Wake
+from actions.rules import ANY_PRICE, PRICE_STEP, Band, InvalidRule, Rule, State, Wake
+from actions.turns import Turn, Turning
 from tests.unit.conftest import (
     BUY_TEN,
     NOTIFY,
@@ -33,6 +35,7 @@ from tests.unit.test_sleep_contract import (
 )
 
 FIVE = {"percent": "5"}
+D = Decimal
 UP = {"direction": "up"}
 
 
@@ -104,9 +107,10 @@ def test_a_stop_that_would_not_be_above_zero_never_fires_and_says_so() -> None:
         "AAPL is at $4.00, and no price can be $100.00 below its peak of $100.00: "
         "the stop must rise before it can fire."
     )
-    assert wake({"amount": "100"}, {"peak": "100"}) == Wake(
-        {"AAPL": Band(above=Decimal("100.000001"))}
-    )
+    (band,) = wake({"amount": "100"}, {"peak": "100"}).bands.values()
+    assert band.turn is not None
+    assert not band.turn.reached(PRICE_STEP)
+    assert band.turn.after(Decimal(101)).reached(Decimal(1))
 
 
 def test_the_peak_is_kept_as_text_and_starts_with_the_last_price_before() -> None:
@@ -121,22 +125,38 @@ def test_the_peak_is_kept_as_text_and_starts_with_the_last_price_before() -> Non
 
 
 @pytest.mark.parametrize(
-    ("params", "state", "below", "above"),
+    ("params", "state", "turn", "stop"),
     [
-        (FIVE, {"peak": "107"}, "101.65", "107.000001"),
-        (FIVE, {"peak": "33.333333"}, "31.666666", "33.333334"),
-        (FIVE, {"peak": "14.2857142857"}, "13.571428", "14.285715"),  # after a split
-        (FIVE | UP, {"trough": "33.333333"}, "33.333332", "35"),
-        (FIVE | {"activation_price": "120"}, {}, None, "120"),
-        (FIVE | {"activation_price": "120"} | UP, {}, "120", None),
+        (FIVE, {"peak": "107"}, Turn(Turning.FALLS_PERCENT, D(107), D(5)), "101.65"),
+        (
+            FIVE,
+            {"peak": "33.333333"},
+            Turn(Turning.FALLS_PERCENT, D("33.333333"), D(5)),
+            "31.666666",
+        ),
+        (
+            FIVE,  # after a split
+            {"peak": "14.2857142857"},
+            Turn(Turning.FALLS_PERCENT, D("14.2857142857"), D(5)),
+            "13.571428",
+        ),
+        ({"amount": "10"}, {"peak": "107"}, Turn(Turning.FALLS_USD, D(107), D(10)), "97"),
+        (FIVE | UP, {"trough": "33.3"}, Turn(Turning.RISES_PERCENT, D("33.3"), D(5)), "34.965"),
+        ({"amount": "1"} | UP, {"trough": "33"}, Turn(Turning.RISES_USD, D(33), D(1)), "34"),
     ],
 )
-def test_it_sleeps_until_it_fires_or_its_stop_moves(
-    params: dict[str, Any], state: State, below: str | None, above: str | None
+def test_it_sleeps_until_the_price_turns(
+    params: dict[str, Any], state: State, turn: Turn, stop: str
 ) -> None:
-    levels = [None if level is None else Decimal(level) for level in (below, above)]
-    band = Band(below=levels[0], above=levels[1])
-    assert wake(params, state) == Wake({"AAPL": band})
+    assert wake(params, state) == Wake({"AAPL": Band(turn=turn)})
+    assert turn.stop == D(stop)
+    assert turn.state == state
+
+
+def test_before_it_begins_it_sleeps_until_its_activation_price() -> None:
+    start = FIVE | {"activation_price": "120"}
+    assert wake(start, {}) == Wake({"AAPL": Band(above=Decimal(120))})
+    assert wake(start | UP, {}) == Wake({"AAPL": Band(below=Decimal(120))})
 
 
 def cooling(**changes: Any) -> Rule:
@@ -149,7 +169,8 @@ def test_the_stop_rises_behind_a_shut_gate_also_while_the_rule_is_true() -> None
     true = judge(rule, a_view(NOW + SECOND, AAPL="100"))
     opens = NOW + 300 * SECOND
     assert true.finding is Finding.BLOCKED
-    assert true.wake == Wake({"AAPL": Band(above=Decimal("110.000001"))}, at=opens)
+    follows = Turn(Turning.FALLS_PERCENT, Decimal(110), by=None)
+    assert true.wake == Wake({"AAPL": Band(turn=follows)}, at=opens)
     higher = judge(rule.with_state(true.state), a_view(NOW + 2 * SECOND, AAPL="150"))
     assert (higher.finding, higher.state) == (Finding.BLOCKED, {"peak": "150.000000"})
     back = judge(rule.with_state(higher.state), a_view(opens, AAPL="120"))
@@ -160,8 +181,8 @@ def test_the_stop_rises_while_the_symbol_that_is_only_traded_has_no_quote() -> N
     rule = a_rule("trailing_stop", FIVE | {"symbol": "SPY"}, state={"peak": "110"})
     blind = judge(rule, a_view(SPY="100"))
     assert blind.finding is Finding.UNKNOWN
-    follows = Band(above=Decimal("110.000001"))
-    assert blind.wake == Wake({"SPY": follows, "AAPL": ANY_PRICE})
+    follows = Turn(Turning.FALLS_PERCENT, Decimal(110), by=None)
+    assert blind.wake == Wake({"SPY": Band(turn=follows), "AAPL": ANY_PRICE})
 
 
 @pytest.mark.parametrize("params", [{"percent": "3"}, {"amount": "1"}])
@@ -265,3 +286,49 @@ def test_what_cannot_be_is_named(params: dict[str, str], field: str) -> None:
     with pytest.raises(InvalidRule) as refused:
         parse_trigger("trailing_stop", params)
     assert refused.value.errors.keys() == {f"trigger_params.{field}"}
+
+
+# --- What a chart draws ---
+
+PEAK = Level("AAPL", Decimal(107), Role.REFERENCE, "Peak")
+TROUGH = Level("AAPL", Decimal(90), Role.REFERENCE, "Trough")
+
+
+@pytest.mark.parametrize(
+    ("params", "state", "marks"),
+    [
+        (
+            FIVE,
+            {"peak": "107.000000"},
+            (PEAK, Level("AAPL", Decimal("101.65"), Role.TRIGGER, "Fires at or below $101.65")),
+        ),
+        (
+            FIVE | UP,
+            {"trough": "90.000000"},
+            (TROUGH, Level("AAPL", Decimal("94.5"), Role.TRIGGER, "Fires at or above $94.50")),
+        ),
+        (
+            {"amount": "10", "activation_price": "105"},
+            {"peak": "107.000000"},
+            (PEAK, Level("AAPL", Decimal(97), Role.TRIGGER, "Fires at or below $97.00")),
+        ),
+        ({"amount": "107"}, {"peak": "107.000000"}, (PEAK,)),  # no price can be that low
+        ({"amount": "999999999999"} | UP, {"trough": "90.000000"}, (TROUGH,)),  # nor so high
+        (FIVE, {}, ()),
+        (
+            FIVE | {"activation_price": "120"},
+            {},
+            (Level("AAPL", Decimal(120), Role.START, "Starts to follow at or above $120.00"),),
+        ),
+        (
+            FIVE | UP | {"activation_price": "80"},
+            {},
+            (Level("AAPL", Decimal(80), Role.START, "Starts to follow at or below $80.00"),),
+        ),
+    ],
+)
+def test_a_chart_draws_the_stop_and_its_peak_or_where_it_starts(
+    params: dict[str, Any], state: State, marks: tuple[Level, ...]
+) -> None:
+    rule = a_rule("trailing_stop", params, state=state)
+    assert rule.trigger.annotate(rule, a_view()) == marks

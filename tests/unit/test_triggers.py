@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from actions.registry import parse_trigger
+from actions.marks import Level, Role
+from actions.registry import parse_effect, parse_trigger
 from actions.rules import Band, InvalidRule, Outcome, Trigger
 from market.quotes import AlertLevels
-from tests.unit.conftest import a_rule, a_view
+from tests.unit.conftest import NOTIFY, a_rule, a_view
 
 SIDES = ["price_above", "price_below"]
 
@@ -210,12 +211,20 @@ def test_a_symbol_is_understood_in_small_letters_and_with_spaces_around_it() -> 
 
 
 def test_a_trigger_without_any_symbol_to_watch_is_refused() -> None:
-    trigger = parse_trigger("price_below", {"threshold": "4"})
+    rule = a_rule(symbol=None, effect=NOTIFY)
     with pytest.raises(InvalidRule) as refused:
-        trigger.check(None)
+        rule.trigger.check(rule)
     assert refused.value.errors.keys() == {"symbol"}
-    trigger.check("AAPL")
-    parse_trigger("price_below", {"threshold": "4", "symbol": "SPY"}).check(None)
+    rule.trigger.check(a_rule())
+    parse_trigger("price_below", {"threshold": "4", "symbol": "SPY"}).check(rule)
+
+
+def test_it_must_have_a_symbol_of_its_own_where_the_rule_takes_none() -> None:
+    rebalance = parse_effect("REBALANCE", sizes={}, params={"targets": {"AAPL": "1"}})
+    rule = a_rule(symbol=None, effect=rebalance)
+    with pytest.raises(InvalidRule) as refused:
+        rule.trigger.check(rule)
+    assert refused.value.errors.keys() == {"trigger_params.symbol"}
 
 
 # --- the words ---
@@ -377,3 +386,31 @@ def test_what_is_no_symbol_is_named(symbol: object) -> None:
     with pytest.raises(InvalidRule) as refused:
         parse_trigger("price_below", {"threshold": "1", "symbol": symbol})
     assert refused.value.errors.keys() == {"trigger_params.symbol"}
+
+
+# --- What a chart draws ---
+
+
+@pytest.mark.parametrize(
+    ("trigger_type", "params", "state", "words"),
+    [
+        ("price_below", {}, {}, "Fires at or below $150.00"),
+        ("price_above", {}, {}, "Fires at or above $150.00"),
+        ("price_below", {"on": "cross"}, {"armed": True}, "Fires on a fall to $150.00"),
+        ("price_above", {"on": "cross"}, {"armed": True}, "Fires on a rise to $150.00"),
+        ("price_above", {"on": "cross"}, {}, "Fires on a rise to $150.00, once below it"),
+        ("price_below", {"on": "cross"}, {}, "Fires on a fall to $150.00, once above it"),
+    ],
+)
+def test_a_chart_draws_the_threshold(
+    trigger_type: str, params: dict[str, str], state: dict[str, Any], words: str
+) -> None:
+    rule = a_rule(trigger_type, {"threshold": "150", **params}, state=state)
+    level = Level("AAPL", Decimal(150), Role.TRIGGER, words)
+    assert rule.trigger.annotate(rule, a_view()) == (level,)
+
+
+def test_a_chart_draws_it_for_the_symbol_that_is_watched() -> None:
+    rule = a_rule("price_below", {"threshold": "0.0125", "symbol": "SPY"})
+    level = Level("SPY", Decimal("0.0125"), Role.TRIGGER, "Fires at or below $0.0125")
+    assert rule.trigger.annotate(rule, a_view()) == (level,)

@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from math import ceil
@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from actions.marks import Axis, Level, Role
 from actions.registry import parse_trigger
 from actions.rules import Band, Evaluation, InvalidRule, Needs, Outcome, Rule, View, Wake
 from market.bars import read_bars
@@ -261,9 +262,12 @@ def test_in_a_market_that_never_closes_it_is_not_either() -> None:
 
 
 def test_nor_where_the_calendar_does_not_know_of_a_half_day() -> None:
-    bars = trading(100, 100, 100, 90_000, last="2026-11-27")
+    full_days = [AlwaysOpen().close_of(date(2026, 11, day)) for day in (24, 25, 26)]
+    closes = [*full_days, utc("2026-11-27 18:00")]
+    bars = [
+        replace(bar, at=at) for bar, at in zip(trading(100, 100, 100, 90_000), closes, strict=True)
+    ]
     close = bars[-1].at
-    assert close == utc("2026-11-27 18:00")
     found = look(TWICE, seen(close, 200, bars, calendar=AlwaysOpen()))
     assert found.outcome is Outcome.FIRED
 
@@ -281,11 +285,35 @@ def test_the_average_holds_until_a_session_opens() -> None:
     assert sleep(TWICE, view) == Wake(band, at=tomorrow)
 
 
-def test_while_the_last_sessions_bar_is_late_every_volume_wakes_it() -> None:
+def test_while_the_last_sessions_bar_is_late_it_does_not_know_and_every_volume_wakes_it() -> None:
     bars = trading(100, 100, 100, last="2026-11-13")
     view = seen(NOON, 200, bars)
-    assert look(TWICE, view).outcome is Outcome.FIRED
+    found = look(TWICE, view)
+    assert found.outcome is Outcome.UNKNOWN
+    assert found.reason == "The average of AAPL is not known: Mon 16 Nov 2026 is missing."
     assert sleep(TWICE, view).bands == {"AAPL": Band(volume_above=0)}
+
+
+def test_a_late_bar_counts_from_the_next_quote_on() -> None:
+    bars = trading(100, 100, 100, 700)
+    soon = NOON + MINUTE
+    found = look(TWICE, seen(soon, 599, bars))
+    assert found.outcome is Outcome.NOT_FIRED
+    assert "it waits for 600, " in found.reason
+    assert sleep(TWICE, seen(soon, 599, bars)).bands == {"AAPL": Band(volume_above=600)}
+
+
+def test_while_too_few_sessions_are_known_one_of_which_is_late_every_volume_wakes_it() -> None:
+    view = seen(NOON, 200, trading(100, 100, last="2026-11-13"))
+    assert look(TWICE, view).reason == (
+        "The average takes 3 completed sessions of AAPL, and there are 2."
+    )
+    assert sleep(TWICE, view).bands == {"AAPL": Band(volume_above=0)}
+
+
+def test_shares_alone_are_counted_whichever_bar_is_late() -> None:
+    view = seen(NOON, 1000, trading(100, last="2026-11-13"))
+    assert look({"threshold": 1000}, view).outcome is Outcome.FIRED
 
 
 @pytest.mark.parametrize(
@@ -371,3 +399,42 @@ def test_shares_are_a_whole_number_however_they_are_written(value: object) -> No
 )
 def test_it_reads_as_a_sentence(params: dict[str, Any], words: str) -> None:
     assert parse_trigger("volume_above", params).describe("AAPL") == words
+
+
+# --- What a chart draws ---
+
+
+def drawn(params: Mapping[str, Any], view: View) -> tuple[object, ...]:
+    rule = a_rule("volume_above", params)
+    return rule.trigger.annotate(rule, view)
+
+
+def shares(value: int, role: Role, words: str) -> Level:
+    return Level("AAPL", Decimal(value), role, words, Axis.VOLUME)
+
+
+def test_a_chart_draws_shares_on_the_axis_of_volumes() -> None:
+    enough = shares(45_000_000, Role.TRIGGER, "Fires at or above 45,000,000 shares")
+    assert drawn({"threshold": 45_000_000}, a_view()) == (enough,)
+
+
+def test_a_chart_draws_the_average_and_its_multiple() -> None:
+    average = shares(600, Role.REFERENCE, "3-day average")
+    enough = shares(1200, Role.TRIGGER, "Fires at or above 1,200 shares")
+    view = seen(NOON, 0, trading(500, 600, 700))
+    assert drawn(TWICE, view) == (average, enough)
+    assert drawn(TWICE, replace(view, quotes={})) == (average, enough)
+    assert look(TWICE, seen(NOON, 1199, trading(500, 600, 700))).outcome is Outcome.NOT_FIRED
+    assert look(TWICE, seen(NOON, 1200, trading(500, 600, 700))).outcome is Outcome.FIRED
+
+
+def test_a_multiple_that_no_volume_can_reach_is_not_drawn() -> None:
+    view = seen(NOON, 0, trading(VOLUME_MAX, VOLUME_MAX, VOLUME_MAX))
+    assert drawn(TWICE, view) == (shares(VOLUME_MAX, Role.REFERENCE, "3-day average"),)
+
+
+@pytest.mark.parametrize(
+    "bars", [[], trading(500, 600), trading(0, 0, 0), trading(1, 2, 3, last="2026-11-13")]
+)
+def test_without_an_average_nothing_is_drawn(bars: list[Bar]) -> None:
+    assert drawn(TWICE, seen(NOON, 10, bars)) == ()

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('actions', '0020_request_fingerprint'),
+        ('actions', '0009_request_fingerprint'),
         ('portfolios', '0003_portfolio_changed'),
     ]
 

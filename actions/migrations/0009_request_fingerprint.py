@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('actions', '0004_schedule_prune'),
+        ('actions', '0008_rebalance'),
         ('portfolios', '0003_portfolio_changed'),
     ]
 

@@ -1,0 +1,18 @@
+"""How long something takes."""
+
+import gc
+from collections.abc import Callable, Sequence
+from statistics import median
+from time import perf_counter
+
+
+def timed[T](work: Callable[[], T]) -> tuple[float, T]:
+    """Seconds, and what `work` returned."""
+    gc.collect()  # what was left over before is not this one's
+    started = perf_counter()
+    result = work()
+    return perf_counter() - started, result
+
+
+def median_ms(seconds: Sequence[float]) -> float:
+    return round(median(seconds) * 1000, 2)
