@@ -5,9 +5,8 @@ posted last, all of it or nothing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from actions.judge import Verdict, move_on
@@ -23,8 +22,7 @@ from portfolios.recording import Line
 from portfolios.services import LockedPortfolio
 
 
-@dataclass(frozen=True, slots=True)
-class Firing:
+class Firing(NamedTuple):
     """A leased rule, the verdict that it is true, and the view that this was found by."""
 
     leased: Leased
@@ -33,8 +31,7 @@ class Firing:
     view: View
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(NamedTuple):
     """One row of what rules did: refused where `error` says why."""
 
     id: UUID
@@ -53,8 +50,7 @@ class HeldBack(Exception):
         super().__init__(refused.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Booked:
+class Booked(NamedTuple):
     """All that a firing leads to: `after` is the rule as it goes on, `wake` when it is next looked
     at, `notice` what its owner is told."""
 

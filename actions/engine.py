@@ -10,7 +10,7 @@ from math import ceil
 from time import perf_counter
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from actions import watches
 from actions.booking import Firing
@@ -126,8 +126,15 @@ def _look_at(batch: list[Leased], now: datetime, report: Report) -> None:
         else:
             asleep.append(Look(leased, verdict, rule.symbols))
     settle(looks=asleep + _fire(firings, now, report), now=now)
+    _widen({symbol for leased in batch for symbol in leased.quotes})
+
+
+def _widen(symbols: set[str]) -> None:
+    # Nobody waits for the disk: a level that a crash of the server takes back is too narrow.
     with transaction.atomic():
-        watches.widen_alerts(symbols={symbol for leased in batch for symbol in leased.quotes})
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit TO off")
+        watches.widen_alerts(symbols=symbols)
 
 
 def _read(

@@ -131,7 +131,7 @@ def _still_true(firings: Sequence[Firing]) -> tuple[list[Firing], list[Look]]:
             if first_refusal(rule, firing.view):
                 shut.append(Look(leased, judge(rule, firing.view), rule.symbols))
                 continue
-            firing = replace(firing, leased=leased, rule=rule)
+            firing = firing._replace(leased=leased, rule=rule)
         ours.append(firing)
     return ours, shut
 

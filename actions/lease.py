@@ -56,8 +56,11 @@ SELECT {_COLUMNS} FROM r JOIN accounts_user u ON u.id = r.user_id ORDER BY r.cre
 """  # noqa: S608 -- constants
 
 # Whose turn it is, is for one at a time to say: two at once would say the same. Any number will do,
-# as long as it is always the same.
-_TAKE_TURNS = "SELECT pg_advisory_xact_lock(5401886092741)"
+# as long as it is always the same. Nobody waits for the disk: a lease that a crash of the server
+# takes back leaves a rule that is awake, and the firing's commit takes the lease to disk with it.
+_TAKE_TURNS = """
+SELECT pg_advisory_xact_lock(5401886092741), set_config('synchronous_commit', 'off', true)
+"""
 
 _LOCK = """
 SELECT id, processing_lease_until, xmin || ' ' || ctid FROM actions

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from actions.closest import Approach
@@ -46,7 +47,7 @@ def execution_details(
         "symbol": leased.symbol,
         "trigger": leased.trigger,
         "reason": verdict.reason,
-        "woken_at": view.woken_at.isoformat(),
+        "woken_at": _instant(view.woken_at),
         "quotes": {symbol: _quote(quote) for symbol, quote in view.quotes.items()},
     }
     if isinstance(traded, Refusal):
@@ -164,8 +165,13 @@ def _trade(line: Line) -> dict[str, str]:
 def _quote(quote: Sample) -> Mapping[str, Any]:
     return {
         "price": str(quote.price),
-        "as_of": quote.as_of.isoformat(),
+        "as_of": _instant(quote.as_of),
         "volume": quote.volume,
         "interpolated": quote.interpolated,
         "note": quote.note,
     }
+
+
+@lru_cache(maxsize=1024)
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()  # a storm's are all the same

@@ -4,8 +4,8 @@ The statements' only caller is services.py, which holds the portfolios' locks.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -47,8 +47,7 @@ UPDATE portfolios_portfolio p
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A ledger's entry with its place in it. `reference` is what caused it."""
 
     id: UUID

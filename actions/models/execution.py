@@ -34,6 +34,7 @@ class ActionExecution(models.Model):
         null=True,
         blank=True,
         related_name="+",
+        db_index=False,  # transactions are never deleted, and nobody looks from them to here
         help_text="The (first) transaction it made.",
     )
     error = models.TextField(null=True, blank=True)  # noqa: DJ001 - null, as specified
