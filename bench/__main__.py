@@ -1,4 +1,4 @@
-"""Runs benches at a modest size: `python -m bench`, or `make bench`. Under two minutes.
+"""Runs benches at a modest size: `python -m bench`, or `make bench`. Some two minutes.
 
 Each can be run alone and at full size, with `--json` for machines: `python -m bench.tick --help`.
 """
