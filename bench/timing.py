@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Sequence
+from math import ceil
 from statistics import median
 from time import perf_counter
 
@@ -16,3 +17,10 @@ def timed[T](work: Callable[[], T]) -> tuple[float, T]:
 
 def median_ms(seconds: Sequence[float]) -> float:
     return round(median(seconds) * 1000, 2)
+
+
+def percentile_ms(seconds: Sequence[float], percent: int) -> float:
+    """The least of these that `percent` of a hundred do not exceed. Of fewer than a hundred, the
+    99th percentile is the greatest."""
+    rank = ceil(len(seconds) * percent / 100)
+    return round(sorted(seconds)[rank - 1] * 1000, 2)

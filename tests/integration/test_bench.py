@@ -2,24 +2,33 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from actions.rebuild import rebuild_watches
-from bench import fires
+from bench import fires, latency
+from bench.feed import PRICES
 from bench.population import Population
 from bench.tick import sizes_up_to, table
+from bench.timing import percentile_ms
 from market.services import accept_quotes
 from tests.conftest import Feed
+from tradingrules.embedded.cluster import Cluster
 from tradingrules.embedded.sockets import temporary_directory
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--rules=80", "--portfolios=10", "--rounds=1")
+FEW = ("--rules=400", "--symbols=40", "--interval=0.2", "--no-fsync")
 TINY = ("--rules=1000", "--symbols=50", "--ticks=2", "--naive-seconds=0.1", "--no-fsync")
 
 
@@ -42,8 +51,12 @@ def test_it_measures_at_each_power_of_ten() -> None:
 
 
 def started(*arguments: str) -> subprocess.Popen[str]:
+    return run_of("bench.tick", *TINY, *arguments)
+
+
+def run_of(module: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "bench.tick", *TINY, *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -54,6 +67,16 @@ def started(*arguments: str) -> subprocess.Popen[str]:
 
 def left_by(bench: subprocess.Popen[str]) -> list[Path]:
     return list(temporary_directory().glob(f"tradingrules-bench-{bench.pid}-*"))
+
+
+def at_work_for(bench: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The processes that ask the feed of this bench, whoever has started them."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if f"tradingrules-bench-{bench.pid}-" in process.environ().get(PRICES, ""):
+                found.append(process)
+    return found
 
 
 def test_it_says_what_it_found_and_leaves_nothing_behind() -> None:
@@ -94,6 +117,63 @@ def test_a_storm_is_measured_beside_its_floors() -> None:
     ):
         assert figures[key] > 0, key
     assert "80 rules of 10 portfolios" in fires.table(figures)
+
+
+@pytest.mark.slow
+def test_the_way_from_a_price_to_its_trade_is_measured_with_real_processes() -> None:
+    bench = run_of("bench.latency", *FEW, "--samples=3", "--json")
+    said, complained = bench.communicate(timeout=240)
+    assert bench.returncode == 0, complained
+    figures = json.loads(said)
+    for way in ("evaluator", "cluster"):
+        took = figures[way]
+        assert 0 < took["p50_ms"] <= took["p99_ms"], way
+        assert 0 < took["engine_p50_ms"] <= took["engine_p99_ms"], way
+    assert (figures["rules"], figures["symbols"]) == (400, 40)
+    assert (figures["interval_s"], figures["samples"]) == (0.2, 3)
+    assert "400 rules over 40 symbols" in latency.table(figures)
+    assert left_by(bench) == []
+    assert at_work_for(bench) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_evaluator_outlives_the_bench_that_started_it(how: signal.Signals) -> None:
+    bench = run_of("bench.latency", *FEW, "--samples=5", "--interval=2")
+    try:
+        wait_until(lambda: len(at_work_for(bench)) > 1)  # the leash, and who is on it
+        bench.send_signal(how)
+        bench.communicate(timeout=60)
+        wait_until(lambda: at_work_for(bench) == [], seconds=5)
+        if how != signal.SIGKILL:
+            assert left_by(bench) == []
+    finally:
+        bench.kill()
+        bench.communicate()
+        for folder in left_by(bench):  # nobody can clear up after SIGKILL
+            Cluster(folder / "postgres", fsync=False).stop(at_once=True)
+            shutil.rmtree(folder)
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"it did not come about within {seconds} s"
+        time.sleep(0.1)
+
+
+def test_it_asks_for_no_more_trades_than_there_are_symbols(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        latency.main(["--symbols=40", "--samples=6"])
+    assert "at most an eighth of --rules and of --symbols" in capsys.readouterr().err
+
+
+def test_a_percentile_is_one_of_what_was_measured() -> None:
+    seconds = [n / 1000 for n in range(200, 0, -1)]
+    assert (percentile_ms(seconds, 50), percentile_ms(seconds, 99)) == (100, 198)
+    assert (percentile_ms(seconds[:3], 50), percentile_ms(seconds[:3], 99)) == (199, 200)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
