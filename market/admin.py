@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
-from market.models import DailyBar, Instrument, PastQuote, Quote, ReplayRun
+from market.models import DailyBar, Instrument, PastQuote, Quote, ReplayRun, SessionRange
 
 
 class ReadOnlyAdmin[M: models.Model](admin.ModelAdmin[M]):
@@ -51,6 +51,13 @@ class QuoteAdmin(ReadOnlyAdmin[Quote]):
     list_filter = ("provider", "interpolated", ("price", admin.EmptyFieldListFilter))
     search_fields = ("instrument__symbol", "instrument__name")
     ordering = ("instrument",)
+
+
+@admin.register(SessionRange)
+class SessionRangeAdmin(ReadOnlyAdmin[SessionRange]):
+    list_display = ("instrument_id", "opened", "low", "high")
+    search_fields = ("=instrument__symbol",)
+    ordering = ("-opened",)
 
 
 @admin.register(PastQuote)

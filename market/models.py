@@ -100,6 +100,15 @@ class Quote(models.Model):
     alert_volume = models.BigIntegerField(
         null=True, help_text="Somebody must be woken at this volume of the session or above."
     )
+    session_opened = models.DateTimeField(
+        null=True, help_text="Of when the first price was that was seen in this session."
+    )
+    session_low = models.DecimalField(
+        max_digits=18, decimal_places=6, null=True, help_text="The lowest price seen in it."
+    )
+    session_high = models.DecimalField(
+        max_digits=18, decimal_places=6, null=True, help_text="The highest price seen in it."
+    )
     keep_seconds = models.IntegerField(
         null=True, help_text="For how long its earlier prices are kept. Empty: not at all."
     )
@@ -149,6 +158,25 @@ class PastQuote(models.Model):
 
     def __str__(self) -> str:
         return f"{self.instrument_id} {self.price} at {self.as_of:%Y-%m-%d %H:%M:%S}"
+
+
+class SessionRange(models.Model):
+    """Between which prices a symbol was seen in a session that is over: what a quote's row held."""
+
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.CASCADE, db_index=False, db_column="symbol"
+    )
+    opened = models.DateTimeField(help_text="Of when the first price was that was seen in it.")
+    low = models.DecimalField(max_digits=18, decimal_places=6)
+    high = models.DecimalField(max_digits=18, decimal_places=6)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["instrument", "opened"], name="session_range_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.low} to {self.high} from {self.opened:%Y-%m-%d %H:%M}"
 
 
 class DailyBar(models.Model):

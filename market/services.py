@@ -19,7 +19,7 @@ from django.db.models import Max, Min
 
 from market.arrays import instant_array, plain_array, text_array
 from market.hours import AlwaysOpen, TradingCalendar
-from market.models import DailyBar, Instrument, PastQuote, Quote, ReplayRun
+from market.models import DailyBar, Instrument, PastQuote, Quote, ReplayRun, SessionRange
 from market.providers import Provider
 from market.providers.replay import PHASES, Replay
 from market.quotes import CLOCK_SKEW, AlertLevels, Bar, Sample, max_age
@@ -146,8 +146,15 @@ WITH wanted AS (
 SELECT symbol FROM wanted WHERE NOT known ORDER BY symbol
 """
 
-# The inner SELECT locks in the order of symbols and, having waited, looks at the row anew.
+# The inner SELECT locks in the order of symbols and, having waited, looks at the row anew. A price
+# of after the boundary begins a session: what was seen in the one before it is put down first.
 _STORE = """
+WITH over AS (
+    INSERT INTO market_sessionrange (symbol, opened, low, high)
+    SELECT symbol, session_opened, session_low, session_high
+      FROM market_quote WHERE session_opened <= %(boundary)s
+        ON CONFLICT (symbol, opened) DO NOTHING
+)
 UPDATE market_quote AS quote
    SET price = newer.price,
        as_of = newer.as_of,
@@ -155,12 +162,20 @@ UPDATE market_quote AS quote
        previous_close = newer.previous_close,
        interpolated = newer.interpolated,
        note = newer.note,
-       received_at = %s,
-       provider = %s
+       received_at = %(now)s,
+       provider = %(provider)s,
+       session_opened = CASE WHEN begins THEN newer.as_of ELSE newer.session_opened END,
+       session_low = CASE WHEN begins THEN newer.price
+                          ELSE LEAST(newer.session_low, newer.price) END,
+       session_high = CASE WHEN begins THEN newer.price
+                           ELSE GREATEST(newer.session_high, newer.price) END
   FROM (
-    SELECT sample.*
-      FROM unnest(%s::text[], %s::numeric[], %s::timestamptz[], %s::bigint[], %s::numeric[],
-                  %s::boolean[], %s::text[])
+    SELECT sample.*, held.session_opened, held.session_low, held.session_high,
+           held.session_opened IS NULL
+               OR held.session_opened <= %(boundary)s AND sample.as_of > %(boundary)s AS begins
+      FROM unnest(%(symbols)s::text[], %(prices)s::numeric[], %(as_of)s::timestamptz[],
+                  %(volumes)s::bigint[], %(previous)s::numeric[], %(interpolated)s::boolean[],
+                  %(notes)s::text[])
         AS sample(symbol, price, as_of, volume, previous_close, interpolated, note)
       JOIN market_quote AS held ON held.symbol = sample.symbol
      WHERE held.as_of IS NULL OR held.as_of < sample.as_of
@@ -206,7 +221,15 @@ def accept_quotes(*, samples: Iterable[Sample], now: datetime, max_age: timedelt
     sane = _without_future(newest.values(), now)
     with connection.cursor() as cursor:
         if sane:
-            cursor.execute(_STORE, [now, settings.MARKET_PROVIDER, *_columns(sane)])
+            cursor.execute(
+                _STORE,
+                {
+                    "now": now,
+                    "provider": settings.MARKET_PROVIDER,
+                    "boundary": _session_boundary(sane, now),
+                    **_columns(sane),
+                },
+            )
         cursor.execute(_BROKEN, [now - max_age])
         return [symbol for (symbol,) in cursor.fetchall()]
 
@@ -225,16 +248,26 @@ def _without_future(samples: Collection[Sample], now: datetime) -> list[Sample]:
     return sane
 
 
-def _columns(samples: Collection[Sample]) -> list[str]:
-    return [
-        text_array(sample.symbol for sample in samples),
-        plain_array(sample.price for sample in samples),
-        instant_array(sample.as_of for sample in samples),
-        plain_array(sample.volume for sample in samples),
-        plain_array(sample.previous_close for sample in samples),
-        plain_array(sample.interpolated for sample in samples),
-        text_array(sample.note for sample in samples),
-    ]
+def _columns(samples: Collection[Sample]) -> dict[str, str]:
+    return {
+        "symbols": text_array(sample.symbol for sample in samples),
+        "prices": plain_array(sample.price for sample in samples),
+        "as_of": instant_array(sample.as_of for sample in samples),
+        "volumes": plain_array(sample.volume for sample in samples),
+        "previous": plain_array(sample.previous_close for sample in samples),
+        "interpolated": plain_array(sample.interpolated for sample in samples),
+        "notes": text_array(sample.note for sample in samples),
+    }
+
+
+def _session_boundary(samples: Collection[Sample], now: datetime) -> datetime | None:
+    """The instant after which a price is of a new session; None where none of these is.
+
+    Whatever the market, what is seen is put down by days that end at 16:00 New York: for those who
+    ask how far the price went, it does not matter which of the days had a session.
+    """
+    boundary = AlwaysOpen().last_close(now)
+    return boundary if any(sample.as_of > boundary for sample in samples) else None
 
 
 # --- Alert levels ---
@@ -357,6 +390,7 @@ def restart_replay(*, now: datetime, first_session: date, session_seconds: Decim
     )
     lock_alerts(symbols=list(Quote.objects.values_list("instrument_id", flat=True)))
     PastQuote.objects.all().delete()
+    SessionRange.objects.all().delete()
     Quote.objects.update(
         price=None,
         as_of=None,
@@ -365,6 +399,9 @@ def restart_replay(*, now: datetime, first_session: date, session_seconds: Decim
         received_at=None,
         interpolated=False,
         note="",
+        session_opened=None,
+        session_low=None,
+        session_high=None,
     )
     return run
 
