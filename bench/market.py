@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from unittest.mock import patch
 
-from market import services
+from market import feed as market_feed
 from market.hours import AlwaysOpen
 from market.providers import Provider
 from market.quotes import Bar, Sample
@@ -41,8 +41,8 @@ def prepared_feed() -> Iterator[Prepared]:
     def connect() -> Provider:
         return feed
 
-    connected = services._Feed(connect=connect, default_calendar=feed.calendar)
-    with patch.object(services, "_feed", lambda: connected):
+    connected = market_feed._Feed(connect=connect, default_calendar=feed.calendar)
+    with patch.object(market_feed, "_feed", lambda: connected):
         yield feed
 
 

@@ -8,7 +8,7 @@ from operator import attrgetter
 
 import pytest
 
-from market import services as market_services
+from market import feed as market_feed
 from market.hours import AlwaysOpen, TradingCalendar
 from market.models import Instrument
 from market.quotes import Bar, Sample
@@ -48,9 +48,9 @@ class Feed:
 def feed(monkeypatch: pytest.MonkeyPatch) -> Feed:
     feed = Feed()
     monkeypatch.setattr(
-        market_services,
+        market_feed,
         "_feed",
-        lambda: market_services._Feed(lambda: feed, feed.calendar),
+        lambda: market_feed._Feed(lambda: feed, feed.calendar),
     )
     return feed
 

@@ -124,7 +124,7 @@ def test_a_sample_from_the_future_is_refused_and_logged(
     now: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
     follow(symbols=["AAPL", "IBM", "MSFT"])
-    with caplog.at_level(logging.WARNING, "market.services"):
+    with caplog.at_level(logging.WARNING, "market.quotes_in"):
         accept(
             now,
             sample("AAPL", "100", now + 6 * SECOND),
