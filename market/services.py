@@ -5,14 +5,23 @@ of their symbols, so that two writers wait for each other and never for ever.
 """
 
 from market.alerts import lock_alerts, narrow_alerts, replace_alerts
+from market.asking import Fetched
 from market.errors import ProviderError, ReplayRefused, UnknownSymbol
-from market.feed import calendar, completed_sessions, fetch_quotes, provider, replay
+from market.feed import (
+    calendar,
+    completed_sessions,
+    fetch_quotes,
+    provider,
+    quote_max_age,
+    replay,
+)
 from market.quotes_in import accept_quotes, follow
 from market.recorded import SESSION_SECONDS_MAX, SESSION_SECONDS_MIN, import_bars, restart_replay
 
 __all__ = [
     "SESSION_SECONDS_MAX",
     "SESSION_SECONDS_MIN",
+    "Fetched",
     "ProviderError",
     "ReplayRefused",
     "UnknownSymbol",
@@ -25,6 +34,7 @@ __all__ = [
     "lock_alerts",
     "narrow_alerts",
     "provider",
+    "quote_max_age",
     "replace_alerts",
     "replay",
     "restart_replay",
