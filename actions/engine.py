@@ -24,6 +24,7 @@ from market.services import (
     Fetched,
     ProviderError,
     accept_quotes,
+    being_looked_at,
     fetch_quotes,
     quote_max_age,
 )
@@ -54,8 +55,8 @@ def run_tick(*, now: datetime, call_for_help: Callable[[int], object] = lambda n
     started = perf_counter()
     report = Report()
     expire_paused(now=now)
-    symbols = watches.watchlist()
-    report.woken = _wake(_quotes(symbols, now, report), now)
+    symbols = sorted({*watches.watchlist(), *being_looked_at(now=now)})
+    report.woken = take_in(_quotes(symbols, now, report), now)
     if report.woken > settings.LEASE_BATCH:
         call_for_help(ceil(report.woken / settings.LEASE_BATCH) - 1)
     look_at_the_woken(now=now, report=report)
@@ -89,7 +90,8 @@ def _quotes(symbols: list[str], now: datetime, report: Report) -> list[Sample]:
     return fetched.samples
 
 
-def _wake(samples: list[Sample], now: datetime) -> int:
+def take_in(samples: list[Sample], now: datetime) -> int:
+    """Stores these quotes and wakes the rules that they concern. Returns how many."""
     # Together or not at all: a crossing that is stored has woken its rules.
     with transaction.atomic():
         broken = accept_quotes(samples=samples, now=now, max_age=quote_max_age())

@@ -8,6 +8,7 @@ from market.models import (
     FeedBudget,
     FeedIncident,
     Instrument,
+    Look,
     PastQuote,
     Quote,
     ReplayRun,
@@ -76,6 +77,11 @@ class FeedIncidentAdmin(ReadOnlyAdmin[FeedIncident]):
 @admin.register(FeedBudget)
 class FeedBudgetAdmin(ReadOnlyAdmin[FeedBudget]):
     list_display = ("provider", "in_minute", "on_day", "day", "blocked_until", "blocked_because")
+
+
+@admin.register(Look)
+class LookAdmin(ReadOnlyAdmin[Look]):
+    list_display = ("instrument_id", "at")
 
 
 @admin.register(FeedAsk)

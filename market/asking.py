@@ -4,7 +4,7 @@ The row of the feed's budget decides who asks: whoever has it locked chooses the
 due, marks them as pending and counts their credits. The network is asked after that transaction.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -77,12 +77,18 @@ class Outcome[A: (Quotes, Sessions)]:
 
 
 def ask_for_quotes(
-    feed: WebProvider, *, symbols: Collection[str], now: datetime, within: timedelta | None = None
+    feed: WebProvider,
+    *,
+    symbols: Collection[str],
+    now: datetime,
+    within: timedelta | None = None,
+    take_in: Callable[[list[Sample], datetime], object] = lambda samples, now: None,
 ) -> Fetched:
     """Asks for the symbols that are due, as far as the credits go; the others keep their age.
 
     `within`: only those are due that nobody was answered about for so long, and the day's credits
-    need not last; None: a tick, which paces itself, and asks once after a close.
+    need not last; None: a tick, which paces itself, and asks once after a close. `take_in` stores
+    the samples before others are told that the answer is there.
 
     Raises ProviderError where there is no answer at all, also while the feed must not be asked.
     Belongs outside any transaction.
@@ -98,7 +104,6 @@ def ask_for_quotes(
             outcome.spent += feed.cost(len(some)) if failure.billed else 0
             break
     doubted = strangers(outcome.answers)
-    record(feed, QUOTE, outcome, now, doubted)
     refused = {complaint.symbol for complaint in doubted}
     samples = [
         sample
@@ -106,6 +111,9 @@ def ask_for_quotes(
         for sample in answer.samples
         if sample.symbol not in refused
     ]
+    if samples:
+        take_in(samples, now)
+    record(feed, QUOTE, outcome, now, doubted)
     if outcome.failure and not outcome.answers:
         raise ProviderError(f"{feed.name}: {outcome.failure.words}")
     errors = [f"{one.symbol}: {one.words}" for one in (*outcome.complaints, *doubted)]
@@ -171,6 +179,20 @@ def open_budget(feed: WebProvider, now: datetime) -> FeedBudget:
     return budget
 
 
+def inside_transaction() -> bool:
+    """Whether the caller has a transaction open, in which no network may be waited for."""
+    try:
+        with transaction.atomic(durable=True):
+            return False
+    except RuntimeError:
+        return True
+
+
+def patience() -> timedelta:
+    """How long one request may take at most: a connection tried twice, and an answer."""
+    return timedelta(seconds=2 * settings.MARKET_CONNECT_SECONDS + 2 * settings.MARKET_READ_SECONDS)
+
+
 def mark_pending(
     feed: WebProvider, subject: str, asked: Sequence[str], budget: FeedBudget, now: datetime
 ) -> None:
@@ -179,11 +201,11 @@ def mark_pending(
     cost = sum(feed.cost(len(some)) for some in requests)
     _keep(budget, spent_of(budget).at(now).and_also(cost))
     budget.save()
-    patience = timedelta(seconds=settings.MARKET_CONNECT_SECONDS * 2 + settings.MARKET_READ_SECONDS)
+    until = now + patience() * len(requests)
     with connection.cursor() as cursor:
         cursor.execute(
             _PENDING,
-            {"subject": subject, "until": now + patience * len(requests), "symbols": list(asked)},
+            {"subject": subject, "until": until, "symbols": list(asked)},
         )
 
 
@@ -197,6 +219,7 @@ def record[A: (Quotes, Sessions)](
     """Puts down how the asking went: credits, who was answered about, what was wrong."""
     if not outcome.asked:
         return
+    past = subject != QUOTE
     complaints = [*outcome.complaints, *doubted]
     complained = {complaint.symbol for complaint in complaints}
     good: set[str] = set()
@@ -214,7 +237,8 @@ def record[A: (Quotes, Sessions)](
                 {
                     "asked": outcome.asked,
                     "answered": list(good | complained),
-                    "lasting": [one.symbol for one in complaints if one.lasting],
+                    # A past session stays as bad as it is.
+                    "lasting": [one.symbol for one in complaints if one.lasting or past],
                     "later": now + LASTING,
                     "subject": subject,
                     "now": now,

@@ -88,8 +88,8 @@ def credits_left(
     if plan.per_day is not None:
         allowed = plan.per_day
         if paced:
-            so_far = int(plan.per_day * _share_of_day(now, calendar))
-            allowed = min(plan.per_day, so_far + plan.per_minute)
+            later = max(0, plan.per_day - plan.per_minute)  # what a first full minute leaves
+            allowed = min(plan.per_day, plan.per_minute) + int(later * _share_of_day(now, calendar))
         left = min(left, allowed - spent.on_day)
     return max(0, left)
 

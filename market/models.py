@@ -248,6 +248,18 @@ class ReplayRun(models.Model):
         return f"from {self.first_session}, {self.session_seconds:f} s a session"
 
 
+class Look(models.Model):
+    """A symbol that somebody looks at: ticks keep its quote fresh for a while."""
+
+    instrument = models.OneToOneField(
+        Instrument, on_delete=models.CASCADE, primary_key=True, db_column="symbol"
+    )
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} at {self.at:%Y-%m-%d %H:%M:%S}"
+
+
 class FeedBudget(models.Model):
     """The credits that a live feed's plan has spent, and until when it must not be asked.
 

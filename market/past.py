@@ -10,7 +10,16 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from market.asking import SETTLES, Outcome, affordable, mark_pending, open_budget, record, spent_of
+from market.asking import (
+    SETTLES,
+    Outcome,
+    affordable,
+    inside_transaction,
+    mark_pending,
+    open_budget,
+    record,
+    spent_of,
+)
 from market.budget import credits_left
 from market.errors import ProviderError
 from market.hours import NEW_YORK
@@ -43,11 +52,11 @@ def recent_sessions(
 ) -> dict[str, tuple[Bar, ...]]:
     """Each symbol's last `count` completed sessions, oldest first; it may have fewer.
 
-    Without the credits to ask for them, or after a failure, they are what was had before: without
-    the last session, perhaps. Raises ProviderError where asking failed.
+    Without the credits to ask for them, or inside a transaction, they are what was had before:
+    without the last session, perhaps. Raises ProviderError where asking failed.
     """
     last = _last_session(feed, now)
-    asked = _claim(feed, symbols, now, last, count)
+    asked = [] if inside_transaction() else _claim(feed, symbols, now, last, count)
     outcome: Outcome[Sessions] = Outcome(asked)
     for start in range(0, len(asked), feed.batch):
         some = asked[start : start + feed.batch]

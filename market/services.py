@@ -15,6 +15,7 @@ from market.feed import (
     quote_max_age,
     replay,
 )
+from market.looking import being_looked_at, quotes_within
 from market.quotes_in import accept_quotes, follow
 from market.recorded import SESSION_SECONDS_MAX, SESSION_SECONDS_MIN, import_bars, restart_replay
 
@@ -26,6 +27,7 @@ __all__ = [
     "ReplayRefused",
     "UnknownSymbol",
     "accept_quotes",
+    "being_looked_at",
     "calendar",
     "completed_sessions",
     "fetch_quotes",
@@ -35,6 +37,7 @@ __all__ = [
     "narrow_alerts",
     "provider",
     "quote_max_age",
+    "quotes_within",
     "replace_alerts",
     "replay",
     "restart_replay",

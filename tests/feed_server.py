@@ -5,9 +5,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+KEY = "k3y-that-nobody-must-see"
 
 Answer = Callable[["Handler"], None]
 
@@ -92,6 +95,19 @@ def quotes(table: dict[str, Any], **headers: str) -> Answer:
         handler.send(200, body.encode(), headers)
 
     return answer
+
+
+def quote(symbol: str, at: datetime, close: object, **more: object) -> dict[str, Any]:
+    """A member of a batch of quotes, as Twelve Data writes it."""
+    return {
+        "symbol": symbol,
+        "name": f"{symbol} Inc",
+        "currency": "USD",
+        "last_quote_at": int(at.timestamp()),
+        "close": close,
+        "volume": "1000",
+        "previous_close": "230.00",
+    } | more
 
 
 def cut_off(body: bytes) -> Answer:

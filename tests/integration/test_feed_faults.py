@@ -7,7 +7,6 @@ waits that any lower price would fire.
 import io
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -26,12 +25,14 @@ from market.models import FeedBudget, FeedIncident, Quote
 from tests.conftest import list_instruments
 from tests.factories import PortfolioFactory, UserFactory
 from tests.feed_server import (
+    KEY,
     Answer,
     FeedServer,
     cut_off,
     drips,
     feed_server,
     hangs_up,
+    quote,
     quotes,
     says,
     silence,
@@ -39,34 +40,8 @@ from tests.feed_server import (
 
 pytestmark = pytest.mark.django_db
 
-KEY = "k3y-that-nobody-must-see"
 TEN = timedelta(seconds=10)
 MINUTE = timedelta(seconds=60)
-
-
-@pytest.fixture
-def server(settings: Settings) -> Iterator[FeedServer]:
-    with feed_server() as server:
-        settings.MARKET_PROVIDER = "twelvedata"
-        settings.TWELVEDATA_API_KEY = KEY
-        settings.TWELVEDATA_URL = server.url
-        settings.TWELVEDATA_CREDITS_PER_MINUTE = 100
-        settings.TWELVEDATA_CREDITS_PER_DAY = 0
-        settings.MARKET_CONNECT_SECONDS = 0.3
-        settings.MARKET_READ_SECONDS = 0.3
-        yield server
-
-
-def quote(symbol: str, at: datetime, close: object, **more: object) -> dict[str, Any]:
-    return {
-        "symbol": symbol,
-        "name": f"{symbol} Inc",
-        "currency": "USD",
-        "last_quote_at": int(at.timestamp()),
-        "close": close,
-        "volume": "1000",
-        "previous_close": "230.00",
-    } | more
 
 
 def good(at: datetime, aapl: str = "230.00", msft: str = "415.00") -> Answer:
@@ -74,7 +49,7 @@ def good(at: datetime, aapl: str = "230.00", msft: str = "415.00") -> Answer:
 
 
 @pytest.fixture
-def rules(server: FeedServer, now: datetime) -> list[Action]:
+def rules(live: FeedServer, now: datetime) -> list[Action]:
     """One of each symbol, which a lower price than any that was accepted would fire."""
     list_instruments(["AAPL", "MSFT"])
     portfolio = PortfolioFactory.create(deposit=10_000)
@@ -92,7 +67,7 @@ def rules(server: FeedServer, now: datetime) -> list[Action]:
         )
         for symbol, threshold in (("AAPL", "225"), ("MSFT", "410"))
     ]
-    server.says(good(now))
+    live.says(good(now))
     first = run_tick(now=now)
     assert (first.symbols, first.fired, first.errors) == (2, 0, [])
     return made
@@ -155,13 +130,13 @@ WHOLE = {
 @pytest.mark.parametrize("what", WHOLE)
 def test_a_feed_that_fails_leaves_all_as_it_was_and_is_raised_once(
     what: str,
-    server: FeedServer,
+    live: FeedServer,
     rules: list[Action],
     now: datetime,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     fault = WHOLE[what]
-    server.says(fault.answer)
+    live.says(fault.answer)
     before = prices()
     reports = [run_tick(now=now + n * TEN) for n in (1, 2, 3)]
     for report in reports:
@@ -178,7 +153,7 @@ def test_a_feed_that_fails_leaves_all_as_it_was_and_is_raised_once(
     assert fault.error in alert
 
     later = now + timedelta(days=1)
-    server.says(good(later, aapl="220.00"))
+    live.says(good(later, aapl="220.00"))
     report = run_tick(now=later)
     assert (report.errors, report.fired) == ([], 1)
     incident.refresh_from_db()
@@ -186,7 +161,7 @@ def test_a_feed_that_fails_leaves_all_as_it_was_and_is_raised_once(
 
 
 def test_a_refused_connection_leaves_all_as_it_was(
-    server: FeedServer, rules: list[Action], now: datetime, settings: Settings
+    live: FeedServer, rules: list[Action], now: datetime, settings: Settings
 ) -> None:
     with feed_server() as gone:
         settings.TWELVEDATA_URL = gone.url
@@ -218,7 +193,7 @@ MEMBERS: dict[str, tuple[Any, str, str]] = {
 @pytest.mark.parametrize("what", MEMBERS)
 def test_of_a_batch_with_a_bad_member_the_good_one_fires_and_the_bad_one_keeps_its_age(
     what: str,
-    server: FeedServer,
+    live: FeedServer,
     rules: list[Action],
     now: datetime,
     caplog: pytest.LogCaptureFixture,
@@ -226,7 +201,7 @@ def test_of_a_batch_with_a_bad_member_the_good_one_fires_and_the_bad_one_keeps_i
     changes, words, kind = MEMBERS[what]
     at = now + TEN
     member = changes if "code" in changes else quote("AAPL", at, "230") | changes
-    server.says(quotes({"AAPL": member, "MSFT": quote("MSFT", at, "405.00")}))
+    live.says(quotes({"AAPL": member, "MSFT": quote("MSFT", at, "405.00")}))
     report = run_tick(now=at)
     (error,) = report.errors
     assert error.startswith("AAPL: ")
@@ -237,12 +212,12 @@ def test_of_a_batch_with_a_bad_member_the_good_one_fires_and_the_bad_one_keeps_i
     assert Quote.objects.get(instrument="AAPL").as_of == now
     incident = FeedIncident.objects.get()
     assert (incident.instrument_id, incident.kind, incident.verdict) == ("AAPL", kind, "refused")
-    server.answers[:] = [quotes({"AAPL": member, "MSFT": quote("MSFT", at + TEN, "405.00")})]
+    live.answers[:] = [quotes({"AAPL": member, "MSFT": quote("MSFT", at + TEN, "405.00")})]
     run_tick(now=at + TEN)
     assert len(alerts(caplog)) == 1
 
     later = now + timedelta(hours=2)
-    server.says(good(later, aapl="224.00"))
+    live.says(good(later, aapl="224.00"))
     assert run_tick(now=later).errors == []
     incident.refresh_from_db()
     assert incident.settled_at == later
@@ -250,9 +225,9 @@ def test_of_a_batch_with_a_bad_member_the_good_one_fires_and_the_bad_one_keeps_i
 
 
 def test_a_price_that_jumps_is_held_fires_nothing_and_fires_once_it_is_confirmed(
-    server: FeedServer, rules: list[Action], now: datetime, caplog: pytest.LogCaptureFixture
+    live: FeedServer, rules: list[Action], now: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.says(good(now + TEN, aapl="150.00"))
+    live.says(good(now + TEN, aapl="150.00"))
     assert run_tick(now=now + TEN).fired == 0
     assert prices()["AAPL"] == 230
     held = FeedIncident.objects.get()
@@ -262,7 +237,7 @@ def test_a_price_that_jumps_is_held_fires_nothing_and_fires_once_it_is_confirmed
     same = run_tick(now=now + 2 * TEN)  # the same reading again confirms nothing
     assert (same.fired, prices()["AAPL"]) == (0, Decimal(230))
 
-    server.says(good(now + 3 * TEN, aapl="151.00"))
+    live.says(good(now + 3 * TEN, aapl="151.00"))
     assert run_tick(now=now + 3 * TEN).fired == 1
     assert prices()["AAPL"] == 151
     held.refresh_from_db()
@@ -270,10 +245,10 @@ def test_a_price_that_jumps_is_held_fires_nothing_and_fires_once_it_is_confirmed
 
 
 def test_a_jump_that_is_not_confirmed_is_forgotten_and_never_fired(
-    server: FeedServer, rules: list[Action], now: datetime
+    live: FeedServer, rules: list[Action], now: datetime
 ) -> None:
     for n, price in enumerate(["2.30", "230.10", "2300.00", "15.00", "229.90"], start=1):
-        server.says(good(now + n * TEN, aapl=price))
+        live.says(good(now + n * TEN, aapl=price))
         assert run_tick(now=now + n * TEN).fired == 0
     assert prices()["AAPL"] == Decimal("229.9")
     assert list(FeedIncident.objects.order_by("first_at").values_list("times", "outcome")) == [
@@ -286,17 +261,17 @@ def test_a_jump_that_is_not_confirmed_is_forgotten_and_never_fired(
     ("price", "fires"), [("184.00", True), ("183.999999", False), ("276.00", False)]
 )
 def test_a_price_exactly_at_the_limit_is_no_jump(
-    server: FeedServer, rules: list[Action], now: datetime, price: str, fires: bool
+    live: FeedServer, rules: list[Action], now: datetime, price: str, fires: bool
 ) -> None:
-    server.says(good(now + TEN, aapl=price))
+    live.says(good(now + TEN, aapl=price))
     assert run_tick(now=now + TEN).fired == fires
     assert FeedIncident.objects.exists() == (price == "183.999999")
 
 
 def test_a_quote_from_the_future_is_refused(
-    server: FeedServer, rules: list[Action], now: datetime
+    live: FeedServer, rules: list[Action], now: datetime
 ) -> None:
-    server.says(
+    live.says(
         quotes(
             {
                 "AAPL": quote("AAPL", now + MINUTE, "200"),
@@ -310,10 +285,10 @@ def test_a_quote_from_the_future_is_refused(
 
 
 def test_a_quote_that_is_old_is_shown_with_its_age_and_fires_nothing(
-    server: FeedServer, rules: list[Action], now: datetime
+    live: FeedServer, rules: list[Action], now: datetime
 ) -> None:
     at = now + timedelta(minutes=10)
-    server.says(
+    live.says(
         quotes(
             {
                 "AAPL": quote("AAPL", now + timedelta(minutes=5), "200"),
@@ -327,51 +302,51 @@ def test_a_quote_that_is_old_is_shown_with_its_age_and_fires_nothing(
 
 
 def test_a_feed_that_fails_is_left_alone_for_longer_and_longer(
-    server: FeedServer, rules: list[Action], now: datetime
+    live: FeedServer, rules: list[Action], now: datetime
 ) -> None:
-    server.says(says("<html>", 503))
-    server.asked.clear()
+    live.says(says("<html>", 503))
+    live.asked.clear()
     asked_at: list[int] = []
     for n in range(1, 62):
         run_tick(now=now + n * TEN)
-        if len(server.asked) > len(asked_at):
+        if len(live.asked) > len(asked_at):
             asked_at.append(n)
     assert asked_at == [1, 2, 4, 8, 16, 32]  # then every 5 minutes
     assert FeedIncident.objects.get().times == 6
 
 
 def test_after_the_credits_of_a_minute_the_next_one_is_waited_for(
-    server: FeedServer, rules: list[Action], now: datetime
+    live: FeedServer, rules: list[Action], now: datetime
 ) -> None:
-    server.says(says({"code": 429, "message": "the current minute", "status": "error"}))
-    server.asked.clear()
+    live.says(says({"code": 429, "message": "the current minute", "status": "error"}))
+    live.asked.clear()
     run_tick(now=now + TEN)
-    server.says(good(now + MINUTE))
+    live.says(good(now + MINUTE))
     assert run_tick(now=now + MINUTE - TEN).errors != []
-    assert len(server.asked) == 1
+    assert len(live.asked) == 1
     assert run_tick(now=now + MINUTE).errors == []
 
 
 def test_a_symbol_that_the_feed_does_not_have_is_asked_for_once_an_hour(
-    server: FeedServer, rules: list[Action], now: datetime
+    live: FeedServer, rules: list[Action], now: datetime
 ) -> None:
     unknown = {"code": 404, "message": "invalid", "status": "error"}
-    server.says(quotes({"AAPL": unknown, "MSFT": quote("MSFT", now + TEN, "415.00")}))
+    live.says(quotes({"AAPL": unknown, "MSFT": quote("MSFT", now + TEN, "415.00")}))
     run_tick(now=now + TEN)
-    server.asked.clear()
+    live.asked.clear()
     run_tick(now=now + 2 * TEN)
     run_tick(now=now + TEN + timedelta(hours=1))
-    assert [asked.symbols for asked in server.asked] == [["MSFT"], ["MSFT", "AAPL"]]
+    assert [asked.symbols for asked in live.asked] == [["MSFT"], ["MSFT", "AAPL"]]
 
 
 def test_the_key_is_in_no_log_no_page_and_no_table(
-    server: FeedServer, rules: list[Action], now: datetime, caplog: pytest.LogCaptureFixture
+    live: FeedServer, rules: list[Action], now: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
     UserFactory.create(username="root", is_staff=True, is_superuser=True)
     faults = [*[fault.answer for fault in WHOLE.values()], quotes({KEY: {}, "AAPL": {"name": KEY}})]
     with caplog.at_level(logging.DEBUG):
         for n, fault in enumerate(faults, start=1):
-            server.says(fault)
+            live.says(fault)
             run_tick(now=now + timedelta(days=n))
         client = Client()
         client.force_login(UserFactory._meta.model.objects.get(username="root"))
@@ -389,9 +364,9 @@ def test_the_key_is_in_no_log_no_page_and_no_table(
 
 
 def test_every_request_goes_to_loopback_and_carries_the_key_in_its_header_alone(
-    server: FeedServer, rules: list[Action], now: datetime
+    live: FeedServer, rules: list[Action], now: datetime
 ) -> None:
-    (asked,) = server.asked
+    (asked,) = live.asked
     assert asked.headers["Authorization"] == f"apikey {KEY}"
     assert KEY not in json.dumps([asked.path, asked.params])
     assert FeedBudget.objects.get().in_minute == 2
