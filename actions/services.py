@@ -23,8 +23,8 @@ from actions.selectors import owned_action
 from actions.sight import Sight
 from actions.watches import first_look, sleep_for_good
 from market.history import keep_history
-from market.selectors import known_symbols, latest_quotes
-from market.services import calendar, follow
+from market.selectors import latest_quotes
+from market.services import admit, calendar, follow
 from portfolios.models import Portfolio
 from portfolios.services import primary_portfolio
 
@@ -185,13 +185,19 @@ def _limit_errors(draft: Draft) -> dict[str, str]:
 
 
 def _check_symbols(rule: Rule) -> None:
-    unknown = rule.symbols - set(known_symbols())
-    if rule.symbol and rule.symbol in unknown:
-        raise InvalidRule({"symbol": f"“{rule.symbol}” is not a symbol that is known here."})
-    if unknown:
-        raise InvalidRule(
-            {"trigger_params.symbol": f"“{min(unknown)}” is not a symbol that is known here."}
-        )
+    unknown = admit(symbols=rule.symbols)
+    if not unknown:
+        return
+    symbol = rule.symbol if rule.symbol and rule.symbol in unknown else min(unknown)
+    near = " or ".join(f"{listing.symbol} ({listing.name})" for listing in unknown[symbol])
+    words = f"“{symbol}” is not a symbol that is known here."
+    raise InvalidRule(
+        {
+            "symbol" if symbol == rule.symbol else "trigger_params.symbol": (
+                f"{words} Did you mean {near}?" if near else words
+            )
+        }
+    )
 
 
 def _check_span(rule: Rule, now: datetime) -> None:

@@ -15,6 +15,7 @@ from market.feed import (
     quote_max_age,
     replay,
 )
+from market.listed import admit, search_symbols
 from market.looking import being_looked_at, quotes_within
 from market.quotes_in import accept_quotes, follow
 from market.recorded import SESSION_SECONDS_MAX, SESSION_SECONDS_MIN, import_bars, restart_replay
@@ -27,6 +28,7 @@ __all__ = [
     "ReplayRefused",
     "UnknownSymbol",
     "accept_quotes",
+    "admit",
     "being_looked_at",
     "calendar",
     "completed_sessions",
@@ -41,4 +43,5 @@ __all__ = [
     "replace_alerts",
     "replay",
     "restart_replay",
+    "search_symbols",
 ]
