@@ -4,7 +4,16 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
-from actions.models import Action, ActionExecution, Notification, Tick, Watch, WaterMark
+from actions.models import (
+    Action,
+    ActionExecution,
+    Delivery,
+    Notification,
+    Preferences,
+    Tick,
+    Watch,
+    WaterMark,
+)
 
 
 class ReadOnlyAdmin[M: Model](admin.ModelAdmin[M]):
@@ -95,10 +104,55 @@ class WaterMarkAdmin(ReadOnlyAdmin[WaterMark]):
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin[Notification]):
-    list_display = ("created_at", "user", "channel", "state", "subject", "attempts", "last_error")
-    list_filter = ("channel", "state", "created_at")
+    list_display = ("created_at", "user", "kind", "subject", "email", "webhook", "read_at")
+    list_filter = ("kind", "created_at")
     search_fields = ("=id", "=action__id", "user__username", "user__email", "subject")
+    list_select_related = ("user", "email", "webhook")
+
+
+class LetterInline(admin.TabularInline[Notification, Delivery]):
+    model = Notification
+    fk_name = "email"
+    verbose_name_plural = "notifications that this e-mail carries"
+    extra = 0
+    can_delete = False
+    fields = readonly_fields = ("created_at", "kind", "subject")
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class CallInline(LetterInline):
+    fk_name = "webhook"
+    verbose_name_plural = "notification that this webhook call carries"
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
+    list_display = (
+        "created_at",
+        "user",
+        "channel",
+        "state",
+        "attempts",
+        "next_attempt_at",
+        "sent_at",
+        "last_error",
+    )
+    list_filter = ("channel", "state", "created_at")
+    search_fields = ("=id", "user__username", "user__email", "last_error")
     list_select_related = ("user",)
+    inlines = (LetterInline, CallInline)
+
+
+@admin.register(Preferences)
+class PreferencesAdmin(ReadOnlyAdmin[Preferences]):
+    list_display = ("user", "email_on", "quiet_from", "quiet_until", "webhook_on")
+    list_filter = ("email_on", "webhook_on")
+    search_fields = ("user__username", "user__email")
+    list_select_related = ("user",)
+    # Not the address, which may carry a key, and never the secret: both are the owner's.
+    fields = ("user", "email_on", "quiet_from", "quiet_until", "webhook_on")
 
 
 @admin.register(Tick)

@@ -17,6 +17,18 @@ logger = logging.getLogger(__name__)
 # The name of the advisory lock, as PostgreSQL knows it: any number, always the same.
 _LOCK = 7_205_318_440_116_093
 
+_END_MILLISECONDS = 1_000  # to wait for the end of a session
+
+# The session that holds it. PostgreSQL shows a lock of 64 bits as two halves.
+_HOLDER = """
+SELECT a.pid,
+       CASE a.state WHEN 'active' THEN 0
+       ELSE extract(epoch FROM clock_timestamp() - a.state_change)::float8 END
+  FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.datid = l.database
+ WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
+   AND (l.classid, l.objid, l.objsubid) = (%s, %s, 1)
+"""
+
 
 @contextmanager
 def evaluator_lock() -> Iterator[bool]:
@@ -69,6 +81,33 @@ def interval(now: datetime) -> float:
     """Seconds between ticks: shorter while the market is open."""
     is_open = calendar().is_open(now)
     return float(settings.TICK_SECONDS_OPEN if is_open else settings.TICK_SECONDS_CLOSED)
+
+
+def seconds_since_evaluator_spoke() -> float | None:
+    """Seconds since whoever holds the lock, on any machine, last had a statement run: 0 while one
+    runs, None when nobody holds it. PostgreSQL keeps this, so a tick has nothing to do for it."""
+    holder = _holder()
+    return holder[1] if holder else None
+
+
+def end_evaluators_session() -> None:
+    """Takes the lock from whoever holds it, by ending its session.
+
+    For one that is silent: where a machine has vanished, or a dead evaluator's last statement still
+    waits, the session would hold the lock for hours. An evaluator that lives is none the worse for
+    it: what it had begun is undone, and it starts anew.
+    """
+    if holder := _holder():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, %s)", [holder[0], _END_MILLISECONDS])
+
+
+def _holder() -> tuple[int, float | None] | None:
+    """The holder's session, and its seconds of silence (None: another role's, not ours to see)."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLDER, [_LOCK >> 32, _LOCK & 0xFFFFFFFF])
+        row: tuple[int, float | None] | None = cursor.fetchone()
+    return row
 
 
 def _unlock() -> None:

@@ -1,129 +1,200 @@
-"""Fires a rule: one transaction in which all of it happens or nothing.
+"""Fires rules: a batch in one transaction, in which all of it happens or nothing.
 
-Lock the rule, check that the lease is still ours and that the gates still hold, lock the portfolio,
-trade, record the execution, count it, set the next watch, queue what is to be told, commit.
+Lock the rules, check that each lease is still ours and that the gates still hold, lock the
+portfolios, trade in memory in the order of the lease, then write what came of it, a statement a
+table, and commit. Locks are always taken in this order, so that no two evaluators wait for each
+other: rules by id, portfolios by id, the quotes' alert levels by symbol.
 """
 
-from dataclasses import replace
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Max
+from django.db import InterfaceError, OperationalError, transaction
+from psycopg import errors
 
-from actions.judge import Finding, Verdict, judge, move_on
-from actions.lease import Leased
-from actions.limits import first_refusal
-from actions.models import Action, ActionExecution
+from actions.booking import Booked, Firing, HeldBack, book, check_paused
+from actions.judge import Finding, hold_back, judge
+from actions.lease import Leased, lock_leased
+from actions.limits import Gate, first_refusal
 from actions.notify.outbox import Notice, tell
-from actions.receipts import execution_details, execution_message, missed_message
-from actions.rules import Desk, Plan, Rule, Status, View
-from actions.settle import record_look
+from actions.receipts import held_message
+from actions.recording import last_sequences, write_executions, write_rules
+from actions.rules import Desk
+from actions.settle import Look
+from actions.watches import set_watches
+from market.quotes import Sample
 from market.selectors import latest_quotes
-from portfolios.ledger import Refusal
-from portfolios.models import Transaction
-from portfolios.services import LockedPortfolio, lock_portfolio, primary_portfolio, record_trades
+from portfolios.services import LockedPortfolio, locked, primary_portfolios, write
+
+logger = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 4  # of a batch that PostgreSQL rolled back for another transaction's sake
 
 
-def commit_firing(
-    *, leased: Leased, verdict: Verdict, view: View, lease: timedelta
-) -> ActionExecution | None:
-    """Fires the rule of `leased`, which `verdict` found true of `view`.
+@dataclass(slots=True)
+class Fired:
+    """What came of firings: how many were executed or refused, the looks that are left to be
+    settled because nothing was done, and the rules that failed through our own fault."""
 
-    Returns the execution, successful or refused; None when there is none: the lease was lost, a
-    gate has shut meanwhile, or the quote that woke the rule is older than two leases, which is
-    recorded as missed and told.
+    executions: int = 0
+    looks: list[Look] = field(default_factory=list)
+    faults: list[tuple[Leased, Exception]] = field(default_factory=list)
+
+    def add(self, other: "Fired") -> None:
+        self.executions += other.executions
+        self.looks += other.looks
+        self.faults += other.faults
+
+
+def commit_firings(*, firings: Sequence[Firing], lease: timedelta) -> Fired:
+    """Fires these rules, which their verdicts found true, one after the other as they are given.
+
+    Nothing is done for a rule whose lease was lost, nor, and there is a look to be settled, for one
+    whose gate has shut meanwhile or whose waking quote is older than two leases. A batch that fails
+    as a whole is halved until only those rules are left out that are at fault. Raises
+    OperationalError or InterfaceError when the database is gone.
     """
-    with transaction.atomic():
-        action = Action.objects.select_for_update().get(pk=leased.action.pk)
-        if action.processing_lease_until != leased.until:
-            return None  # somebody else has it now, or it was paused: the firing is theirs to judge
-        rule = action.as_rule()
-        if first_refusal(rule, view):
-            record_look(action, judge(rule, view), rule.symbols, view.now)
-            return None
-        if view.now - leased.woken_at > 2 * lease:
-            _miss(action, rule, verdict, view)
-            return None
-        return _fire(action, rule, verdict, view)
+    in_time = [firing for firing in firings if not _too_late(firing, lease)]
+    fired = Fired(looks=[_missed(firing) for firing in firings if _too_late(firing, lease)])
+    if in_time:
+        fired.add(_all_or_halves(in_time))
+    return fired
 
 
-def _fire(action: Action, rule: Rule, verdict: Verdict, view: View) -> ActionExecution:
-    portfolio = _lock_portfolio(action) if rule.effect.trades else None
-    desk = Desk(
-        now=view.now,
-        quotes=latest_quotes(symbols=rule.effect.symbols(rule)),
-        portfolio=portfolio.snapshot if portfolio else None,
+def _all_or_halves(firings: Sequence[Firing]) -> Fired:
+    try:
+        return _until_undisturbed(firings)
+    except (OperationalError, InterfaceError):
+        raise  # the database is gone, and with it our locks and our leases
+    except Exception as error:  # one bad rule never stops another
+        if len(firings) == 1:
+            return Fired(faults=[(firings[0].leased, error)])
+        logger.warning("a batch of %d firings failed and is halved: %r", len(firings), error)
+    half = len(firings) // 2
+    fired = _all_or_halves(firings[:half])
+    fired.add(_all_or_halves(firings[half:]))
+    return fired
+
+
+def _until_undisturbed(firings: Sequence[Firing]) -> Fired:
+    """Tries again what PostgreSQL rolled back because another transaction was in its way."""
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        try:
+            return _commit(firings)
+        except OperationalError as error:
+            if not _is_disturbance(error):
+                raise
+            logger.warning("attempt %d at %d firings: %s", attempt, len(firings), error)
+            disturbance = error
+    return Fired(faults=[(firing.leased, disturbance) for firing in firings])
+
+
+def _is_disturbance(error: OperationalError) -> bool:
+    return isinstance(error.__cause__, errors.SerializationFailure | errors.DeadlockDetected)
+
+
+@transaction.atomic
+def _commit(firings: Sequence[Firing]) -> Fired:
+    now = firings[0].view.now
+    ours, shut = _still_true(firings)
+    portfolios = _lock_portfolios(ours)
+    booked, held, faults = _book(ours, portfolios, now)
+    write(locked=portfolios.values(), at=now)
+    write_executions(executions=[each.execution for each in booked], at=now)
+    write_rules(booked=booked, now=now)
+    # Of a rule that has ended nothing is left to wait for. The engine widens the levels of a whole
+    # batch at once, so that batches beside each other do not queue for a symbol's row.
+    set_watches(
+        wakes={each.firing.leased.id: (each.after.symbols, each.wake) for each in booked},
     )
-    plan = rule.effect.plan(rule, desk)
-    execution = ActionExecution(
-        action=action, sequence=_next_sequence(action), triggered_at=view.now
+    tell(notices=[each.notice for each in booked] + _spent_days(held), now=now)
+    return Fired(len(booked), shut + held, faults)
+
+
+def _still_true(firings: Sequence[Firing]) -> tuple[list[Firing], list[Look]]:
+    """Locks the rules. Those that are ours and may fire; the looks at those that may no longer.
+
+    The gates are asked again of a row that somebody has written to since it was leased; of any
+    other they would say what they said.
+    """
+    held = lock_leased(batch=[firing.leased for firing in firings])
+    ours, shut = [], []
+    for firing in firings:
+        leased = held.get(firing.leased.id)
+        if leased is None:
+            continue  # somebody else has it now, or it was paused: the firing is theirs to judge
+        if leased is not firing.leased:
+            rule = leased.as_rule()
+            if first_refusal(rule, firing.view):
+                shut.append(Look(leased, judge(rule, firing.view), rule.symbols))
+                continue
+            firing = firing._replace(leased=leased, rule=rule)
+        ours.append(firing)
+    return ours, shut
+
+
+def _lock_portfolios(firings: Sequence[Firing]) -> dict[UUID, LockedPortfolio]:
+    """The portfolios that these rules belong to, by the rule's own name for each: its id, or its
+    user's where it trades and names none."""
+    named = {each.leased.portfolio_id for each in firings if each.leased.portfolio_id}
+    trading = [each.leased for each in firings if each.rule.effect.trades]
+    primaries = primary_portfolios(
+        user_ids={leased.user_id for leased in trading if not leased.portfolio_id}
     )
-    traded = _trade(plan, portfolio, execution, view.now)
-    execution.details = execution_details(
-        action, rule, verdict, view, plan=plan, traded=traded, portfolio=portfolio
-    )
-    if isinstance(traded, Refusal):
-        execution.execution_status = ActionExecution.Statuses.FAILED
-        execution.error = traded.message
-    else:
-        execution.execution_status = ActionExecution.Statuses.SUCCESS
-        execution.transaction = traded[0] if traded else None
-    execution.save(force_insert=True)
-    _count(action, rule, verdict, view, succeeded=not isinstance(traded, Refusal))
-    message = execution_message(action, execution)
-    tell(
-        notices=[Notice(action.user_id, action.pk, message, execution_id=execution.pk)],
-        now=view.now,
-    )
-    return execution
+    found = locked(portfolio_ids=named | set(primaries.values()))
+    return found | {user_id: found[id] for user_id, id in primaries.items()}
 
 
-def _trade(
-    plan: Plan | Refusal,
-    portfolio: LockedPortfolio | None,
-    execution: ActionExecution,
-    now: datetime,
-) -> list[Transaction] | Refusal:
-    if isinstance(plan, Refusal):
-        return plan
-    if portfolio is None or not plan.orders:
-        return []
-    return record_trades(locked=portfolio, orders=plan.orders, at=now, reference=execution.id)
-
-
-def _count(action: Action, rule: Rule, verdict: Verdict, view: View, *, succeeded: bool) -> None:
-    """Counts the firing, moves the rule on in its life, and sets when it is looked at next."""
-    after, wake = move_on(rule, verdict, view, succeeded=succeeded)
-    if after.status != rule.status:
-        action.status = Action.Statuses(after.status)
-        action.status_reason = (
-            f"Executed {_times(after.executions_count)}."
-            if after.status is Status.COMPLETED
-            else f"Refused {_times(after.consecutive_failures)} in a row."
+def _book(
+    firings: Sequence[Firing], portfolios: dict[UUID, LockedPortfolio], now: datetime
+) -> tuple[list[Booked], list[Look], list[tuple[Leased, Exception]]]:
+    """What the firings lead to, in their order; the looks at those whose portfolio holds them back;
+    those at fault. One rule's fault leaves the others alone."""
+    quotes = _quotes(firings)
+    sequences = last_sequences(leased=[firing.leased for firing in firings])
+    booked, held, faults = [], [], []
+    for firing in firings:
+        leased, rule = firing.leased, firing.rule
+        mine = portfolios.get(leased.portfolio_id or leased.user_id)
+        portfolio = mine if rule.effect.trades else None
+        wanted = rule.effect.symbols(rule)
+        desk = Desk(
+            now=now,
+            quotes={symbol: quotes[symbol] for symbol in wanted if symbol in quotes},
+            portfolio=portfolio.snapshot if portfolio else None,
         )
-    action.executions_count = after.executions_count
-    action.consecutive_failures = after.consecutive_failures
-    action.last_triggered_at = after.last_triggered_at
-    record_look(action, replace(verdict, state=after.state, wake=wake), after.symbols, view.now)
+        sequence = sequences.get(leased.id, 0) + 1
+        try:
+            check_paused(mine)
+            booked.append(book(firing, desk=desk, portfolio=portfolio, sequence=sequence))
+        except HeldBack as back:
+            held.append(Look(leased, hold_back(rule, firing.view, back.refused), rule.symbols))
+        except Exception as error:  # one bad rule never stops another
+            faults.append((leased, error))
+    return booked, held, faults
 
 
-def _miss(action: Action, rule: Rule, verdict: Verdict, view: View) -> None:
-    missed = replace(verdict, finding=Finding.MISSED)
-    record_look(action, missed, rule.symbols, view.now)
-    message = missed_message(action, verdict)
-    tell(notices=[Notice(action.user_id, action.pk, message)], now=view.now)
+def _spent_days(held: Sequence[Look]) -> list[Notice]:
+    """What owners are told of rules that wait for the next day: once, not with every look."""
+    return [
+        Notice(look.leased.user_id, look.leased.id, held_message(look.leased, look.verdict))
+        for look in held
+        if look.verdict.gate == Gate.DAY and look.leased.gate != Gate.DAY
+    ]
 
 
-def _lock_portfolio(action: Action) -> LockedPortfolio:
-    portfolio_id = action.portfolio_id or primary_portfolio(user=action.user).pk
-    return lock_portfolio(portfolio_id=portfolio_id)
+def _quotes(firings: Sequence[Firing]) -> dict[str, Sample]:
+    wanted = {symbol for each in firings for symbol in each.rule.effect.symbols(each.rule)}
+    return latest_quotes(symbols=wanted) if wanted else {}
 
 
-def _next_sequence(action: Action) -> int:
-    # Safe to count: the rule's row is locked, and the unique constraint stands behind it.
-    last = action.executions.aggregate(last=Max("sequence"))["last"]
-    return (last or 0) + 1
+def _too_late(firing: Firing, lease: timedelta) -> bool:
+    return firing.view.now - firing.view.woken_at > 2 * lease
 
 
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+def _missed(firing: Firing) -> Look:
+    missed = replace(firing.verdict, finding=Finding.MISSED)
+    return Look(firing.leased, missed, firing.rule.symbols)

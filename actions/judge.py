@@ -46,7 +46,17 @@ def judge(rule: Rule, view: View) -> Verdict:
         return Verdict(Finding.EXPIRED, refused.reason, rule.state, Wake(), gate=refused.gate)
     verdict = _look(rule, view) if refused is None else _look_behind(refused, rule, view)
     wake = verdict.wake.no_later_than(rule.valid_until)
-    return replace(verdict, wake=replace(wake, portfolio=rule.trigger.needs(rule).portfolio))
+    if rule.trigger.needs(rule).portfolio:
+        wake = replace(wake, portfolio=True)
+    return verdict if wake is verdict.wake else replace(verdict, wake=wake)
+
+
+def hold_back(rule: Rule, view: View, refused: Refused) -> Verdict:
+    """The verdict on a rule that came true, but whose portfolio lets it trade no earlier than
+    `refused` says; a change of the portfolio wakes it before."""
+    wake = rule.trigger.follow(rule, view).no_later_than(refused.until)
+    wake = replace(wake.no_later_than(rule.valid_until), portfolio=True)
+    return Verdict(Finding.BLOCKED, refused.reason, rule.state, wake, gate=refused.gate)
 
 
 def move_on(rule: Rule, verdict: Verdict, view: View, *, succeeded: bool) -> tuple[Rule, Wake]:
@@ -54,17 +64,23 @@ def move_on(rule: Rule, verdict: Verdict, view: View, *, succeeded: bool) -> tup
 
     The firing is counted, and the rule completed or failed where it was the last.
     """
+    count = rule.executions_count + succeeded
+    failures = 0 if succeeded else rule.consecutive_failures + 1
+    status = rule.status
+    if count == rule.max_executions:
+        status = Status.COMPLETED
+    elif failures >= MOST_FAILURES:
+        status = Status.FAILED
     after = replace(
         rule,
+        status=status,
         state=verdict.state,
-        executions_count=rule.executions_count + succeeded,
-        consecutive_failures=0 if succeeded else rule.consecutive_failures + 1,
+        executions_count=count,
+        consecutive_failures=failures,
         last_triggered_at=view.now,
     )
-    if after.executions_count == after.max_executions:
-        return replace(after, status=Status.COMPLETED), Wake()
-    if after.consecutive_failures >= MOST_FAILURES:
-        return replace(after, status=Status.FAILED), Wake()
+    if status is not rule.status:
+        return after, Wake()
     again = judge(after, view)
     if again.finding is Finding.FIRED:  # it may, but has not: the next look starts from here
         return after, again.wake

@@ -12,11 +12,16 @@ MOST_FAILURES = 3  # refused trades in a row before a rule is failed
 
 
 class Gate(StrEnum):
+    """In the order in which they are asked: the last two under the portfolio's lock, when a rule
+    fires; the others with every look."""
+
     VALIDITY = "validity"
     STATUS = "status"
     SESSION = "session"
     COOLDOWN = "cooldown"
     MAX_EXECUTIONS = "max_executions"
+    PORTFOLIO = "portfolio"
+    DAY = "day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ def _max_executions(rule: Rule, view: View) -> Refused | None:
     )
 
 
-# In the order in which they are asked.
+# Those that are asked with every look.
 GATES: Mapping[Gate, Callable[[Rule, View], Refused | None]] = {
     Gate.VALIDITY: _validity,
     Gate.STATUS: _status,

@@ -9,10 +9,9 @@ from uuid import UUID
 from django.db import transaction
 
 from actions.judge import Finding, judge
-from actions.lease import Leased
 from actions.models import Action, Watch
-from actions.rules import InvalidRule, Rule, Status, Wake
-from actions.sight import Sight
+from actions.rules import InvalidRule, Rule, Status, View, Wake
+from actions.sight import Sight, Standing
 from actions.turns import Turn
 from actions.watches import Row, alone, set_watches, watch_rows, widen_alerts
 from actions.water_marks import followed
@@ -103,13 +102,16 @@ def _wakes(rules: list[tuple[Action, Rule]], now: datetime) -> dict[UUID, Wake]:
     """When each rule must be woken, judged by the last known quotes, however old: a band holds for
     the price that was seen last."""
     quotes = latest_quotes(symbols={symbol for _, rule in rules for symbol in rule.symbols})
-    seen = [(Leased(action, now, now, quotes), rule) for action, rule in rules]
+    seen = [(Standing(action.portfolio_id, now, quotes), rule) for action, rule in rules]
     sight = Sight(seen, now=now, max_age=timedelta.max)
-    return {leased.action.pk: _wake(rule, sight, leased, now) for leased, rule in seen}
+    return {
+        action.pk: _wake(rule, sight.view(standing, rule), now)
+        for (action, _), (standing, rule) in zip(rules, seen, strict=True)
+    }
 
 
-def _wake(rule: Rule, sight: Sight, leased: Leased, now: datetime) -> Wake:
-    verdict = judge(rule, sight.view(leased, rule))
+def _wake(rule: Rule, view: View, now: datetime) -> Wake:
+    verdict = judge(rule, view)
     if verdict.finding is Finding.FIRED or verdict.state != rule.state:
         return Wake(at=now)  # it has something to do: the evaluator's business
     return verdict.wake

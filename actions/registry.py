@@ -54,9 +54,10 @@ def parse_effect(
         # A size is a column of the rule, and what concerns several sizes is shown at the first.
         fields = {f"action_params.{name}": name for name in SIZE_COLUMNS}
         fields["action_params"] = "quantity"
-        raise InvalidRule(
-            {fields.get(path, path): words for path, words in invalid.errors.items()}
-        ) from None
+        errors = {fields.get(path, path): words for path, words in invalid.errors.items()}
+        unfit = sizes.keys() - known[action_type].model_fields.keys()
+        errors |= dict.fromkeys(unfit, f"Leave it out: {action_type} has no such size.")
+        raise InvalidRule(errors) from None
 
 
 def _parts[P: Part](package: ModuleType, kind: type[P]) -> dict[str, type[P]]:
@@ -80,11 +81,13 @@ def _parse[P: Part](part: type[P], params: Mapping[str, Any], *, prefix: str) ->
         return part.model_validate(params)
     except ValidationError as invalid:
         raise InvalidRule(
-            {
-                ".".join((prefix, *map(str, error["loc"]))): _in_words(error)
-                for error in invalid.errors()
-            }
+            {_path(prefix, error["loc"]): _in_words(error) for error in invalid.errors()}
         ) from None
+
+
+def _path(prefix: str, location: tuple[int | str, ...]) -> str:
+    # A name that cannot be is shown where its value would be.
+    return ".".join((prefix, *(str(part) for part in location if part != "[key]")))
 
 
 def _in_words(error: Any) -> str:

@@ -46,6 +46,8 @@ def _plain_number(value: object) -> object:
 
 
 def _shortest(value: Decimal) -> Decimal:
+    if value.is_zero():
+        return Decimal(0)  # never a negative zero
     return Decimal(f"{value.normalize():f}")
 
 
@@ -55,7 +57,8 @@ def _storable(text: str) -> str:
     return text
 
 
-def _upper(value: object) -> object:
+def in_capitals(value: object) -> object:
+    """Text as symbols are written: in capitals, without spaces around it. The rest as it is."""
     return value.strip().upper() if isinstance(value, str) else value
 
 
@@ -71,7 +74,7 @@ Usd = Annotated[Number, Field(gt=0, max_digits=14, decimal_places=2)]
 Fraction = Annotated[Number, Field(gt=0, le=1, max_digits=13, decimal_places=12)]
 Text = Annotated[str, AfterValidator(_storable)]
 Symbol = Annotated[
-    str, BeforeValidator(_upper), Field(pattern=r"^[A-Z0-9][A-Z0-9._/-]{0,15}$", max_length=16)
+    str, BeforeValidator(in_capitals), Field(pattern=r"^[A-Z0-9][A-Z0-9._/-]{0,15}$", max_length=16)
 ]
 
 
@@ -174,8 +177,9 @@ class Wake:
     portfolio: bool = False
 
     def no_later_than(self, instant: datetime | None) -> Wake:
-        known = [moment for moment in (self.at, instant) if moment is not None]
-        return replace(self, at=min(known, default=None))
+        if instant is None or (self.at is not None and self.at <= instant):
+            return self
+        return replace(self, at=instant)
 
 
 class Outcome(StrEnum):
@@ -218,6 +222,10 @@ class Part(BaseModel):
         """The name of the file it lives in."""
         return cls.__module__.rpartition(".")[2]
 
+    def named(self) -> Mapping[str, str]:
+        """The symbols that its parameters name, by the path of each parameter."""
+        return {}
+
 
 class Trigger(Part):
     """A condition. Its file's name is its `trigger_type`, its fields are the `trigger_params`."""
@@ -228,10 +236,18 @@ class Trigger(Part):
         description="The symbol whose market is watched, when it is not the one that is traded.",
     )
 
-    def check(self, symbol: str | None) -> None:
-        """Raises InvalidRule when there is no symbol for it to watch."""
-        if not (self.symbol or symbol):
-            raise InvalidRule({"symbol": "Say which symbol to watch."})
+    def check(self, rule: Rule) -> None:
+        """Raises InvalidRule when it does not go with the rest of `rule`.
+
+        By default that is when there is no symbol for it to watch.
+        """
+        if not (self.symbol or rule.symbol):
+            # A trade whose rule has no symbol takes none.
+            path = "trigger_params.symbol" if rule.effect.trades else "symbol"
+            raise InvalidRule({path: "Say which symbol to watch."})
+
+    def named(self) -> Mapping[str, str]:
+        return {"symbol": self.symbol} if self.symbol else {}
 
     def watched(self, rule: Rule) -> frozenset[str]:
         """The symbols without whose fresh quotes it cannot be judged."""

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import Case, QuerySet, When
 
 from accounts.models import User
+from actions.limits import Gate
 from actions.models import Action, ActionExecution, Watch
 from actions.rules import Band, InvalidRule, View
 from actions.watches import on_grid
@@ -30,8 +31,10 @@ def owned_action(*, user: User, action_id: UUID, lock: bool = False) -> Action:
 
 def actions_of(*, user: User) -> QuerySet[Action]:
     """The user's rules: those that are active before the others, each newest first."""
-    return Action.objects.filter(user=user).order_by(
-        Case(When(status=Action.Statuses.ACTIVE, then=0), default=1), "-created_at", "id"
+    return (
+        Action.objects.filter(user=user)
+        .select_related("portfolio")
+        .order_by(Case(When(status=Action.Statuses.ACTIVE, then=0), default=1), "-created_at", "id")
     )
 
 
@@ -86,6 +89,10 @@ def _bands(actions: Sequence[Action]) -> Mapping[UUID, Mapping[str, Band]]:
 
 def _gates(action: Action, view: View) -> Sequence[GateState]:
     try:
-        return gate_states(action.as_rule(), view)
+        states = gate_states(action.as_rule(), view)
     except InvalidRule:
         return ()
+    portfolio = action.portfolio
+    paused = portfolio is not None and (portfolio.paused_by_owner or portfolio.paused_by_staff)
+    reason = "Its portfolio is paused." if paused else ""
+    return [*states, GateState(Gate.PORTFOLIO, open=not paused, reason=reason)]

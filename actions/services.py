@@ -4,7 +4,7 @@ Pages, admin, API and chat call these and nothing else. Instants are handed in. 
 be is refused with InvalidRule, which names every field that is wrong.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,14 +14,14 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
-from actions.lease import Leased
 from actions.lifecycle import check_transition
 from actions.models import Action
 from actions.registry import SIZE_COLUMNS, parse_effect, parse_trigger
 from actions.rules import InvalidRule, Part, Rule, Status
 from actions.selectors import owned_action
-from actions.sight import Sight
+from actions.sight import Sight, Standing
 from actions.watches import first_look, sleep_for_good
+from market.directory import Listing
 from market.history import keep_history
 from market.selectors import latest_quotes
 from market.services import admit, calendar, follow
@@ -158,7 +158,7 @@ def _parse(draft: Draft, now: datetime) -> Rule:
         cooldown_seconds=draft.cooldown_seconds,
     )
     effect.check(rule.symbol)
-    trigger.check(rule.symbol)
+    trigger.check(rule)
     _check_symbols(rule)
     _check_span(rule, now)
     return rule
@@ -185,19 +185,24 @@ def _limit_errors(draft: Draft) -> dict[str, str]:
 
 
 def _check_symbols(rule: Rule) -> None:
-    unknown = admit(symbols=rule.symbols)
-    if not unknown:
-        return
-    symbol = rule.symbol if rule.symbol and rule.symbol in unknown else min(unknown)
-    near = " or ".join(f"{listing.symbol} ({listing.name})" for listing in unknown[symbol])
+    named = {"symbol": rule.symbol} if rule.symbol else {}
+    for prefix, part in (("trigger_params", rule.trigger), ("action_params", rule.effect)):
+        named |= {f"{prefix}.{path}": symbol for path, symbol in part.named().items()}
+    unknown = admit(symbols=set(named.values()))
+    if unknown:
+        raise InvalidRule(
+            {
+                path: _not_known(symbol, unknown[symbol])
+                for path, symbol in named.items()
+                if symbol in unknown
+            }
+        )
+
+
+def _not_known(symbol: str, near: Sequence[Listing]) -> str:
     words = f"“{symbol}” is not a symbol that is known here."
-    raise InvalidRule(
-        {
-            "symbol" if symbol == rule.symbol else "trigger_params.symbol": (
-                f"{words} Did you mean {near}?" if near else words
-            )
-        }
-    )
+    meant = " or ".join(f"{listing.symbol} ({listing.name})" for listing in near)
+    return f"{words} Did you mean {meant}?" if meant else words
 
 
 def _check_span(rule: Rule, now: datetime) -> None:
@@ -244,7 +249,7 @@ def _start(action: Action, rule: Rule, now: datetime) -> None:
     last_close = calendar().last_close(now)
     known = latest_quotes(symbols=rule.trigger.watched(rule))
     standing = {symbol: quote for symbol, quote in known.items() if quote.as_of >= last_close}
-    seen = Leased(action, until=now, woken_at=now, quotes=standing)
+    seen = Standing(action.portfolio_id, woken_at=now, quotes=standing)
     view = Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule)
     action.runtime_state = dict(rule.trigger.activate(rule, view))
 

@@ -1,21 +1,23 @@
 """Writes down what a look at a rule found, and puts the rule back to sleep."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from actions.closest import closest_approaches
 from actions.judge import Finding, Verdict
 from actions.lease import Leased
 from actions.models import Action
 from actions.notify.outbox import Notice, tell
-from actions.receipts import expired_message
+from actions.receipts import expired_message, missed_message
 from actions.rules import Status, Wake
 from actions.watches import set_watches
+from market.arrays import json_array, plain_array, text_array, uuid_array
+from market.bulk import run
 
 FIRST_BACK_OFF = timedelta(seconds=30)
 LONGEST_BACK_OFF = timedelta(minutes=15)
@@ -56,15 +58,9 @@ def settle(*, looks: Sequence[Look], now: datetime) -> None:
         return
     with transaction.atomic():
         ours = _write(looks, now)
-        kept = [look for look in looks if look.leased.action.pk in ours]
-        set_watches(
-            wakes={look.leased.action.pk: (look.symbols, look.verdict.wake) for look in kept}
-        )
-        ended = [look.leased.action for look in kept if look.verdict.finding is Finding.EXPIRED]
-        tell(
-            notices=[Notice(each.user_id, each.pk, expired_message(each)) for each in ended],
-            now=now,
-        )
+        kept = [look for look in looks if look.leased.id in ours]
+        set_watches(wakes={look.leased.id: (look.symbols, look.verdict.wake) for look in kept})
+        tell(notices=_notices(kept, now), now=now)
 
 
 def expire_paused(*, now: datetime) -> int:
@@ -77,38 +73,23 @@ def expire_paused(*, now: datetime) -> int:
     )
 
 
-def record_look(action: Action, verdict: Verdict, symbols: frozenset[str], now: datetime) -> None:
-    """Records a look at one rule whose row the caller has locked, and saves the whole row."""
-    action.last_evaluated_at = now
-    action.last_evaluation = evaluation_record(verdict, now)
-    action.runtime_state = dict(verdict.state)
-    action.processing_lease_until = None
-    action.waking_quote = None
-    action.save()
-    # Of a rule that has ended nothing is left to wait for; the engine widens the levels of a whole
-    # batch at once, so that firings beside each other do not queue for a symbol's row.
-    wake = verdict.wake if action.status == Status.ACTIVE else Wake()
-    set_watches(wakes={action.pk: (symbols, wake)})
-
-
 def after_fault(leased: Leased, error: Exception, now: datetime) -> Look:
     """A look that went wrong through no fault of the rule's owner: it is tried again, later.
 
     The wait doubles with every fault in a row. The error's kind is recorded, and its words, which
     support can read; it is not an execution.
     """
-    action = leased.action
-    faults = _faults_before(action) + 1
+    faults = leased.faults + 1
     wait = min(FIRST_BACK_OFF * 2 ** min(faults - 1, 10), LONGEST_BACK_OFF)
     verdict = Verdict(
         Finding.UNKNOWN,
         f"Looking at the rule failed ({type(error).__name__}: {error}). "
         f"It is looked at again in {round(wait.total_seconds())} s.",
-        state=action.runtime_state,
+        state=leased.state,
         wake=Wake(at=now + wait),
         faults=faults,
     )
-    return Look(leased, verdict, frozenset({action.symbol} if action.symbol else ()))
+    return Look(leased, verdict, frozenset({leased.symbol} if leased.symbol else ()))
 
 
 def evaluation_record(verdict: Verdict, now: datetime) -> dict[str, Any]:
@@ -122,23 +103,33 @@ def evaluation_record(verdict: Verdict, now: datetime) -> dict[str, Any]:
     return record | {"faults": verdict.faults} if verdict.faults else record
 
 
-def _faults_before(action: Action) -> int:
-    return int((action.last_evaluation or {}).get("faults", 0))
+def _notices(looks: Sequence[Look], now: datetime) -> list[Notice]:
+    """What the owners of rules are told that have expired, or came true too long ago."""
+    found = {Finding.EXPIRED: list[Leased](), Finding.MISSED: list[Leased]()}
+    verdicts = {look.leased.id: look.verdict for look in looks}
+    for look in looks:
+        if look.verdict.finding in found:
+            found[look.verdict.finding].append(look.leased)
+    near = closest_approaches(rows=found[Finding.EXPIRED], now=now)
+    messages = [(each, expired_message(each, near.get(each.id))) for each in found[Finding.EXPIRED]]
+    messages += [(each, missed_message(each, verdicts[each.id])) for each in found[Finding.MISSED]]
+    return [Notice(each.user_id, each.id, message) for each, message in messages]
 
 
 def _write(looks: Sequence[Look], now: datetime) -> set[UUID]:
     expired = [look.verdict.finding is Finding.EXPIRED for look in looks]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _SETTLE,
-            {
-                "now": now,
-                "ids": [look.leased.action.pk for look in looks],
-                "untils": [look.leased.until for look in looks],
-                "evaluations": [json.dumps(evaluation_record(k.verdict, now)) for k in looks],
-                "states": [json.dumps(dict(look.verdict.state)) for look in looks],
-                "statuses": [Status.COMPLETED if over else Status.ACTIVE for over in expired],
-                "reasons": ["Expired." if over else "" for over in expired],
-            },
-        )
-        return {row[0] for row in cursor.fetchall()}
+    rows = run(
+        _SETTLE,
+        {
+            "now": now,
+            "ids": uuid_array(look.leased.id for look in looks),
+            "untils": plain_array(look.leased.until for look in looks),
+            "evaluations": json_array(evaluation_record(look.verdict, now) for look in looks),
+            "states": json_array(look.verdict.state for look in looks),
+            "statuses": plain_array(
+                Status.COMPLETED if over else Status.ACTIVE for over in expired
+            ),
+            "reasons": text_array("Expired." if over else "" for over in expired),
+        },
+    )
+    return {id for (id,) in rows}

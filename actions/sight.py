@@ -1,10 +1,11 @@
 """What a batch of rules may look at, fetched for all of them at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
-from actions.lease import Leased
 from actions.rules import Rule, View
 from market.history import recent_samples
 from market.hours import TradingCalendar
@@ -12,6 +13,26 @@ from market.quotes import Bar, Sample
 from market.services import ProviderError, calendar, completed_sessions
 from portfolios.ledger import Snapshot
 from portfolios.selectors import snapshots
+
+
+class Seen(Protocol):
+    """A rule's row, and the quotes that it is looked at by: one that is leased, for one."""
+
+    @property
+    def portfolio_id(self) -> UUID | None: ...
+    @property
+    def woken_at(self) -> datetime: ...
+    @property
+    def quotes(self) -> Mapping[str, Sample]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What there is to see of a rule that nobody woke."""
+
+    portfolio_id: UUID | None
+    woken_at: datetime
+    quotes: Mapping[str, Sample]
 
 
 class Sight:
@@ -22,7 +43,7 @@ class Sight:
     """
 
     def __init__(
-        self, batch: Iterable[tuple[Leased, Rule]], *, now: datetime, max_age: timedelta
+        self, batch: Iterable[tuple[Seen, Rule]], *, now: datetime, max_age: timedelta
     ) -> None:
         batch = list(batch)
         self._now = now
@@ -33,17 +54,17 @@ class Sight:
         self._recent = _recent(batch)
         self._portfolios = _portfolios(batch)
 
-    def view(self, leased: Leased, rule: Rule) -> View:
+    def view(self, seen: Seen, rule: Rule) -> View:
         """What `rule` sees: the quotes that woke it, and what its trigger needs beside them."""
         needs = rule.trigger.needs(rule)
         charted = rule.trigger.charted(rule)
-        portfolio_id = leased.action.portfolio_id
+        portfolio_id = seen.portfolio_id
         return View(
             now=self._now,
-            woken_at=leased.woken_at,
+            woken_at=seen.woken_at,
             calendar=self._calendar,
             max_age=self._max_age,
-            quotes=leased.quotes,
+            quotes=seen.quotes,
             bars={
                 symbol: self._bars.get(symbol, ())[-needs.sessions :]
                 for symbol in charted
@@ -70,22 +91,22 @@ class Sight:
             return {}
 
 
-def _recent(batch: list[tuple[Leased, Rule]]) -> Mapping[str, Sequence[Sample]]:
+def _recent(batch: Sequence[tuple[Seen, Rule]]) -> Mapping[str, Sequence[Sample]]:
     """What was seen since the earliest instant that any of the rules looks back to, counted from
     when it was woken. Others see more than they asked for, which changes nothing."""
     symbols: set[str] = set()
     begins = []
-    for leased, rule in batch:
+    for seen, rule in batch:
         if span := rule.trigger.needs(rule).span:
-            begins.append(leased.woken_at - span)
+            begins.append(seen.woken_at - span)
             symbols |= rule.trigger.charted(rule)
     return recent_samples(symbols=symbols, since=min(begins)) if begins else {}
 
 
-def _portfolios(batch: list[tuple[Leased, Rule]]) -> Mapping[UUID, Snapshot]:
+def _portfolios(batch: Sequence[tuple[Seen, Rule]]) -> Mapping[UUID, Snapshot]:
     ids = {
-        leased.action.portfolio_id
-        for leased, rule in batch
-        if leased.action.portfolio_id and rule.trigger.needs(rule).portfolio
+        seen.portfolio_id
+        for seen, rule in batch
+        if seen.portfolio_id and rule.trigger.needs(rule).portfolio
     }
     return snapshots(portfolio_ids=ids) if ids else {}

@@ -1,6 +1,7 @@
 """The jobs of the cluster. Each may run twice, or be killed anywhere, without harm."""
 
 import time
+from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
@@ -8,12 +9,17 @@ from django_q.tasks import async_task
 
 from actions.engine import Report, look_at_the_woken
 from actions.evaluator import evaluator_lock, tick_for
-from actions.notify.deliver import deliver_due
+from actions.notify.deliver import deliver_due, prune_deliveries
+from actions.notify.dispatch import dispatch
+from actions.notify.expiring import announce_expiries
 from market.history import prune_history
+from market.ranges import prune_ranges
 
 EVALUATE = "actions.tasks.evaluate_actions"
 HELP = "actions.tasks.help_evaluate"
 DELIVER = "actions.tasks.deliver_notifications"
+KEEP_RANGES = timedelta(days=400)
+KEEP_DELIVERIES = timedelta(days=30)
 MOST_HELPERS = 8  # jobs for one tick; each goes on as long as there is something to lease
 
 
@@ -53,13 +59,22 @@ def call_for_help(batches: int) -> None:
 
 
 def deliver_notifications() -> str:
-    """Sends the e-mails that are due."""
+    """Decides how what is new is to be sent, and sends what is due."""
+    dispatch(now=timezone.now())
     return f"{deliver_due(now=timezone.now())} sent"
 
 
+def announce() -> str:
+    """Tells of the rules that expire within a day; they are sent with the next delivery."""
+    return f"{announce_expiries(now=timezone.now())} expiries announced"
+
+
 def prune() -> str:
-    """Forgets the prices that are older than any rule looks back."""
-    return f"{prune_history(now=timezone.now())} prices forgotten"
+    """Forgets prices older than any rule looks back, and how old messages were sent."""
+    now = timezone.now()
+    prices = prune_history(now=now) + prune_ranges(now=now, keep=KEEP_RANGES)
+    deliveries = prune_deliveries(now=now, keep=KEEP_DELIVERIES)
+    return f"{prices} prices, {deliveries} deliveries forgotten"
 
 
 def call_for_delivery(report: Report) -> None:

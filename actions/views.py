@@ -5,8 +5,9 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.views.decorators.http import require_POST
 
 from accounts.http import SignedIn
 from actions.models import Action
@@ -17,6 +18,7 @@ from market.quotes import Sample
 from market.selectors import latest_quotes
 from portfolios.money import format_price
 from portfolios.selectors import holdings_of, primary_portfolio_of
+from portfolios.services import pause_portfolio, primary_portfolio, unpause_portfolio
 
 RULES_SHOWN = 100
 EXECUTIONS_SHOWN = 30
@@ -40,6 +42,16 @@ def index(request: SignedIn) -> HttpResponse:
     if request.htmx:
         template += "#live"
     return render(request, template, _context(request))
+
+
+@login_required
+@require_POST
+def pause_everything(request: SignedIn) -> HttpResponse:
+    """Pauses all rules of the user's portfolio, or lets them go on: `paused` is "on" or absent."""
+    portfolio = primary_portfolio(user=request.user)
+    change = pause_portfolio if request.POST.get("paused") == "on" else unpause_portfolio
+    change(portfolio_id=portfolio.pk)
+    return redirect("actions")
 
 
 def _context(request: SignedIn) -> dict[str, object]:

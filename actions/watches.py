@@ -26,40 +26,51 @@ from market.services import lock_alerts, narrow_alerts, replace_alerts
 
 # Wakes rules that sleep, by marking them: a lease that has already run out, and the quotes to be
 # judged on. A rule that somebody holds or has locked is passed over; its watch stands, so it is
-# found again at the next tick. The union keeps every index in use, which an OR would not; starting
-# from the quotes, each reads of an index just the watches that are reached.
+# found again at the next tick. The union keeps every index in use, which an OR would not. LATERAL
+# with OFFSET has PostgreSQL go from each quote to just the watches that are reached, also when so
+# many symbols broke that it would rather read all watches of all symbols.
 _WAKE = """
-WITH stacks AS (
-    SELECT m.symbol, m.turning, m.id, m.least,
-           lead(m.id, 1, 9223372036854775807)
-               OVER (PARTITION BY m.symbol, m.turning ORDER BY m.id) AS next,
-           CASE m.turning
-               WHEN 'falls_percent' THEN div((m.price - q.price) * 100000000, m.price) / 1000000
-               WHEN 'rises_percent' THEN div((q.price - m.price) * 100000000, m.price) / 1000000
-               WHEN 'falls_usd' THEN m.price - q.price
-               ELSE q.price - m.price
-           END AS turned
-      FROM market_quote q JOIN water_marks m ON m.symbol = q.symbol
-     WHERE q.symbol = ANY(%(symbols)s)
+WITH quotes AS MATERIALIZED (
+    SELECT symbol, price, volume FROM market_quote WHERE symbol = ANY(%(symbols)s)
+), reached AS MATERIALIZED (
+    SELECT symbol, turning, id, next, turned
+      FROM (SELECT m.symbol, m.turning, m.id, m.least,
+                   lead(m.id, 1, 9223372036854775807)
+                       OVER (PARTITION BY m.symbol, m.turning ORDER BY m.id) AS next,
+                   CASE m.turning
+                       WHEN 'falls_percent'
+                           THEN div((m.price - q.price) * 100000000, m.price) / 1000000
+                       WHEN 'rises_percent'
+                           THEN div((q.price - m.price) * 100000000, m.price) / 1000000
+                       WHEN 'falls_usd' THEN m.price - q.price
+                       ELSE q.price - m.price
+                   END AS turned
+              FROM quotes q JOIN water_marks m ON m.symbol = q.symbol) AS stack
+     WHERE least <= turned
 ), found AS (
-    SELECT action_id FROM stacks s JOIN watches w
-        ON w.symbol = s.symbol AND w.turning = s.turning
-       AND w.water_mark >= s.id AND w.water_mark < s.next AND w.turn_by <= s.turned
-     WHERE s.least <= s.turned
+    SELECT action_id FROM reached r CROSS JOIN LATERAL (
+        SELECT action_id FROM watches w
+         WHERE w.symbol = r.symbol AND w.turning = r.turning
+           AND w.water_mark >= r.id AND w.water_mark < r.next AND w.turn_by <= r.turned
+        OFFSET 0) AS w
     UNION
-    SELECT action_id FROM market_quote q JOIN watches w ON w.symbol = q.symbol
-     WHERE q.symbol = ANY(%(symbols)s) AND w.below >= q.price
+    SELECT action_id FROM quotes q CROSS JOIN LATERAL (
+        SELECT action_id FROM watches w WHERE w.symbol = q.symbol AND w.below >= q.price
+        OFFSET 0) AS w
     UNION
-    SELECT action_id FROM market_quote q JOIN watches w ON w.symbol = q.symbol
-     WHERE q.symbol = ANY(%(symbols)s) AND w.above <= q.price
+    SELECT action_id FROM quotes q CROSS JOIN LATERAL (
+        SELECT action_id FROM watches w WHERE w.symbol = q.symbol AND w.above <= q.price
+        OFFSET 0) AS w
     UNION
-    SELECT action_id FROM market_quote q JOIN watches w ON w.symbol = q.symbol
-     WHERE q.symbol = ANY(%(symbols)s) AND w.volume_above <= q.volume
+    SELECT action_id FROM quotes q CROSS JOIN LATERAL (
+        SELECT action_id FROM watches w WHERE w.symbol = q.symbol AND w.volume_above <= q.volume
+        OFFSET 0) AS w
     UNION
     SELECT action_id FROM watches WHERE at <= %(now)s
 ), asleep AS (
-    SELECT a.id FROM actions a JOIN found ON found.action_id = a.id
-     WHERE a.status = 'active' AND a.processing_lease_until IS NULL
+    SELECT a.id FROM actions a
+     WHERE a.id = ANY(ARRAY(SELECT action_id FROM found))
+       AND a.status = 'active' AND a.processing_lease_until IS NULL
        FOR UPDATE OF a SKIP LOCKED
 )
 UPDATE actions a
@@ -82,8 +93,7 @@ UPDATE actions a
                           'interpolated', q.interpolated, 'note', q.note))
                  FROM watches w JOIN market_quote q ON q.symbol = w.symbol
                 WHERE w.action_id = a.id AND q.price IS NOT NULL), '{}'))
-  FROM asleep
- WHERE a.id = asleep.id
+ WHERE a.id = ANY(ARRAY(SELECT id FROM asleep))
 """
 
 # Reads the quotes' rows, not the watches: whoever asked for a level needs the symbol. One without

@@ -18,6 +18,7 @@ def main() -> None:
     figures = tick.run(rules=RULES, symbols=SYMBOLS, trailing=RULES)
     print(tick.table(figures))
     print(f"\nIt took {perf_counter() - started:.0f} s. Full size: python -m bench.tick")
+    print("What firings cost: python -m bench.fires")
 
 
 if __name__ == "__main__":

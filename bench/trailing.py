@@ -71,21 +71,21 @@ class TrailingStops:
     """`rules` trailing stops over so many symbols, beside whatever else there is."""
 
     def __init__(self, *, symbols: int, at: datetime, say: Callable[[str], None]) -> None:
-        self._prices = {
+        self.prices = {
             f"T{n:05d}": Decimal(2000 + n * 7919 % 48_000).scaleb(-2) for n in range(symbols)
         }
         self._now = at
         self._steps = 0
         self._say = say
         self._user = User.objects.create(username="bench-trailing")
-        Instrument.objects.bulk_create([Instrument(symbol=symbol) for symbol in self._prices])
-        follow(symbols=self._prices)
+        Instrument.objects.bulk_create([Instrument(symbol=symbol) for symbol in self.prices])
+        follow(symbols=self.prices)
 
     def measure(self, *, rules: int, ticks: int) -> dict[str, Any]:
         """New highs of all rules, with the marks and without."""
         with prepared_feed() as feed:
             self._say(f"{rules:,} trailing stops: making them ...")
-            self._make(rules)
+            self.make(rules)
             self._say(f"{rules:,} trailing stops: new highs ...")
             first = self._new_high(feed, wakes=0)
             highs = [self._new_high(feed, wakes=0) for _ in range(ticks)]
@@ -99,10 +99,11 @@ class TrailingStops:
             "alone_us_per_rule": alone,
         }
 
-    def _make(self, rules: int) -> None:
+    def make(self, rules: int) -> None:
+        """Adds rules, asleep, with the marks that they follow."""
         parameters: dict[str, Any] = {
-            "symbols": list(self._prices),
-            "prices": list(self._prices.values()),
+            "symbols": list(self.prices),
+            "prices": list(self.prices.values()),
             "rules": rules,
             "starts": STARTS,
             "user": self._user.pk,
@@ -111,7 +112,7 @@ class TrailingStops:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(_MARKS, parameters)
             cursor.execute(_RULES, parameters)
-            widen_alerts(symbols=self._prices)
+            widen_alerts(symbols=self.prices)
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE" if connection.in_atomic_block else "VACUUM (ANALYZE)")
 
@@ -120,8 +121,8 @@ class TrailingStops:
         self._now += TICK
         self._steps += 1
         rise = RISE * self._steps + STARTS * Decimal("0.01")
-        moves = dict.fromkeys(self._prices, rise)
-        feed.samples = samples(self._prices, self._now, moves)
+        moves = dict.fromkeys(self.prices, rise)
+        feed.samples = samples(self.prices, self._now, moves)
         seconds, report = timed(lambda: run_tick(now=self._now))
         assert report.woken == wakes, f"{report.woken} woken, not {wakes}"
         assert not report.fired
@@ -129,16 +130,16 @@ class TrailingStops:
 
     def _alone(self, feed: Prepared, rules: int) -> float:
         """Microseconds a rule that is woken at each new high. Without stop, each follows again."""
-        self._make(rules)
+        self.make(rules)
         rounds = []
         for _ in range(ROUNDS_ALONE):
             with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute(_PART)
-                widen_alerts(symbols=self._prices)
+                widen_alerts(symbols=self.prices)
             rounds.append(self._new_high(feed, wakes=rules))
         return median(rounds) / rules * 1e6
 
     def _forget(self) -> None:
         Action.objects.filter(user=self._user).delete()
         with transaction.atomic():
-            widen_alerts(symbols=self._prices)
+            widen_alerts(symbols=self.prices)

@@ -4,14 +4,23 @@ psycopg adapts a list value by value, which takes longer than the statement that
 statement names each array's type: `%s::numeric[]`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import orjson
 
 
 def plain_array(values: Iterable[object]) -> str:
     """Of values whose text needs no quotes: numbers, booleans and None."""
     return f"{{{','.join(['NULL' if value is None else str(value) for value in values])}}}"
+
+
+def uuid_array(values: Iterable[UUID | None]) -> str:
+    """Of UUIDs, without the dashes, which take longer to write than the rest."""
+    return f"{{{','.join(['NULL' if id is None else f'{id.int:032x}' for id in values])}}}"
 
 
 def instant_array(values: Iterable[datetime | None]) -> str:
@@ -28,6 +37,11 @@ def text_array(values: Iterable[str | None]) -> str:
     listed = list(values)
     quoted = {text: _quoted(text) for text in set(listed)}
     return f"{{{','.join([quoted[text] for text in listed])}}}"
+
+
+def json_array(values: Iterable[Mapping[str, Any]]) -> str:
+    """Of JSON objects, as texts (`%s::text[]`, then `::jsonb` a row)."""
+    return text_array(orjson.dumps(value).decode() for value in values)
 
 
 def _quoted(text: str | None) -> str:

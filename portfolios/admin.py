@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 from portfolios.models import Holding, Portfolio, Transaction
+from portfolios.services import pause_portfolio, unpause_portfolio
 
 COUNTED_UP_TO = 100_000
 
@@ -76,13 +77,38 @@ class HoldingInline(admin.TabularInline[Holding, Portfolio]):
 
 @admin.register(Portfolio)
 class PortfolioAdmin(ReadOnlyAdmin[Portfolio]):
-    list_display = ("name", "user", "is_primary", "cash", "transactions_count", "created_at")
-    list_filter = ("is_primary",)
+    list_display = (
+        "name",
+        "user",
+        "is_primary",
+        "cash",
+        "transactions_count",
+        "paused_by_owner",
+        "paused_by_staff",
+        "created_at",
+    )
+    list_filter = ("is_primary", "paused_by_owner", "paused_by_staff")
+    actions = ("pause_everything", "let_go_on")
     list_select_related = ("user",)
     ordering = ("user__username", "name")
     search_fields = ("name", "user__username", "user__email", "=holdings__instrument__symbol")
     id_lookups = ("id", "user_id")
     inlines = (HoldingInline,)
+
+    def has_pause_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("portfolios.pause_portfolio")
+
+    @admin.action(description="Pause all rules of these portfolios", permissions=["pause"])
+    def pause_everything(self, request: HttpRequest, portfolios: QuerySet[Portfolio]) -> None:
+        for portfolio in portfolios:
+            pause_portfolio(portfolio_id=portfolio.pk, by_staff=True)
+        self.message_user(request, f"{len(portfolios)} portfolios are paused.")
+
+    @admin.action(description="Let the rules of these portfolios go on", permissions=["pause"])
+    def let_go_on(self, request: HttpRequest, portfolios: QuerySet[Portfolio]) -> None:
+        for portfolio in portfolios:
+            unpause_portfolio(portfolio_id=portfolio.pk, by_staff=True)
+        self.message_user(request, f"{len(portfolios)} portfolios go on, unless paused by owners.")
 
 
 @admin.register(Holding)

@@ -41,6 +41,8 @@ class RefusalCode(StrEnum):
     INVALID_PRICE = "invalid_price"
     INVALID_AMOUNT = "invalid_amount"
     BELOW_MINIMUM = "below_minimum"
+    ABOVE_MAXIMUM = "above_maximum"
+    ABOVE_DAY = "above_day"
     TOO_LARGE = "too_large"
     UNKNOWN_SYMBOL = "unknown_symbol"
 
@@ -111,18 +113,15 @@ class Refusal:
     message: str
 
 
-def apply(
-    snapshot: Snapshot, order: Order, *, minimum: Decimal = ZERO
-) -> tuple[Entry, Snapshot] | Refusal:
+def apply(snapshot: Snapshot, order: Order) -> tuple[Entry, Snapshot] | Refusal:
     """The ledger entry of `order` and the portfolio after it, or why it is refused.
 
-    The amount is quantity x price, rounded half up to cents. `minimum` is the smallest order, in
-    dollars.
+    The amount is quantity x price, rounded half up to cents.
     """
     if refusal := _malformed(order):
         return refusal
     amount = money.times(order.quantity, order.price)
-    if refusal := _unfit(order, amount, minimum) or _uncovered(snapshot, order, amount):
+    if refusal := _unfit(order, amount) or _uncovered(snapshot, order, amount):
         return refusal
     if order.side is Side.BUY:
         kind, quantity, amount = Kind.BUY, order.quantity, -amount
@@ -146,12 +145,12 @@ def apply(
 
 
 def apply_all(
-    snapshot: Snapshot, orders: Iterable[Order], *, minimum: Decimal = ZERO
+    snapshot: Snapshot, orders: Iterable[Order]
 ) -> tuple[list[Entry], Snapshot] | Refusal:
     """The entries of all orders, one after the other, or the first refusal: all or nothing."""
     entries = []
     for order in orders:
-        applied = apply(snapshot, order, minimum=minimum)
+        applied = apply(snapshot, order)
         if isinstance(applied, Refusal):
             return applied
         entry, snapshot = applied
@@ -218,8 +217,8 @@ def _malformed(order: Order) -> Refusal | None:
     return None
 
 
-def _unfit(order: Order, amount: Decimal, minimum: Decimal) -> Refusal | None:
-    """An amount that is too large or too small, whatever the portfolio holds."""
+def _unfit(order: Order, amount: Decimal) -> Refusal | None:
+    """An amount that is too large or none at all, whatever the portfolio holds."""
     if amount > money.MAX_USD:
         return Refusal(
             RefusalCode.TOO_LARGE,
@@ -229,11 +228,6 @@ def _unfit(order: Order, amount: Decimal, minimum: Decimal) -> Refusal | None:
         return Refusal(
             RefusalCode.INVALID_QUANTITY,
             f"{order} is less than half a cent: too little to buy.",
-        )
-    if amount < minimum:
-        return Refusal(
-            RefusalCode.BELOW_MINIMUM,
-            f"{order} is {format_usd(amount)}, below the minimum order of {format_usd(minimum)}.",
         )
     return None
 

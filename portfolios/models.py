@@ -40,9 +40,29 @@ class Portfolio(models.Model):
         editable=False,
         help_text="Written to since services.take_changed() was last asked.",
     )
+    paused_by_owner = models.BooleanField(
+        default=False, db_default=False, help_text="No rule of this portfolio fires."
+    )
+    paused_by_staff = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="As paused_by_owner, but only support lets it go on.",
+    )
+    # The owner's limits (limits.Limits); empty: none but the site's.
+    order_least = models.DecimalField(max_digits=20, decimal_places=2, null=True, blank=True)
+    order_most = models.DecimalField(max_digits=20, decimal_places=2, null=True, blank=True)
+    day_executions = models.PositiveIntegerField(null=True, blank=True)
+    day_usd = models.DecimalField(max_digits=20, decimal_places=2, null=True, blank=True)
+    # What rules have traded on `counted_on` (limits.Day).
+    counted_on = models.DateField(null=True, blank=True, editable=False)
+    executions_counted = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    usd_counted = models.DecimalField(
+        max_digits=20, decimal_places=2, default=0, db_default=0, editable=False
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
+        permissions = [("pause_portfolio", "Can pause all rules of a portfolio")]
         indexes = [
             models.Index(fields=["id"], condition=Q(changed=True), name="portfolio_changed_idx")
         ]
@@ -53,6 +73,13 @@ class Portfolio(models.Model):
             ),
             models.CheckConstraint(condition=~Q(name=""), name="portfolio_name_given"),
             models.CheckConstraint(condition=Q(cash__gte=0), name="portfolio_cash_not_negative"),
+            models.CheckConstraint(
+                condition=(Q(order_least__isnull=True) | Q(order_least__gt=0))
+                & (Q(order_most__isnull=True) | Q(order_most__gt=0))
+                & (Q(day_executions__isnull=True) | Q(day_executions__gt=0))
+                & (Q(day_usd__isnull=True) | Q(day_usd__gt=0)),
+                name="portfolio_limits_positive",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ from decimal import (
     InvalidOperation,
     Overflow,
 )
+from functools import lru_cache
 
 CENT = Decimal("0.01")
 QUANTITY_STEP = Decimal("0.00000001")
@@ -28,6 +29,9 @@ MAX_PRICE = Decimal("999999999999.999999")
 EXACT = Context(
     prec=120, rounding=ROUND_HALF_UP, traps=[InvalidOperation, DivisionByZero, Overflow]
 )
+
+# The same few numbers are written again and again, and hashing one is a tenth of writing it.
+_kept = lru_cache(maxsize=4096)
 
 
 def usd(amount: Decimal) -> Decimal:
@@ -62,18 +66,33 @@ def storable(number: Decimal, *, step: Decimal, maximum: Decimal) -> bool:
 
 def format_usd(amount: Decimal) -> str:
     """$1,234.50, or -$3.00 below zero; to the cent."""
-    cents = usd(amount)
-    return f"{'-' if cents < 0 else ''}${abs(cents):,.2f}"
+    return _usd_text(checked(amount))
 
 
 def format_price(amount: Decimal) -> str:
     """$150.25: at least 2 decimals, and up to 6 where the price has them, as in $0.0125."""
-    whole, _, decimals = f"{price(amount):,f}".partition(".")
-    return f"${whole}.{decimals.rstrip('0'):0<2}"
+    return _price_text(checked(amount))
 
 
 def format_quantity(shares: Decimal) -> str:
     """10, 0.125 or 1,250.5: no trailing zeros, never an exponent."""
+    return _quantity_text(checked(shares))
+
+
+@_kept
+def _usd_text(amount: Decimal) -> str:
+    cents = usd(amount)
+    return f"{'-' if cents < 0 else ''}${abs(cents):,.2f}"
+
+
+@_kept
+def _price_text(amount: Decimal) -> str:
+    whole, _, decimals = f"{price(amount):,f}".partition(".")
+    return f"${whole}.{decimals.rstrip('0'):0<2}"
+
+
+@_kept
+def _quantity_text(shares: Decimal) -> str:
     return f"{EXACT.normalize(quantity(shares)):,f}"
 
 

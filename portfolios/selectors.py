@@ -9,8 +9,15 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from accounts.models import User
+from market.arrays import uuid_array
+from market.bulk import run
 from portfolios.ledger import Position, Snapshot
 from portfolios.models import Holding, Portfolio, Transaction
+
+_POSITIONS = """
+SELECT portfolio_id, symbol, quantity, cost_basis FROM portfolios_holding
+ WHERE portfolio_id = ANY(%s::uuid[]) ORDER BY portfolio_id, symbol
+"""
 
 
 def primary_portfolio_of(*, user: User) -> Portfolio | None:
@@ -33,9 +40,8 @@ def snapshots(*, portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Snapsh
 def positions_of(*, portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, Position]]:
     """The positions of each of these portfolios, by symbol."""
     positions: dict[uuid.UUID, dict[str, Position]] = {id: {} for id in portfolio_ids}
-    for holding in Holding.objects.filter(portfolio_id__in=portfolio_ids).order_by("instrument_id"):
-        position = Position(holding.quantity, holding.cost_basis)
-        positions[holding.portfolio_id][holding.instrument_id] = position
+    for id, symbol, quantity, cost_basis in run(_POSITIONS, [uuid_array(positions)]):
+        positions[id][symbol] = Position(quantity, cost_basis)
     return positions
 
 

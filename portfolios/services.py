@@ -5,19 +5,25 @@ never an exception, and leaves nothing written.
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
 from accounts.models import User
+from market.arrays import uuid_array
+from market.bulk import run
 from market.models import Instrument
 from portfolios import ledger
-from portfolios.ledger import Entry, Order, Refusal, RefusalCode, Side, Snapshot
-from portfolios.models import Holding, Portfolio, Transaction
+from portfolios.ledger import Entry, Order, Position, Refusal, RefusalCode, Side, Snapshot
+from portfolios.limits import Day, Limits, day_of, ill_sized
+from portfolios.models import Portfolio, Transaction
+from portfolios.recording import Line, write_ledger
 from portfolios.selectors import positions_of
 
 PRIMARY_NAME = "Main"
@@ -31,27 +37,72 @@ RETURNING p.id
 """
 
 
+# NO KEY: rows that only refer to a portfolio, such as a rule's, may be written meanwhile.
+_LOCK = """
+SELECT id, cash, transactions_count, paused_by_owner, paused_by_staff,
+       order_least, order_most, day_executions, day_usd,
+       counted_on, executions_counted, usd_counted
+  FROM portfolios_portfolio
+ WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+"""
+
+
 @dataclass(slots=True)
 class LockedPortfolio:
     """A portfolio that nobody else can write to until this transaction ends.
 
-    `snapshot` and `portfolio` advance with every `record_trades`. After a roll-back to a savepoint
-    they are ahead of the database: lock again.
+    It advances with every trade that is posted to it or recorded. After a roll-back to a savepoint
+    it is ahead of the database: lock again.
+
+    `day` is what rules have traded in it today, or on an earlier day; `limits` are its owner's and
+    the site's; `paused` says why no rule may fire in it, and is empty where rules may.
     """
 
-    portfolio: Portfolio
+    id: uuid.UUID
     snapshot: Snapshot
+    transactions_count: int
+    day: Day
+    limits: Limits
+    paused: str = ""
+    unwritten: list[Line] = field(default_factory=list)
+
+    def draft(self, entries: Iterable[Entry], reference: uuid.UUID | None = None) -> list[Line]:
+        """The ledger's next lines, were these entries posted. Changes nothing."""
+        return [
+            Line(uuid.uuid4(), self.id, sequence, entry, reference)
+            for sequence, entry in enumerate(entries, start=self.transactions_count + 1)
+        ]
+
+    def today(self, now: datetime) -> Day:
+        """What rules have traded in it on the day of `now`."""
+        return self.day if self.day.date == day_of(now) else Day(day_of(now))
+
+    def post(self, lines: Sequence[Line], after: Snapshot, *, rule_at: datetime | None) -> None:
+        """Takes the lines, which `write` writes with those of others. They count for the day where
+        they are an execution of a rule, at `rule_at`."""
+        self.unwritten.extend(lines)
+        if rule_at is not None and lines:
+            self.day = self.today(rule_at).after([line.entry for line in lines])
+        self.transactions_count += len(lines)
+        self.snapshot = after
 
 
 def primary_portfolio(*, user: User) -> Portfolio:
     """The user's primary portfolio, opened at first need. Two at once open one."""
-    mine = Portfolio.objects.filter(user=user, is_primary=True)
-    if found := mine.first():
-        return found
-    Portfolio.objects.bulk_create(
-        [Portfolio(user=user, name=PRIMARY_NAME, is_primary=True)], ignore_conflicts=True
-    )
-    return mine.get()
+    return Portfolio.objects.get(id=primary_portfolios(user_ids=[user.pk])[user.pk])
+
+
+def primary_portfolios(*, user_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
+    """The primary portfolio of each of these users, opened where there is none yet."""
+    primary = Portfolio.objects.filter(user__in=user_ids, is_primary=True)
+    found = dict(primary.values_list("user_id", "id"))
+    if missing := sorted(set(user_ids) - found.keys()):
+        Portfolio.objects.bulk_create(
+            [Portfolio(user_id=id, name=PRIMARY_NAME, is_primary=True) for id in missing],
+            ignore_conflicts=True,
+        )
+        found |= primary.filter(user__in=missing).values_list("user_id", "id")
+    return found
 
 
 @transaction.atomic
@@ -78,17 +129,30 @@ def locked(*, portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, LockedPortf
     Raises Portfolio.DoesNotExist if one is missing, TransactionManagementError outside a
     transaction.
     """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("Portfolios are locked in a transaction.")
     wanted = set(portfolio_ids)
-    # NO KEY: rows that only refer to a portfolio, such as a rule's, may be written meanwhile.
-    portfolios = Portfolio.objects.select_for_update(no_key=True).filter(id__in=wanted)
-    found = {portfolio.id: portfolio for portfolio in portfolios.order_by("id")}
-    if missing := wanted - found.keys():
+    found = run(_LOCK, [uuid_array(wanted)])
+    if missing := wanted - {row[0] for row in found}:
         raise Portfolio.DoesNotExist(f"No portfolio {', '.join(map(str, sorted(missing)))}.")
-    positions = positions_of(portfolio_ids=found.keys())
-    return {
-        id: LockedPortfolio(portfolio, Snapshot(portfolio.cash, positions[id]))
-        for id, portfolio in found.items()
-    }
+    positions = positions_of(portfolio_ids=wanted)
+    return {row[0]: _locked(row, positions[row[0]]) for row in found}
+
+
+def _locked(row: tuple[Any, ...], positions: Mapping[str, Position]) -> LockedPortfolio:
+    id, cash, count, by_owner, by_staff, *rest = row
+    least, most, day_executions, day_usd, counted_on, executions, usd = rest
+    paused = "Support has paused this portfolio." if by_staff else ""
+    if by_owner:
+        paused = paused or "You have paused this portfolio."
+    return LockedPortfolio(
+        id,
+        Snapshot(cash, positions),
+        count,
+        Day(counted_on or date.min, executions, usd),
+        Limits(least, most, day_executions, day_usd).tightened(by=settings.SITE_LIMITS),
+        paused,
+    )
 
 
 def lock_portfolio(*, portfolio_id: uuid.UUID) -> LockedPortfolio:
@@ -96,25 +160,24 @@ def lock_portfolio(*, portfolio_id: uuid.UUID) -> LockedPortfolio:
     return locked(portfolio_ids=[portfolio_id])[portfolio_id]
 
 
-def record_trades(
-    *,
-    locked: LockedPortfolio,
-    orders: Sequence[Order],
-    at: datetime,
-    reference: uuid.UUID | None = None,
-    note: str = "",
-    minimum: Decimal = ledger.ZERO,
-) -> list[Transaction] | Refusal:
-    """Carries out the orders one after the other, all or none: their ledger lines, or why not.
+def write(*, locked: Iterable[LockedPortfolio], at: datetime, note: str = "") -> None:
+    """Writes what was posted to these portfolios, in four statements at most, however many.
 
-    `reference` is what caused them, such as an execution's id; `minimum` the smallest order in
-    dollars. Four statements at most, however many the orders. Every symbol must be an Instrument:
-    IntegrityError at the commit otherwise. Raises TransactionManagementError outside a transaction.
+    Every symbol must be an Instrument: IntegrityError at the commit otherwise. Raises
+    TransactionManagementError outside a transaction.
     """
-    applied = ledger.apply_all(locked.snapshot, orders, minimum=minimum)
-    if isinstance(applied, Refusal):
-        return applied
-    return _record(locked, *applied, at=at, reference=reference, note=note)
+    lines = []
+    holdings = {}
+    days = {}
+    for portfolio in locked:
+        days[portfolio.id] = portfolio.day
+        lines += portfolio.unwritten
+        for line in portfolio.unwritten:
+            if symbol := line.entry.symbol:
+                held = portfolio.snapshot.positions.get(symbol)
+                holdings[portfolio.id, symbol] = held
+        portfolio.unwritten = []
+    write_ledger(lines=lines, holdings=holdings, days=days, at=at, note=note)
 
 
 @transaction.atomic
@@ -124,7 +187,7 @@ def deposit(
     """Pays `amount` dollars in: the ledger's line, or why not."""
     locked = lock_portfolio(portfolio_id=portfolio.id)
     applied = ledger.deposit(locked.snapshot, amount)
-    return _record_one(locked, applied, at=at, note=note)
+    return _record(locked, applied, at=at, note=note)
 
 
 @transaction.atomic
@@ -134,7 +197,7 @@ def withdraw(
     """Pays `amount` dollars out: the ledger's line, or why not."""
     locked = lock_portfolio(portfolio_id=portfolio.id)
     applied = ledger.withdraw(locked.snapshot, amount)
-    return _record_one(locked, applied, at=at, note=note)
+    return _record(locked, applied, at=at, note=note)
 
 
 @transaction.atomic
@@ -147,70 +210,66 @@ def trade(
     price: Decimal,
     at: datetime,
     note: str = "",
-    minimum: Decimal = ledger.ZERO,
 ) -> Transaction | Refusal:
     """Buys or sells `quantity` shares at `price` dollars a share: the ledger's line, or why not.
 
-    For people: a symbol that is not known is refused too, as "unknown_symbol".
+    For people: a symbol that is not known is refused too, as "unknown_symbol". An order must be of
+    a size that the portfolio's limits allow; what they say of a day holds for rules alone.
     """
     if not Instrument.objects.filter(pk=symbol).exists():
         return Refusal(RefusalCode.UNKNOWN_SYMBOL, f"{symbol} is not a symbol that is traded here.")
     order = Order(side=side, symbol=symbol, quantity=quantity, price=price)
     locked = lock_portfolio(portfolio_id=portfolio.id)
-    applied = ledger.apply(locked.snapshot, order, minimum=minimum)
-    return _record_one(locked, applied, at=at, note=note)
+    applied = ledger.apply(locked.snapshot, order)
+    if not isinstance(applied, Refusal) and (refusal := ill_sized(applied[0], locked.limits)):
+        return refusal
+    return _record(locked, applied, at=at, note=note)
 
 
-def _record_one(
+def _record(
     locked: LockedPortfolio, applied: tuple[Entry, Snapshot] | Refusal, *, at: datetime, note: str
 ) -> Transaction | Refusal:
     if isinstance(applied, Refusal):
         return applied
     entry, after = applied
-    return _record(locked, [entry], after, at=at, reference=None, note=note)[0]
+    (line,) = lines = locked.draft([entry])
+    locked.post(lines, after, rule_at=None)
+    write(locked=[locked], at=at, note=note)
+    return Transaction(
+        id=line.id,
+        portfolio_id=line.portfolio_id,
+        sequence=line.sequence,
+        kind=entry.kind,
+        instrument_id=entry.symbol,
+        quantity=entry.quantity,
+        price=entry.price,
+        amount=entry.amount,
+        cash_after=entry.cash_after,
+        quantity_after=entry.quantity_after,
+        cost_basis_after=entry.cost_basis_after,
+        at=at,
+        note=note,
+    )
 
 
-def _record(
-    locked: LockedPortfolio,
-    entries: list[Entry],
-    after: Snapshot,
-    *,
-    at: datetime,
-    reference: uuid.UUID | None,
-    note: str,
-) -> list[Transaction]:
-    """Writes the entries, then what they lead to. Two that hold the same stale snapshot collide on
-    the unique sequence, so a forgotten lock is an error and never a wrong balance."""
-    if not transaction.get_connection().in_atomic_block:
-        raise transaction.TransactionManagementError("The ledger is written in a transaction.")
-    if not entries:
-        return []
-    portfolio = locked.portfolio
-    written = Transaction.objects.bulk_create(
-        Transaction(
-            portfolio=portfolio,
-            sequence=sequence,
-            kind=entry.kind,
-            instrument_id=entry.symbol,
-            quantity=entry.quantity,
-            price=entry.price,
-            amount=entry.amount,
-            cash_after=entry.cash_after,
-            quantity_after=entry.quantity_after,
-            cost_basis_after=entry.cost_basis_after,
-            reference=reference,
-            at=at,
-            note=note,
-        )
-        for sequence, entry in enumerate(entries, start=portfolio.transactions_count + 1)
-    )
-    _store_holdings(portfolio, {entry.symbol for entry in entries if entry.symbol}, after)
-    count = portfolio.transactions_count + len(entries)
-    Portfolio.objects.filter(id=portfolio.id).update(
-        cash=after.cash, transactions_count=count, changed=True
-    )
-    portfolio.cash, portfolio.transactions_count, locked.snapshot = after.cash, count, after
-    return written
+def pause_portfolio(*, portfolio_id: uuid.UUID, by_staff: bool = False) -> None:
+    """No rule fires in this portfolio until it goes on; each keeps following its market."""
+    Portfolio.objects.filter(id=portfolio_id).update(**{_pauser(by_staff): True})
+
+
+def unpause_portfolio(*, portfolio_id: uuid.UUID, by_staff: bool = False) -> None:
+    """Lets the rules fire again, as far as whoever asks has paused them: support's pause is not
+    ended by the owner, nor the owner's by support."""
+    Portfolio.objects.filter(id=portfolio_id).update(**{_pauser(by_staff): False}, changed=True)
+
+
+def set_limits(*, portfolio_id: uuid.UUID, limits: Limits) -> None:
+    """Sets the owner's limits, from the next execution on; the site's hold beside them."""
+    Portfolio.objects.filter(id=portfolio_id).update(**asdict(limits), changed=True)
+
+
+def _pauser(by_staff: bool) -> str:
+    return "paused_by_staff" if by_staff else "paused_by_owner"
 
 
 def take_changed() -> list[uuid.UUID]:
@@ -221,24 +280,3 @@ def take_changed() -> list[uuid.UUID]:
     with connection.cursor() as cursor:
         cursor.execute(_TAKE_CHANGED)
         return [id for (id,) in cursor.fetchall()]
-
-
-def _store_holdings(portfolio: Portfolio, symbols: set[str], after: Snapshot) -> None:
-    held = symbols & after.positions.keys()
-    if held:
-        Holding.objects.bulk_create(
-            [
-                Holding(
-                    portfolio=portfolio,
-                    instrument_id=symbol,
-                    quantity=after.positions[symbol].quantity,
-                    cost_basis=after.positions[symbol].cost_basis,
-                )
-                for symbol in sorted(held)
-            ],
-            update_conflicts=True,
-            unique_fields=["portfolio", "instrument"],
-            update_fields=["quantity", "cost_basis"],
-        )
-    if sold_out := symbols - held:
-        Holding.objects.filter(portfolio=portfolio, instrument_id__in=sold_out).delete()

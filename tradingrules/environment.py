@@ -85,7 +85,24 @@ class Environment(BaseSettings):
     lease_seconds: float = Field(
         30, gt=0, le=600, description="How long an evaluator may hold a rule."
     )
-    lease_batch: int = Field(100, gt=0, le=10_000, description="Rules leased in one statement.")
+    lease_batch: int = Field(
+        500, gt=0, le=10_000, description="Rules leased together, and fired in one transaction."
+    )
+    order_least_usd: Decimal = Field(
+        Decimal(1), gt=0, decimal_places=2, description="The smallest order, in dollars."
+    )
+    order_most_usd: Decimal | None = Field(
+        None, gt=0, decimal_places=2, description="The largest order; empty: any."
+    )
+    day_executions: int | None = Field(
+        None, gt=0, description="Executions of rules in a portfolio and a day; empty: any number."
+    )
+    day_usd: Decimal | None = Field(
+        None,
+        gt=0,
+        decimal_places=2,
+        description="Dollars that rules may trade a day in a portfolio.",
+    )
     email_url: str = Field(
         "",
         description="smtp://user:password@host:587 (STARTTLS) or smtps://host:465. "
@@ -93,6 +110,16 @@ class Environment(BaseSettings):
     )
     default_from_email: str = Field(
         "Trading Rules <rules@localhost>", description="Sender of e-mails."
+    )
+    site_url: str = Field(
+        "",
+        description="Where the links in e-mails lead, such as https://rules.example.org. By "
+        "default http://localhost:8000 in development, in production the first of ALLOWED_HOSTS.",
+    )
+    webhook_allow_private: bool = Field(
+        False,
+        description="Lets webhooks call private and loopback addresses, and by plain http: for "
+        "an installation whose users may reach everything that its network reaches.",
     )
 
     @field_validator("allowed_hosts", "csrf_trusted_origins", mode="before")
@@ -102,10 +129,19 @@ class Environment(BaseSettings):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
+    @field_validator("site_url")
+    @classmethod
+    def _is_a_site(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError("Write it as https://rules.example.org.")
+        return value.rstrip("/")
+
     @model_validator(mode="after")
     def _production_is_complete(self) -> Self:
         if self.debug:
             self.secret_key = self.secret_key or DEVELOPMENT_KEY
+            self.site_url = self.site_url or "http://localhost:8000"
             return self
         needed = ("secret_key", "allowed_hosts", "database_url")
         missing = [name.upper() for name in needed if not getattr(self, name)]
@@ -114,6 +150,10 @@ class Environment(BaseSettings):
                 f"{', '.join(missing)} must be set in production. "
                 "For development set DEBUG=true, or run `make setup`, which writes it to .env."
             )
+        host = self.allowed_hosts[0].removeprefix(".")
+        if not self.site_url and host == "*":
+            raise ValueError("SITE_URL must be set where ALLOWED_HOSTS names no host first.")
+        self.site_url = self.site_url or f"https://{host}"
         return self
 
     @field_validator("twelvedata_url")

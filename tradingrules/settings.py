@@ -7,6 +7,7 @@ import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
+from portfolios.limits import Limits
 from tradingrules.environment import BASE_DIR, database_from_url, read_environment
 
 django_stubs_ext.monkeypatch()
@@ -173,6 +174,11 @@ def _mailer(url: str) -> dict[str, Any]:
 
 MAILERS = {"default": _mailer(environment.email_url)}
 
+# --- Telling people ---
+
+SITE_URL = environment.site_url
+WEBHOOK_ALLOW_PRIVATE = environment.webhook_allow_private
+
 # --- The market and the evaluator ---
 
 MARKET_PROVIDER = environment.market_provider
@@ -188,6 +194,12 @@ TICK_SECONDS_CLOSED = environment.tick_seconds_closed
 EVALUATOR_SHIFT_SECONDS = environment.evaluator_shift_seconds
 LEASE_SECONDS = environment.lease_seconds
 LEASE_BATCH = environment.lease_batch
+SITE_LIMITS = Limits(  # no portfolio's own limits are wider
+    order_least=environment.order_least_usd,
+    order_most=environment.order_most_usd,
+    day_executions=environment.day_executions,
+    day_usd=environment.day_usd,
+)
 
 _TASK_TIMEOUT = 180  # seconds: an evaluator's shift, with room for a tick that runs long
 _WORKERS = 2

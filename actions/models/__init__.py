@@ -1,9 +1,20 @@
 """The rules, what they did, what they wait for, and what is still to be told."""
 
 from actions.models.action import Action
+from actions.models.delivery import Delivery
 from actions.models.execution import ActionExecution
 from actions.models.notification import Notification
+from actions.models.preferences import Preferences
 from actions.models.tick import Tick
 from actions.models.watch import Watch, WaterMark
 
-__all__ = ["Action", "ActionExecution", "Notification", "Tick", "Watch", "WaterMark"]
+__all__ = [
+    "Action",
+    "ActionExecution",
+    "Delivery",
+    "Notification",
+    "Preferences",
+    "Tick",
+    "Watch",
+    "WaterMark",
+]

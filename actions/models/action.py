@@ -136,6 +136,16 @@ class Action(models.Model):
                 ),
             ),
             models.CheckConstraint(
+                name="actions_rebalance_has_targets",
+                condition=~Q(action_type="REBALANCE")
+                | Q(
+                    action_params__has_key="targets",
+                    symbol__isnull=True,
+                    quantity__isnull=True,
+                    amount_usd__isnull=True,
+                ),
+            ),
+            models.CheckConstraint(
                 name="actions_quantity_positive",
                 condition=Q(quantity__isnull=True) | Q(quantity__gt=0),
             ),

@@ -34,10 +34,14 @@ class ActionExecution(models.Model):
         null=True,
         blank=True,
         related_name="+",
+        db_index=False,  # transactions are never deleted, and nobody looks from them to here
         help_text="The (first) transaction it made.",
     )
     error = models.TextField(null=True, blank=True)  # noqa: DJ001 - null, as specified
     idempotency_key = models.TextField(null=True, blank=True)  # noqa: DJ001 - null: fired by itself
+    request_fingerprint = models.TextField(  # noqa: DJ001 - as the key
+        null=True, blank=True, help_text="Of the request that the key came with."
+    )
 
     class Meta:
         db_table = "action_executions"
@@ -46,8 +50,16 @@ class ActionExecution(models.Model):
         constraints = [
             # Serves look-ups by action as well: its leading column is the action.
             models.UniqueConstraint(fields=["action", "sequence"], name="executions_once"),
+            # Partial: what fires by itself has no key, and costs this index nothing.
             models.UniqueConstraint(
-                fields=["action", "idempotency_key"], name="executions_idempotent"
+                fields=["idempotency_key", "action"],
+                condition=Q(idempotency_key__isnull=False),
+                name="executions_idempotent",
+            ),
+            models.CheckConstraint(
+                name="executions_key_with_fingerprint",
+                condition=Q(idempotency_key__isnull=True, request_fingerprint__isnull=True)
+                | Q(idempotency_key__isnull=False, request_fingerprint__isnull=False),
             ),
             models.CheckConstraint(
                 name="executions_status_known",

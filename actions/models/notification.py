@@ -1,4 +1,4 @@
-"""The outbox: what is to be told, and what has been."""
+"""The outbox: what is told to a user, written in the transaction that gives cause for it."""
 
 import uuid
 
@@ -8,24 +8,24 @@ from django.db import models
 from django.db.models import Q
 
 from actions.models.action import Action
+from actions.models.delivery import Delivery
 from actions.models.execution import ActionExecution
 
 
 class Notification(models.Model):
-    """Something to tell a user, written in the transaction that gave cause for it.
+    """A message in the app, told by being there.
 
-    An in-app one is told by being there. An e-mail is sent from its row and may, after a crash,
-    be sent twice with the same id; it is never lost.
+    Whether it is also sent, and how, is decided after its transaction, by the dispatcher: until
+    then `dispatched_at` is empty. It has room for one e-mail and one webhook call, so that no more
+    can carry it.
     """
 
-    class Channels(models.TextChoices):
-        IN_APP = "in_app", "In the app"
-        EMAIL = "email", "E-mail"
-
-    class States(models.TextChoices):
-        PENDING = "pending", "To be sent"
-        SENT = "sent", "Sent"
-        FAILED = "failed", "Given up"
+    class Kinds(models.TextChoices):
+        FIRED = "fired", "A rule fired, or was refused"
+        MISSED = "missed", "A rule's moment was missed"
+        EXPIRING = "expiring", "A rule is about to expire"
+        EXPIRED = "expired", "A rule has expired"
+        WEBHOOK_OFF = "webhook_off", "The webhook was switched off"
 
     id = models.UUIDField(
         primary_key=True, default=uuid.uuid4, db_default=RandomUUID(), editable=False
@@ -34,23 +34,45 @@ class Notification(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="notifications", db_index=False
     )
     execution = models.ForeignKey(
-        ActionExecution, models.PROTECT, null=True, blank=True, related_name="notifications"
+        ActionExecution,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="notifications",
+        db_index=False,
     )
     action = models.ForeignKey(
         Action, models.PROTECT, null=True, blank=True, related_name="notifications"
     )
-    channel = models.TextField(choices=Channels)
+    kind = models.TextField(choices=Kinds, default=Kinds.FIRED, db_default="fired")
     subject = models.TextField()
     body = models.TextField()
     created_at = models.DateTimeField()
-    state = models.TextField(choices=States, default=States.PENDING)
-    attempts = models.PositiveIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(
-        null=True, blank=True, help_text="When it may be sent (again). Empty: it is settled."
-    )
-    sent_at = models.DateTimeField(null=True, blank=True)
-    last_error = models.TextField(blank=True, default="")
     read_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(
+        null=True, blank=True, help_text="The rule's end that it announces, once for each end."
+    )
+    dispatched_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was decided how to send it. Empty: not yet."
+    )
+    email = models.ForeignKey(
+        Delivery,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="emailed",
+        db_index=False,
+        help_text="The e-mail that carries it, perhaps among others.",
+    )
+    webhook = models.ForeignKey(
+        Delivery,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="posted",
+        db_index=False,
+        help_text="The webhook call that carries it, alone.",
+    )
 
     class Meta:
         db_table = "notifications"
@@ -58,11 +80,32 @@ class Notification(models.Model):
         indexes = [
             models.Index(fields=["user", "-created_at"], name="notifications_user_idx"),
             models.Index(
-                fields=["next_attempt_at"],
-                name="notifications_due_idx",
-                condition=Q(state="pending"),
+                fields=["user"],
+                name="notifications_new_idx",
+                condition=Q(dispatched_at__isnull=True),
+            ),
+            models.Index(
+                fields=["email"],
+                name="notifications_email_idx",
+                condition=Q(email__isnull=False),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="notifications_kind_known",
+                condition=Q(kind__in=["fired", "missed", "expiring", "expired", "webhook_off"]),
+            ),
+            models.UniqueConstraint(
+                fields=["action", "ends_at"],
+                name="notifications_end_once",
+                condition=Q(ends_at__isnull=False),
+            ),
+            models.UniqueConstraint(
+                fields=["webhook"],
+                name="notifications_webhook_alone",
+                condition=Q(webhook__isnull=False),
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.channel} to {self.user_id}: {self.subject}"
+        return f"to {self.user_id}: {self.subject}"

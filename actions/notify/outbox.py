@@ -5,48 +5,60 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from accounts.models import User
-from actions.models import Notification
+from django.db import connection
+
 from actions.receipts import Message
+from market.arrays import plain_array, text_array
+
+LONGEST_SUBJECT = 200
+
+# The keys are the database's to make. An end that was announced already is passed over.
+_TELL = """
+INSERT INTO notifications
+       (user_id, action_id, execution_id, kind, subject, body, ends_at, created_at)
+SELECT notice.*, %s
+  FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[],
+              %s::timestamptz[]) AS notice
+    ON CONFLICT (action_id, ends_at) WHERE ends_at IS NOT NULL DO NOTHING
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something to tell the owner of a rule: of one of its executions, or of the rule itself."""
+    """Something to tell a user: of an execution of a rule, of the rule itself, or of neither.
+
+    `ends_at` is the end of the rule that the notice announces, where it does: such a notice is told
+    once for each end.
+    """
 
     user_id: UUID
-    action_id: UUID
+    action_id: UUID | None
     message: Message
     execution_id: UUID | None = None
+    ends_at: datetime | None = None
 
 
 def tell(*, notices: Iterable[Notice], now: datetime) -> None:
-    """Tells each owner: in the app, and by e-mail where an address is known. Two statements."""
+    """Tells each user in the app; the dispatcher decides later how else. One statement, or none.
+
+    Belongs in the transaction that gives cause for it: what is rolled back was never told.
+    """
     notices = list(notices)
     if not notices:
         return
-    owners = User.objects.filter(id__in={notice.user_id for notice in notices}).exclude(email="")
-    reachable = set(owners.values_list("id", flat=True))
-    rows = [_notification(notice, Notification.Channels.IN_APP, now) for notice in notices]
-    rows += [
-        _notification(notice, Notification.Channels.EMAIL, now)
-        for notice in notices
-        if notice.user_id in reachable
+    messages = [notice.message for notice in notices]
+    columns = [
+        plain_array(notice.user_id for notice in notices),
+        plain_array(notice.action_id for notice in notices),
+        plain_array(notice.execution_id for notice in notices),
+        plain_array(message.kind.value for message in messages),
+        text_array(message.subject[:LONGEST_SUBJECT] for message in messages),
+        text_array(message.body for message in messages),
+        plain_array(_written(notice.ends_at) for notice in notices),
     ]
-    Notification.objects.bulk_create(rows)
+    with connection.cursor() as cursor:
+        cursor.execute(_TELL, [now, *columns])
 
 
-def _notification(notice: Notice, channel: Notification.Channels, now: datetime) -> Notification:
-    in_app = channel is Notification.Channels.IN_APP
-    return Notification(
-        user_id=notice.user_id,
-        action_id=notice.action_id,
-        execution_id=notice.execution_id,
-        channel=channel,
-        subject=notice.message.subject[:200],
-        body=notice.message.body,
-        created_at=now,
-        state=Notification.States.SENT if in_app else Notification.States.PENDING,
-        next_attempt_at=None if in_app else now,
-        sent_at=now if in_app else None,
-    )
+def _written(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()

@@ -115,7 +115,7 @@ class TimeOfDay(Trigger):
         "exchange has a session. The day on which the window begins decides.",
     )
 
-    def check(self, symbol: str | None) -> None:
+    def check(self, rule: Rule) -> None:
         """It needs no symbol."""
 
     def watched(self, rule: Rule) -> frozenset[str]:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('market', '0010_session_ranges'),
+        ('market', '0004_session_ranges'),
     ]
 
     operations = [

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from actions.rebuild import rebuild_watches
+from bench import fires
 from bench.population import Population
 from bench.tick import sizes_up_to, table
 from market.services import accept_quotes
@@ -18,6 +19,7 @@ from tests.conftest import Feed
 from tradingrules.embedded.sockets import temporary_directory
 
 ROOT = Path(__file__).parents[2]
+SMALL = ("--rules=80", "--portfolios=10", "--rounds=1")
 TINY = ("--rules=1000", "--symbols=50", "--ticks=2", "--naive-seconds=0.1", "--no-fsync")
 
 
@@ -68,6 +70,30 @@ def test_it_says_what_it_found_and_leaves_nothing_behind() -> None:
     assert {"cpu", "cores", "python", "postgres"} <= figures["machine"].keys()
     assert "1,000" in table(figures)
     assert left_by(bench) == []
+
+
+@pytest.mark.slow
+def test_a_storm_is_measured_beside_its_floors() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.fires", *SMALL, "--no-fsync", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env={name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    for key in (
+        "trades_per_s",
+        "two_evaluators_per_s",
+        "floor_single_per_s",
+        "floor_batched_per_s",
+        "lone_fire_ms",
+    ):
+        assert figures[key] > 0, key
+    assert "80 rules of 10 portfolios" in fires.table(figures)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

@@ -97,10 +97,10 @@ def test_ctrl_c_ends_everything_that_it_started_and_nothing_else(
 
 
 def wait_for_children(pid: int) -> list[psutil.Process]:
-    """The web server, and the cluster with its sentinel and workers: it starts beside the pages."""
+    """The web server, the worker, the leash, and the cluster with its sentinel's four processes."""
     for _ in range(150):
         children = psutil.Process(pid).children(recursive=True)
-        if len(children) >= 5:
+        if len(children) >= 9:
             return children
         time.sleep(0.2)
     pytest.fail(f"only {children} were started")

@@ -1,6 +1,7 @@
 """One evaluator at a time, and never none for long."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,13 @@ from pytest_django import Settings
 
 from actions import evaluator, tasks
 from actions.engine import Report
-from actions.evaluator import evaluator_lock, interval, tick_for
+from actions.evaluator import (
+    end_evaluators_session,
+    evaluator_lock,
+    interval,
+    seconds_since_evaluator_spoke,
+    tick_for,
+)
 from actions.models import Tick
 from market.hours import Exchange
 from tests.conftest import Feed
@@ -24,15 +31,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @contextmanager
-def another_evaluator() -> Iterator[None]:
+def another_evaluator() -> Iterator[psycopg.Connection]:
     """A connection of its own that holds the lock, as another process would."""
     params = connection.get_connection_params()
     with psycopg.connect(
         host=params["host"], user=params["user"], dbname=params["dbname"], autocommit=True
     ) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [evaluator._LOCK])
-        yield
-        other.execute("SELECT pg_advisory_unlock(%s)", [evaluator._LOCK])
+        yield other
+        if not other.closed:
+            other.execute("SELECT pg_advisory_unlock(%s)", [evaluator._LOCK])
 
 
 def test_the_lock_is_held_by_one() -> None:
@@ -42,6 +50,35 @@ def test_the_lock_is_held_by_one() -> None:
         assert not held
     with evaluator_lock() as held:
         assert held, "it was let go"
+
+
+def test_it_is_known_for_how_long_the_evaluator_has_been_silent() -> None:
+    assert seconds_since_evaluator_spoke() is None, "nobody evaluates"
+    with another_evaluator() as other:
+        time.sleep(0.2)
+        assert 0.2 <= (seconds_since_evaluator_spoke() or 0) < 5
+        other.execute("SELECT 1")
+        assert (seconds_since_evaluator_spoke() or 0) < 0.2
+    assert seconds_since_evaluator_spoke() is None
+
+
+def test_an_evaluator_in_the_middle_of_a_statement_is_not_silent() -> None:
+    with another_evaluator() as other:
+        statement = threading.Thread(target=other.execute, args=("SELECT pg_sleep(0.5)",))
+        statement.start()
+        time.sleep(0.3)
+        assert seconds_since_evaluator_spoke() == 0
+        statement.join()
+
+
+def test_the_lock_is_taken_from_a_silent_evaluator_by_ending_its_session() -> None:
+    end_evaluators_session()  # there is none
+    with another_evaluator() as other:
+        end_evaluators_session()
+        with evaluator_lock() as held:
+            assert held
+        with pytest.raises(psycopg.OperationalError):
+            other.execute("SELECT 1")
 
 
 def test_a_job_that_finds_the_lock_taken_returns_at_once(feed: Feed) -> None:

@@ -91,7 +91,7 @@ def test_a_waking_quote_older_than_two_leases_is_missed_and_told(
     assert action.last_evaluation is not None
     assert action.last_evaluation["finding"] == "missed"
     assert action.status == "active"
-    assert Notification.objects.get(channel="in_app").subject.startswith("Missed: Buy 1 AAPL")
+    assert Notification.objects.get().subject.startswith("Missed: Buy 1 AAPL")
     # It goes on watching, on the present quote.
     feed.says("AAPL", "155", late + SECOND)
     run_tick(now=late + SECOND)

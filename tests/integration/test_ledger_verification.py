@@ -14,6 +14,7 @@ from portfolios.ledger import Entry, Kind, Order, Position, Side
 from portfolios.models import Portfolio
 from portfolios.selectors import Discrepancy, discrepancies, holdings_of
 from tests.factories import InstrumentFactory, PortfolioFactory
+from tests.ledger import record_trades
 
 pytestmark = pytest.mark.django_db
 
@@ -205,7 +206,7 @@ def test_postgresql_and_python_agree_on_every_ledger(
     locked = services.lock_portfolio(portfolio_id=portfolio.id)
     for side, symbol, quantity, price in sequence:
         order = Order(side, symbol, quantity, price)
-        services.record_trades(locked=locked, orders=[order], at=AT)
+        record_trades(locked=locked, orders=[order], at=AT)
     assert discrepancies() == []
     replayed = ledger.replay(
         Entry(
@@ -217,7 +218,7 @@ def test_postgresql_and_python_agree_on_every_ledger(
         )
         for line in portfolio.transactions.order_by("sequence")
     )
-    assert replayed.cash == locked.portfolio.cash
+    assert replayed.cash == locked.snapshot.cash
     assert replayed.positions == {
         holding.instrument_id: Position(holding.quantity, holding.cost_basis)
         for holding in holdings_of(portfolio=portfolio)

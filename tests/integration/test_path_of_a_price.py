@@ -10,6 +10,7 @@ from accounts.models import User
 from actions.engine import run_tick
 from actions.models import Action, ActionExecution, Notification, Tick, Watch
 from actions.notify.deliver import deliver_due
+from actions.notify.dispatch import dispatch
 from actions.services import Draft, create_action
 from portfolios.ledger import Side
 from portfolios.models import Holding, Transaction
@@ -89,9 +90,10 @@ def test_a_price_at_its_threshold_sells_once_and_tells_the_owner(
     assert primary_portfolio(user=owner).cash == Decimal(9_500)
     assert discrepancies() == []
 
-    told = Notification.objects.get(channel="in_app")
+    told = Notification.objects.get()
     assert told.subject == "Sold 10 AAPL at $150.00 for $1,500.00."
     assert "Cash now: $9,500.00." in told.body
+    dispatch(now=now + 11 * SECOND)
     assert deliver_due(now=now + 11 * SECOND) == 1
     assert deliver_due(now=now + 12 * SECOND) == 0
     assert [message.to for message in mail.outbox] == [["owner@example.org"]]

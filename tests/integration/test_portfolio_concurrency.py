@@ -13,8 +13,10 @@ from django.db import connection, transaction
 from portfolios import services
 from portfolios.ledger import Order, Refusal, Side
 from portfolios.models import Portfolio, Transaction
+from portfolios.recording import Line
 from portfolios.selectors import discrepancies, holdings_of
 from tests.factories import InstrumentFactory, PortfolioFactory, UserFactory
+from tests.ledger import record_trades
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,10 +43,10 @@ def order(side: Side, quantity: int) -> Order:
     return Order(side, "AAPL", Decimal(quantity), Decimal(10))
 
 
-def recorded(portfolio: Portfolio, *orders: Order) -> list[Transaction] | Refusal:
+def recorded(portfolio: Portfolio, *orders: Order) -> list[Line] | Refusal:
     with transaction.atomic():
         locked = services.lock_portfolio(portfolio_id=portfolio.id)
-        return services.record_trades(locked=locked, orders=orders, at=AT)
+        return record_trades(locked=locked, orders=orders, at=AT)
 
 
 def test_of_two_who_sell_the_same_shares_one_succeeds() -> None:

@@ -51,6 +51,7 @@ EXECUTIONS = {
     # beyond the specification
     "sequence": ("integer", "NO", None),
     "idempotency_key": ("text", "YES", None),
+    "request_fingerprint": ("text", "YES", None),
 }
 
 
@@ -107,6 +108,14 @@ RULE = {
 }
 
 
+NO_SIZE = {"symbol": "NULL", "quantity": "NULL"}
+TARGETS = {
+    "action_type": "'REBALANCE'",
+    "action_params": '\'{"targets": {"AAPL": "1"}}\'',
+    **NO_SIZE,
+}
+
+
 def insert(user: User, **changes: str) -> None:
     row = RULE | changes
     columns, values = ", ".join(row), ", ".join(row.values())
@@ -116,6 +125,7 @@ def insert(user: User, **changes: str) -> None:
 
 def test_a_rule_that_makes_sense_is_stored() -> None:
     insert(UserFactory.create())
+    insert(UserFactory.create(), **TARGETS)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +135,10 @@ def test_a_rule_that_makes_sense_is_stored() -> None:
         ({"symbol": "NULL"}, "actions_trade_has_symbol"),
         ({"quantity": "NULL"}, "actions_trade_has_one_size"),
         ({"amount_usd": "5"}, "actions_trade_has_one_size"),
+        ({"action_type": "'REBALANCE'", **NO_SIZE}, "actions_rebalance_has_targets"),
+        ({**TARGETS, "symbol": "'AAPL'"}, "actions_rebalance_has_targets"),
+        ({**TARGETS, "quantity": "1"}, "actions_rebalance_has_targets"),
+        ({**TARGETS, "amount_usd": "1"}, "actions_rebalance_has_targets"),
         ({"quantity": "0"}, "actions_quantity_positive"),
         ({"quantity": "NULL", "amount_usd": "-1"}, "actions_amount_positive"),
         ({"max_executions": "0"}, "actions_max_executions_positive"),

@@ -13,6 +13,7 @@ from actions.engine import run_tick
 from actions.models import Action, Watch
 from actions.rules import Status
 from bench.population import Population
+from bench.trailing import TrailingStops
 from market.services import accept_quotes
 from tests.conftest import Feed
 
@@ -98,3 +99,20 @@ def test_no_statement_of_a_tick_reads_all_rules_or_all_watches(
     assert {"watches_below_idx", "watches_above_idx", "watches_at_idx", "actions_pkey"} <= woken
     assert "actions_awake_idx" in indexes(the_one(seen, "due AS"))
     assert "actions_paused_idx" in indexes(the_one(seen, '"valid_until" <= '))
+
+
+def test_trailing_stops_are_found_by_their_marks_and_no_others_are_read(
+    population: Population, feed: Feed, now: datetime
+) -> None:
+    stops = TrailingStops(symbols=50, at=now, say=lambda what: None)
+    stops.make(5_000)
+    fallen = next(iter(stops.prices))
+    for symbol, price in stops.prices.items():
+        feed.says(symbol, price * 3 if symbol != fallen else price * 9 / 10, now + SECOND)
+    with plans() as seen:
+        report = run_tick(now=now + SECOND)
+    assert report.errors == []
+    assert 10 < report.fired == report.woken < 100, "one symbol's, and not all of them"
+    for sql, plan in seen.items():
+        assert not read_whole(plan) & {"actions", "watches"}, sql
+    assert "watches_turn_idx" in indexes(the_one(seen, "found AS"))

@@ -137,10 +137,29 @@ def test_those_longest_not_looked_at_are_leased_first(
     Action.objects.filter(pk=second.pk).update(last_evaluated_at=now - SECOND)
     wake(symbols=[], now=now)
     order = [
-        lease_actions_for_evaluation(now=now, limit=1, lease_seconds=30)[0].action for _ in range(3)
+        lease_actions_for_evaluation(now=now, limit=1, lease_seconds=30)[0].id for _ in range(3)
     ]
-    assert order == [third, second, first]
+    assert order == [third.pk, second.pk, first.pk]
     assert lease_actions_for_evaluation(now=now, limit=1, lease_seconds=30) == []
+
+
+def test_with_a_rule_those_of_its_portfolio_are_leased(
+    owner: User, feed: Feed, now: datetime
+) -> None:
+    other = UserFactory.create()
+    mine, theirs, mine_too, theirs_too = (
+        rule(whose, now + number * SECOND, "150")
+        for number, whose in enumerate([owner, other, owner, other])
+    )
+    Action.objects.update(last_evaluated_at=now)
+    Action.objects.filter(pk=theirs_too.pk).update(last_evaluated_at=now - SECOND)
+    later = now + 5 * SECOND
+    wake(symbols=[], now=later)
+    leased = [
+        {one.id for one in lease_actions_for_evaluation(now=later, limit=2, lease_seconds=30)}
+        for _ in range(3)
+    ]
+    assert leased == [{theirs.pk, theirs_too.pk}, {mine.pk, mine_too.pk}, set()]
 
 
 def test_a_rule_that_asks_for_no_level_does_not_touch_the_quotes_row(

@@ -1,6 +1,6 @@
 """What a chart draws for a rule is what the rule goes by, for every trigger that is registered."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from actions.marks import Axis, Level, Line, Mark, Role, Span
-from actions.registry import trigger_types
+from actions.registry import parse_trigger, trigger_types
 from actions.rules import PRICE_STEP, Band, Outcome, Rule, View
 from actions.triggers._price_level import PriceLevel
 from market.hours import Exchange, TradingCalendar
@@ -25,6 +25,7 @@ from tests.unit.test_sleep_contract import (
     every_trigger,
     inside,
     markets,
+    matches,
     rules,
 )
 
@@ -73,22 +74,31 @@ a_state: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def a_full_view(symbol: str = "AAPL") -> View:
-    """Everything that a trigger may ask for, at $100."""
+def the_rule(name: str, params: Mapping[str, Any], *, remembers: bool = True) -> Rule:
+    """A rule with such a trigger, and with the first effect that it goes with."""
+    effect, symbol = matches(parse_trigger(name, params))[0]
+    state = a_state.get(name, {}) if remembers else {}
+    return a_rule(name, params, effect=effect, symbol=symbol, state=state)
+
+
+def a_full_view(symbols: Collection[str]) -> View:
+    """Everything that a trigger may ask for, with every symbol at $100."""
     days = [LAST_CLOSE]
     for _ in range(299):
         days.insert(0, Exchange().last_close(days[0] - timedelta(seconds=1)))
     price = Decimal(100)
-    bars = [Bar(symbol, at, price, price + 5, price - 5, price, 1000) for at in days]
-    quote = Sample(symbol, price, NOW, volume=10, previous_close=price)
-    recent = [Sample(symbol, price, NOW - timedelta(hours=hours)) for hours in (3, 2, 1)]
-    held = Snapshot(positions={symbol: Position(Decimal(10), Decimal(1000))})
     return replace(
         a_view(calendar=Exchange()),
-        quotes={symbol: quote},
-        bars={symbol: bars},
-        recent={symbol: recent},
-        portfolio=held,
+        quotes={of: Sample(of, price, NOW, volume=10, previous_close=price) for of in symbols},
+        bars={
+            of: [Bar(of, at, price, price + 5, price - 5, price, 1000) for at in days]
+            for of in symbols
+        },
+        recent={
+            of: [Sample(of, price, NOW - timedelta(hours=hours)) for hours in (3, 2, 1)]
+            for of in symbols
+        },
+        portfolio=Snapshot(positions=dict.fromkeys(symbols, Position(Decimal(10), Decimal(1000)))),
     )
 
 
@@ -106,8 +116,8 @@ every_example = pytest.mark.parametrize(
 def test_every_example_draws_something_where_all_is_known(
     name: str, params: Mapping[str, Any]
 ) -> None:
-    rule = a_rule(name, params, state=a_state.get(name, {}))
-    marks = rule.trigger.annotate(rule, a_full_view(str(params.get("symbol", "AAPL"))))
+    rule = the_rule(name, params)
+    marks = rule.trigger.annotate(rule, a_full_view(rule.symbols))
     assert marks
     for mark in marks:
         assert_well_formed(mark)
@@ -131,8 +141,8 @@ WITHOUT: Mapping[str, Callable[[View], View]] = {
 def test_what_is_lacking_is_left_out(
     name: str, params: Mapping[str, Any], known: bool, lacking: str
 ) -> None:
-    rule = a_rule(name, params, state=a_state.get(name, {}) if known else {})
-    full = a_full_view(str(params.get("symbol", "AAPL")))
+    rule = the_rule(name, params, remembers=known)
+    full = a_full_view(rule.symbols)
     marks = rule.trigger.annotate(rule, WITHOUT[lacking](full))
     for mark in marks:
         assert_well_formed(mark)

@@ -83,9 +83,37 @@ def test_development_needs_nothing_but_to_be_told_so(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("production")
+def test_links_lead_to_the_first_host_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert read_environment().site_url == "https://rules.example.org"
+    monkeypatch.setenv("ALLOWED_HOSTS", ".example.org")
+    assert read_environment().site_url == "https://example.org"
+    monkeypatch.setenv("SITE_URL", "https://here.example.org/")
+    assert read_environment().site_url == "https://here.example.org"
+
+
+@pytest.mark.usefixtures("production")
+def test_links_need_a_site_where_any_host_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", "*")
+    with pytest.raises(ImproperlyConfigured, match="SITE_URL must be set"):
+        read_environment()
+
+
+@pytest.mark.usefixtures("production")
+def test_webhooks_into_the_own_network_must_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_environment().webhook_allow_private is False
+    monkeypatch.setenv("WEBHOOK_ALLOW_PRIVATE", "true")
+    assert read_environment().webhook_allow_private is True
+
+
+@pytest.mark.usefixtures("production")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("SITE_URL", "rules.example.org"),
+        ("SITE_URL", "ftp://rules.example.org"),
+        ("WEBHOOK_ALLOW_PRIVATE", "perhaps"),
         ("DEBUG", "perhaps"),
         ("TICK_SECONDS_OPEN", "ten"),
         ("TICK_SECONDS_CLOSED", "0"),

@@ -120,15 +120,6 @@ def test_dust_worth_less_than_half_a_cent_can_be_sold_but_not_bought() -> None:
     assert (entry.amount, after) == (D(0), Snapshot(D(1), {}))
 
 
-def test_the_minimum_is_included() -> None:
-    snapshot = Snapshot(cash=D(100))
-    assert refused(ledger.apply(snapshot, buy("1", "0.99"), minimum=D(1))) == (
-        "below_minimum",
-        "1 AAPL at $0.99 is $0.99, below the minimum order of $1.00.",
-    )
-    assert not isinstance(ledger.apply(snapshot, buy("1", "1"), minimum=D(1)), Refusal)
-
-
 def test_nothing_grows_beyond_what_the_columns_hold() -> None:
     full = Snapshot(money.MAX_USD, {"AAPL": Position(money.MAX_QUANTITY, money.MAX_USD)})
     assert refused(ledger.apply(full, sell("1", "1")))[0] == "too_large"

@@ -375,8 +375,9 @@ def test_it_reads_the_closes_of_its_symbol_and_needs_no_fresh_quote() -> None:
 
 
 def test_without_any_symbol_it_is_refused() -> None:
+    rule = a_rule("ma_cross", {"short": 2, "long": 3}, symbol=None, effect=NOTIFY)
     with pytest.raises(InvalidRule):
-        parse_trigger("ma_cross", {"short": 2, "long": 3}).check(None)
+        rule.trigger.check(rule)
 
 
 # --- Parameters ---

@@ -17,13 +17,17 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from actions.effects.rebalance import Rebalance
 from actions.judge import Finding, Verdict, judge, move_on
-from actions.registry import parse_trigger, trigger_types
+from actions.registry import parse_effect, parse_trigger, trigger_types
 from actions.rules import (
     PRICE_STEP,
     Band,
+    Desk,
     Effect,
     Evaluation,
+    InvalidRule,
+    Plan,
     Rule,
     Status,
     Trigger,
@@ -32,7 +36,7 @@ from actions.rules import (
 )
 from market.hours import AlwaysOpen, TradingCalendar
 from market.quotes import PRICE_MAX, Bar, Sample, is_fresh
-from portfolios.ledger import Position, Snapshot
+from portfolios.ledger import Position, Refusal, Snapshot, apply_all
 from portfolios.money import usd
 from tests.unit.conftest import (
     BUY_TEN,
@@ -46,6 +50,19 @@ from tests.unit.conftest import (
 TRADED, OTHER = "AAPL", "SPY"
 START = HourlySessions.START + timedelta(minutes=5)
 RATIOS = [Decimal(percent) / 100 for percent in (100, 99, 101, 97, 103, 90, 110, 50, 200)]
+EFFECTS = (
+    BUY_TEN,
+    NOTIFY,
+    *(
+        parse_effect("REBALANCE", sizes={}, params={"targets": targets})
+        for targets in (
+            {TRADED: "0.6", OTHER: "0.3"},
+            {TRADED: "0.5", OTHER: "0.5"},
+            {TRADED: "0.1", OTHER: 0},
+            {TRADED: "0.03"},
+        )
+    ),
+)
 SPANS = (0, 1, 10, 30, 59, 60, 61, 119, 120, 300, 1200, 2100, 3600)
 
 bounded = settings(
@@ -108,14 +125,29 @@ def triggers(draw: st.DrawFn, trigger_type: str) -> Trigger:
     return trigger
 
 
+def matches(trigger: Trigger) -> list[tuple[Effect, str | None]]:
+    """The effects with which the trigger goes, each with the symbol that its rule has."""
+    found: list[tuple[Effect, str | None]] = []
+    for effect in EFFECTS:
+        for symbol in (TRADED, None):
+            try:
+                effect.check(symbol)
+                trigger.check(Rule(None, symbol, trigger, effect, valid_from=START))
+            except InvalidRule:
+                continue
+            found.append((effect, symbol))
+    return found
+
+
 @st.composite
 def rules(draw: st.DrawFn, trigger_type: str) -> Rule:
-    effect: Effect = draw(st.sampled_from([BUY_TEN, NOTIFY]))
+    trigger = draw(triggers(trigger_type))
+    effect, symbol = draw(st.sampled_from(matches(trigger)))
     valid_from = START + draw(st.sampled_from([-3600, 0, 45])) * SECOND
     return Rule(
         id=None,
-        symbol=TRADED,
-        trigger=draw(triggers(trigger_type)),
+        symbol=symbol,
+        trigger=trigger,
         effect=effect,
         valid_from=valid_from,
         valid_until=draw(
@@ -192,6 +224,8 @@ def markets(
     market = draw(pasts(rule, calendar, prices))
     holding = draw(portfolios(rule, prices))
     anchors += [on_grid(level) for level in landmarks(market, holding, numbers)]
+    if holding is not None:
+        anchors += [on_grid(level) for level in balances(rule, holding, prices, numbers)]
     ratios = RATIOS + [1 + sign * number / 100 for number in numbers for sign in (-1, 1)]
     volumes = dict.fromkeys(symbols, 0)
     opens = dict.fromkeys(symbols, START)
@@ -282,16 +316,33 @@ def a_bar(symbol: str, at: datetime, price: Decimal, random: Random) -> Bar:
 def portfolios(draw: st.DrawFn, rule: Rule, prices: Any) -> Snapshot | None:
     if not rule.trigger.needs(rule).portfolio:
         return None
-    return traded(Snapshot(Decimal(1000)), prices, draw(st.integers(0, 255)))
+    paid_in = Snapshot(Decimal(draw(st.sampled_from([1000, 100, 0]))))
+    if isinstance(rule.effect, Rebalance) and paid_in.cash and draw(st.booleans()):
+        return rebalanced(rule, paid_in, prices)
+    return traded(paid_in, prices, draw(st.integers(0, 255)))
+
+
+def rebalanced(rule: Rule, before: Snapshot, prices: Mapping[str, Decimal]) -> Snapshot:
+    """The portfolio after it was brought to the rule's targets."""
+    quotes = {symbol: Sample(symbol, price, START) for symbol, price in prices.items()}
+    plan = rule.effect.plan(rule, Desk(START, quotes, before))
+    assert isinstance(plan, Plan)
+    bought = apply_all(before, plan.orders)
+    assert not isinstance(bought, Refusal)
+    return bought[1]
 
 
 def traded(before: Snapshot, prices: Mapping[str, Decimal], dice: int) -> Snapshot:
-    """The portfolio after it bought some of everything, or sold it all."""
+    """The portfolio after it bought some of everything, or of one symbol, or sold it all."""
     if dice % 4 == 0:
         return replace(before, positions={})
-    quantity = (Decimal(10), Decimal("0.00000007"), Decimal(3))[dice % 3]
-    cost = {symbol: quantity * price * RATIOS[dice % 9] for symbol, price in prices.items()}
-    return replace(before, positions={of: Position(quantity, usd(cost[of])) for of in cost})
+    bought = sorted(prices) if dice % 4 > 1 else [sorted(prices)[dice // 4 % len(prices)]]
+    positions = {}
+    for n, symbol in enumerate(bought):
+        quantity = (Decimal(10), Decimal("0.00000007"), Decimal(3))[(dice // 4 + n) % 3]
+        cost = quantity * prices[symbol] * RATIOS[dice % 9]
+        positions[symbol] = Position(quantity, usd(cost))
+    return replace(before, positions=positions)
 
 
 def landmarks(
@@ -309,6 +360,24 @@ def landmarks(
         for number in numbers
         for sign in (-1, 1)
     ]
+
+
+def balances(
+    rule: Rule, holding: Snapshot, prices: Mapping[str, Decimal], numbers: Sequence[Decimal]
+) -> Sequence[Decimal]:
+    """The prices at which a position weighs as much as its target, or a number of the rule's, in
+    percent, more or less."""
+    targets = rule.effect.targets if isinstance(rule.effect, Rebalance) else {}
+    levels = []
+    for symbol, target in targets.items():
+        quantity = holding.position(symbol).quantity
+        beside = holding.cash + sum(
+            holding.position(other).quantity * prices[other] for other in targets if other != symbol
+        )
+        for weight in [target + sign * n / 100 for n in (Decimal(0), *numbers) for sign in (-1, 1)]:
+            if quantity and 0 < weight < 1:
+                levels.append(beside * weight / (1 - weight) / quantity)
+    return levels
 
 
 def throws(*, most: int, each: int) -> st.SearchStrategy[list[bytes]]:

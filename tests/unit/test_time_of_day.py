@@ -431,7 +431,7 @@ def watch_the_wall(
 
 def test_it_watches_no_symbol_and_needs_none() -> None:
     rule = a_rule("time_of_day", {"time": "09:35"}, effect=NOTIFY, symbol=None)
-    rule.trigger.check(None)
+    rule.trigger.check(rule)
     assert rule.symbols == frozenset()
     trade = a_rule("time_of_day", {"time": "09:35"})
     assert trade.symbols == {"AAPL"}

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from actions.marks import Level, Role
-from actions.registry import parse_trigger
+from actions.registry import parse_effect, parse_trigger
 from actions.rules import Band, InvalidRule, Outcome, Trigger
 from market.quotes import AlertLevels
-from tests.unit.conftest import a_rule, a_view
+from tests.unit.conftest import NOTIFY, a_rule, a_view
 
 SIDES = ["price_above", "price_below"]
 
@@ -211,12 +211,20 @@ def test_a_symbol_is_understood_in_small_letters_and_with_spaces_around_it() -> 
 
 
 def test_a_trigger_without_any_symbol_to_watch_is_refused() -> None:
-    trigger = parse_trigger("price_below", {"threshold": "4"})
+    rule = a_rule(symbol=None, effect=NOTIFY)
     with pytest.raises(InvalidRule) as refused:
-        trigger.check(None)
+        rule.trigger.check(rule)
     assert refused.value.errors.keys() == {"symbol"}
-    trigger.check("AAPL")
-    parse_trigger("price_below", {"threshold": "4", "symbol": "SPY"}).check(None)
+    rule.trigger.check(a_rule())
+    parse_trigger("price_below", {"threshold": "4", "symbol": "SPY"}).check(rule)
+
+
+def test_it_must_have_a_symbol_of_its_own_where_the_rule_takes_none() -> None:
+    rebalance = parse_effect("REBALANCE", sizes={}, params={"targets": {"AAPL": "1"}})
+    rule = a_rule(symbol=None, effect=rebalance)
+    with pytest.raises(InvalidRule) as refused:
+        rule.trigger.check(rule)
+    assert refused.value.errors.keys() == {"trigger_params.symbol"}
 
 
 # --- the words ---

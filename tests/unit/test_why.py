@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from actions.limits import Gate
+from actions.limits import GATES, Gate
 from actions.rules import Band, Status
 from actions.why import gate_states, nearest
 from tests.unit.conftest import NOW, SECOND, a_rule, a_view
@@ -15,7 +15,7 @@ def test_each_gate_says_whether_it_is_open_in_the_order_in_which_they_are_asked(
         a_rule(), status=Status.PAUSED, cooldown_seconds=60, last_triggered_at=NOW - SECOND
     )
     states = gate_states(rule, a_view(AAPL="160"))
-    assert [state.gate for state in states] == list(Gate)
+    assert [state.gate for state in states] == list(GATES)
     assert [state.gate for state in states if not state.open] == [Gate.STATUS, Gate.COOLDOWN]
     assert states[1].reason == "The rule is paused."
     assert states[3].until == NOW - SECOND + timedelta(seconds=60)

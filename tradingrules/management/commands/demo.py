@@ -14,17 +14,15 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
-from django_q.tasks import async_task
 
 from accounts.models import User
 from actions.models import ActionExecution
 from actions.selectors import executions_of
-from actions.tasks import EVALUATE
 from tradingrules.demo import children
 from tradingrules.demo.seed import seed
 
 SECONDS_TO_WAIT = 60
-GRACE_SECONDS = 3
+GRACE_SECONDS = 6  # the worker gives its cluster 3
 LOGS = Path(settings.BASE_DIR) / ".data" / "demo"
 
 
@@ -89,11 +87,9 @@ class Command(BaseCommand):
         env = {"TICK_SECONDS_OPEN": "1", "PYTHONUNBUFFERED": "1"}
         for name, arguments in (
             ("web", ["runserver", "--noreload", f"127.0.0.1:{port}"]),
-            ("cluster", ["qcluster"]),
+            ("worker", ["worker"]),
         ):
             started.append(children.start(name, arguments, log=LOGS / f"{name}.log", env=env))
-        # The cluster looks at its schedules after half a minute; this one is for now.
-        async_task(EVALUATE)
 
     def _welcome(self, port: int, password: str) -> None:
         self.stdout.write(

@@ -1,0 +1,138 @@
+"""What a firing does, worked out in memory under the locks of its rule and its portfolio.
+
+Nothing is written here, and whatever goes wrong leaves the portfolio as it was: what is booked is
+posted last, all of it or nothing.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from actions.judge import Verdict, move_on
+from actions.lease import Leased
+from actions.limits import Gate, Refused
+from actions.notify.outbox import Notice
+from actions.receipts import execution_details, execution_message
+from actions.rules import Desk, Plan, Rule, Status, View, Wake
+from portfolios import ledger
+from portfolios.ledger import Refusal, Snapshot
+from portfolios.limits import beyond, next_day, spent
+from portfolios.recording import Line
+from portfolios.services import LockedPortfolio
+
+
+class Firing(NamedTuple):
+    """A leased rule, the verdict that it is true, and the view that this was found by."""
+
+    leased: Leased
+    rule: Rule
+    verdict: Verdict
+    view: View
+
+
+class Execution(NamedTuple):
+    """One row of what rules did: refused where `error` says why."""
+
+    id: UUID
+    action_id: UUID
+    sequence: int
+    details: Mapping[str, Any]
+    transaction_id: UUID | None
+    error: str
+
+
+class HeldBack(Exception):
+    """The rule may not trade yet, for its portfolio's sake: `refused` says why, and until when."""
+
+    def __init__(self, refused: Refused) -> None:
+        self.refused = refused
+        super().__init__(refused.reason)
+
+
+class Booked(NamedTuple):
+    """All that a firing leads to: `after` is the rule as it goes on, `wake` when it is next looked
+    at, `notice` what its owner is told."""
+
+    firing: Firing
+    execution: Execution
+    after: Rule
+    status_reason: str
+    wake: Wake
+    notice: Notice
+
+
+def check_paused(portfolio: LockedPortfolio | None) -> None:
+    """Raises HeldBack where the rule's portfolio is paused."""
+    if portfolio and portfolio.paused:
+        raise HeldBack(Refused(Gate.PORTFOLIO, portfolio.paused))
+
+
+def book(firing: Firing, *, desk: Desk, portfolio: LockedPortfolio | None, sequence: int) -> Booked:
+    """Plans the firing by what is on the desk, and posts its trades to the portfolio.
+
+    Raises HeldBack where the portfolio's day is spent.
+    """
+    leased, rule = firing.leased, firing.rule
+    id = uuid4()
+    plan = rule.effect.plan(rule, desk)
+    traded = _traded(plan, portfolio, id, desk.now)
+    refused = isinstance(traded, Refusal)
+    lines, standing = ([], None) if isinstance(traded, Refusal) else traded
+    details = execution_details(
+        leased,
+        rule,
+        firing.verdict,
+        firing.view,
+        message=plan.message if isinstance(plan, Plan) else "",
+        traded=traded if isinstance(traded, Refusal) else lines,
+    )
+    if portfolio and standing:
+        details |= {"portfolio_id": str(portfolio.id), "cash_after": str(standing.cash)}
+    execution = Execution(
+        id=id,
+        action_id=leased.id,
+        sequence=sequence,
+        details=details,
+        transaction_id=lines[0].id if lines else None,
+        error=traded.message if isinstance(traded, Refusal) else "",
+    )
+    after, wake = move_on(rule, firing.verdict, firing.view, succeeded=not refused)
+    reason = _status_reason(leased, after)
+    message = execution_message(details, refused=refused, status=after.status, reason=reason)
+    notice = Notice(leased.user_id, leased.id, message, execution_id=id)
+    booked = Booked(firing, execution, after, reason, wake, notice)
+    if portfolio and standing:
+        portfolio.post(lines, standing, rule_at=desk.now)
+    return booked
+
+
+def _traded(
+    plan: Plan | Refusal, portfolio: LockedPortfolio | None, reference: UUID, now: datetime
+) -> tuple[list[Line], Snapshot | None] | Refusal:
+    """The ledger's lines and the portfolio after them, or why it is refused."""
+    if isinstance(plan, Refusal):
+        return plan
+    if portfolio is None:
+        return [], None
+    applied = ledger.apply_all(portfolio.snapshot, plan.orders)
+    if isinstance(applied, Refusal):
+        return applied
+    entries, after = applied
+    if refusal := beyond(entries, portfolio.limits):
+        return refusal
+    if reason := spent(entries, portfolio.today(now), portfolio.limits):
+        raise HeldBack(Refused(Gate.DAY, reason, until=next_day(now)))
+    return portfolio.draft(entries, reference), after
+
+
+def _status_reason(leased: Leased, after: Rule) -> str:
+    if after.status is Status.COMPLETED:
+        return f"Executed {_times(after.executions_count)}."
+    if after.status is Status.FAILED:
+        return f"Refused {_times(after.consecutive_failures)} in a row."
+    return leased.status_reason
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

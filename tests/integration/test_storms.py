@@ -1,0 +1,372 @@
+"""Rules that fire together: what comes of it is what would come of them one by one."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import OperationalError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from accounts.models import User
+from actions import engine, execute
+from actions.booking import Firing
+from actions.effects.buy import Buy
+from actions.engine import Report, run_tick
+from actions.execute import MOST_ATTEMPTS, Fired, commit_firings
+from actions.lease import Leased, lease_actions_for_evaluation
+from actions.models import Action, ActionExecution, Notification, Watch
+from actions.rules import Desk, Plan, Rule
+from actions.services import Draft, create_action, pause_action
+from actions.watches import wake
+from market.services import accept_quotes
+from portfolios.ledger import Refusal, Side
+from portfolios.models import Holding, Portfolio, Transaction
+from portfolios.selectors import discrepancies
+from portfolios.services import deposit, primary_portfolio, trade
+from tests.conftest import Feed
+from tests.factories import UserFactory
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("instruments")]
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+
+
+def owner_of(shares: int, cash: int, now: datetime) -> User:
+    user = UserFactory.create()
+    portfolio = primary_portfolio(user=user)
+    deposit(portfolio=portfolio, amount=Decimal(cash + shares * 100), at=now)
+    trade(
+        portfolio=portfolio,
+        side=Side.BUY,
+        symbol="AAPL",
+        quantity=Decimal(shares),
+        price=Decimal(100),
+        at=now,
+    )
+    return user
+
+
+def below(threshold: str, now: datetime, owner: User, **changes: object) -> Action:
+    fields: dict[str, object] = {
+        "action_type": "BUY",
+        "symbol": "AAPL",
+        "quantity": Decimal(1),
+        "trigger_type": "price_below",
+        "trigger_params": {"threshold": threshold},
+    }
+    return create_action(user=owner, draft=Draft(**(fields | changes)), now=now)  # type: ignore[arg-type]
+
+
+def leased_at(price: str, feed: Feed, now: datetime) -> list[Leased]:
+    feed.says("AAPL", price, now)
+    with transaction.atomic():
+        broken = accept_quotes(samples=list(feed.samples.values()), now=now, max_age=MINUTE)
+        wake(symbols=broken, now=now)
+    return lease_actions_for_evaluation(now=now, limit=100, lease_seconds=30)
+
+
+def look_at(batch: list[Leased], now: datetime) -> Report:
+    report = Report()
+    engine._look_at(batch, now, report)
+    return report
+
+
+# --- Equality with one by one ---
+
+SIZES: list[dict[str, Any]] = [
+    {"action_type": "BUY", "quantity": Decimal(3)},
+    {"action_type": "BUY", "amount_usd": Decimal(250)},
+    {"action_type": "SELL", "quantity": Decimal(4)},
+    {"action_type": "SELL", "action_params": {"fraction": "0.5"}},
+    {"action_type": "SELL", "action_params": {"fraction": "1"}},
+    {"action_type": "NOTIFY", "action_params": {"message": "Look."}},
+]
+rules = st.fixed_dictionaries(
+    {
+        "owner": st.integers(0, 1),
+        "size": st.sampled_from(SIZES),
+        "trigger": st.sampled_from(["price_below", "price_above"]),
+        "params": st.sampled_from(
+            [{"threshold": "95"}, {"threshold": "105"}, {"threshold": "100", "on": "cross"}]
+        ),
+        "max_executions": st.sampled_from([1, 2, None]),
+        "cooldown": st.sampled_from([None, 0, 15]),
+    }
+)
+prices = st.lists(st.sampled_from(["90", "95", "100", "104.5", "110"]), min_size=1, max_size=6)
+
+
+def one_by_one(*, firings: Sequence[Firing], lease: timedelta) -> Fired:
+    """As `commit_firings`, in a transaction a rule."""
+    fired = Fired()
+    for firing in firings:
+        fired.add(commit_firings(firings=[firing], lease=lease))
+    return fired
+
+
+@pytest.mark.slow
+@hypothesis_settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would take minutes
+)
+@given(drafts=st.lists(rules, min_size=2, max_size=9), path=prices)
+def test_a_batch_does_what_one_by_one_would_do(
+    drafts: list[dict[str, Any]], path: list[str], feed: Feed, now: datetime
+) -> None:
+    def outcome(commit: Callable[..., Fired]) -> object:
+        with pytest.MonkeyPatch.context() as patched, transaction.atomic():
+            patched.setattr(engine, "commit_firings", commit)
+            found = play(drafts, path, feed, now)
+            transaction.set_rollback(True)
+        return found
+
+    assert outcome(commit_firings) == outcome(one_by_one)
+
+
+def play(drafts: list[dict[str, Any]], path: list[str], feed: Feed, now: datetime) -> object:
+    """All that the rules leave behind after these prices, 10 s apart, without what is random."""
+    owners = [owner_of(shares=10, cash=600, now=now - MINUTE) for _ in range(2)]
+    actions = [
+        create_action(
+            user=owners[draft["owner"]],
+            draft=Draft(
+                symbol="AAPL",
+                trigger_type=draft["trigger"],
+                trigger_params=draft["params"],
+                max_executions=draft["max_executions"],
+                cooldown_seconds=draft["cooldown"],
+                **draft["size"],
+            ),
+            now=now + number * timedelta(milliseconds=1),
+        )
+        for number, draft in enumerate(drafts)
+    ]
+    ticks = []
+    for number, price in enumerate(path, start=1):
+        feed.says("AAPL", price, now + number * 10 * SECOND)
+        report = run_tick(now=now + number * 10 * SECOND)
+        ticks.append((report.woken, report.fired, report.errors))
+    assert discrepancies() == []
+    return ticks, [left_by(action) for action in actions], [books(owner) for owner in owners]
+
+
+def left_by(action: Action) -> object:
+    columns = (
+        "status",
+        "status_reason",
+        "executions_count",
+        "consecutive_failures",
+        "last_triggered_at",
+        "last_evaluated_at",
+        "last_evaluation",
+        "runtime_state",
+        "processing_lease_until",
+        "waking_quote",
+    )
+    executions = []
+    for execution in action.executions.order_by("sequence"):
+        details = dict(execution.details)
+        details.pop("portfolio_id", None)
+        traded = [line.pop("transaction_id") for line in details.get("trades", [])]
+        first = execution.transaction
+        assert (str(first.pk) if first else None) == (traded[0] if traded else None)
+        assert first is None or first.reference == execution.pk
+        executions.append(
+            (execution.sequence, execution.execution_status, execution.error, details)
+        )
+    watches = Watch.objects.filter(action=action).order_by("symbol")
+    notices = Notification.objects.filter(action=action).order_by("execution__sequence", "body")
+    return (
+        Action.objects.values(*columns).get(pk=action.pk),
+        executions,
+        list(watches.values_list("symbol", "below", "above", "volume_above", "at")),
+        list(notices.values_list("execution__sequence", "subject", "body")),
+    )
+
+
+def books(owner: User) -> object:
+    portfolio = Portfolio.objects.get(user=owner)
+    lines = Transaction.objects.filter(portfolio=portfolio).order_by("sequence")
+    return (
+        portfolio.cash,
+        list(
+            lines.values_list(
+                "sequence", "kind", "quantity", "price", "amount", "cash_after", "quantity_after",
+                "cost_basis_after", "at", "note",
+            )
+        ),
+        list(Holding.objects.filter(portfolio=portfolio).values_list("quantity", "cost_basis")),
+    )  # fmt: skip
+
+
+def test_of_two_rules_that_want_the_same_shares_the_older_has_them(
+    feed: Feed, now: datetime
+) -> None:
+    owner = owner_of(shares=10, cash=0, now=now)
+    sell = {"action_type": "SELL", "quantity": Decimal(6)}
+    older = below("100", now, owner, **sell)
+    newer = below("100", now + SECOND, owner, **sell)
+    feed.says("AAPL", "90", now + 2 * SECOND)
+    assert run_tick(now=now + 2 * SECOND).fired == 2
+    assert older.executions.get().execution_status == "success"
+    refused = newer.executions.get()
+    assert refused.error == ("Selling 6 AAPL needs that many shares, but the portfolio holds 4.")
+    newer.refresh_from_db()
+    assert (newer.status, newer.consecutive_failures) == ("active", 1)
+    assert discrepancies() == []
+
+
+def test_what_one_rule_sells_another_of_the_batch_can_spend(feed: Feed, now: datetime) -> None:
+    owner = owner_of(shares=10, cash=0, now=now)
+    below("100", now, owner, action_type="SELL", quantity=Decimal(10))
+    bought = below("100", now + SECOND, owner, quantity=Decimal(9))
+    feed.says("AAPL", "90", now + 2 * SECOND)
+    run_tick(now=now + 2 * SECOND)
+    assert bought.executions.get().execution_status == "success"
+    assert Holding.objects.get().quantity == 9
+    assert discrepancies() == []
+
+
+def test_the_statements_do_not_grow_with_the_firings(feed: Feed, now: datetime) -> None:
+    def statements(firings: int, at: datetime) -> int:
+        owners = [owner_of(shares=10, cash=1000, now=at) for _ in range(3)]
+        for number in range(firings):
+            below("100", at, owners[number % 3])
+        batch = leased_at("90", feed, at)
+        assert len(batch) == firings
+        with CaptureQueriesContext(connection) as queries:
+            assert look_at(batch, at).fired == firings
+        return len(queries)
+
+    assert statements(3, now) == statements(12, now + SECOND)
+
+
+# --- What happens to some of a batch leaves the others alone ---
+
+
+def test_a_lease_that_is_lost_in_the_middle_of_a_batch_costs_that_rule_only(
+    feed: Feed, now: datetime
+) -> None:
+    owner = owner_of(shares=10, cash=1000, now=now)
+    first, paused, last = (below("100", now, owner) for _ in range(3))
+    batch = leased_at("90", feed, now)
+    pause_action(user=owner, action_id=paused.pk, now=now)
+    assert look_at(batch, now).fired == 2
+    assert {one.action_id for one in ActionExecution.objects.all()} == {first.pk, last.pk}
+    paused.refresh_from_db()
+    assert paused.status == "paused"
+
+
+def test_a_gate_that_has_shut_since_the_lease_is_found_shut(feed: Feed, now: datetime) -> None:
+    owner = owner_of(shares=10, cash=1000, now=now)
+    fires, cooled, over = (below("100", now, owner, max_executions=None) for _ in range(3))
+    batch = leased_at("90", feed, now)
+    Action.objects.filter(pk=cooled.pk).update(last_triggered_at=now, cooldown_seconds=60)
+    Action.objects.filter(pk=over.pk).update(valid_until=now, valid_from=now - MINUTE)
+    assert look_at(batch, now).fired == 1
+    assert ActionExecution.objects.get().action_id == fires.pk
+    for action, finding, status in ((cooled, "blocked", "active"), (over, "expired", "completed")):
+        action.refresh_from_db()
+        assert action.last_evaluation is not None
+        assert (action.last_evaluation["finding"], action.status) == (finding, status)
+    assert Watch.objects.get(action=cooled).at == now + MINUTE
+
+
+def test_an_error_in_planning_one_rule_puts_off_that_one_only(
+    feed: Feed, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = owner_of(shares=10, cash=1000, now=now)
+    good = [below("100", now, owner), below("100", now, owner)]
+    bad = below("100", now, owner, quantity=Decimal(7))
+    plan = Buy.plan
+
+    def with_a_bug(self: Buy, rule: Rule, desk: Desk) -> Plan | Refusal:
+        if self.quantity == 7:
+            raise ZeroDivisionError("a bug")
+        return plan(self, rule, desk)
+
+    monkeypatch.setattr(Buy, "plan", with_a_bug)
+    report = look_at(leased_at("90", feed, now), now)
+    assert (report.fired, report.errors) == (2, [f"Rule {bad.pk}: ZeroDivisionError"])
+    assert {one.action_id for one in ActionExecution.objects.all()} == {one.pk for one in good}
+    assert Watch.objects.get(action=bad).at == now + 30 * SECOND
+
+
+def test_a_row_that_the_database_refuses_puts_off_its_rule_only(feed: Feed, now: datetime) -> None:
+    owner = owner_of(shares=10, cash=1000, now=now)
+    actions = [below("100", now, owner) for _ in range(7)]
+    bad = actions[4]
+    # Its first execution exists, though the rule does not know of it.
+    ActionExecution.objects.create(
+        action=bad, sequence=1, execution_status="success", details={"summary": "a stray"}
+    )
+    report = look_at(leased_at("90", feed, now), now)
+    assert (report.fired, report.errors) == (6, [f"Rule {bad.pk}: IntegrityError"])
+    bad.refresh_from_db()
+    assert bad.executions_count == 0
+    assert Transaction.objects.filter(kind="buy", price=90).count() == 6
+    assert Watch.objects.get(action=bad).at == now + 30 * SECOND
+    assert discrepancies() == []
+
+
+def disturbed(times: int) -> Callable[..., Any]:
+    """`_commit` that PostgreSQL picks as a deadlock's victim so many times."""
+    commit = execute._commit
+    left = [times]
+
+    def attempt(firings: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            raise OperationalError("deadlock detected") from psycopg.errors.DeadlockDetected()
+        return commit(firings)
+
+    return attempt
+
+
+def test_a_batch_that_another_transaction_disturbed_is_tried_again(
+    feed: Feed, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = owner_of(shares=10, cash=1000, now=now)
+    for _ in range(3):
+        below("100", now, owner)
+    batch = leased_at("90", feed, now)
+    monkeypatch.setattr(execute, "_commit", disturbed(MOST_ATTEMPTS - 1))
+    report = look_at(batch, now)
+    assert (report.fired, report.errors) == (3, [])
+    assert ActionExecution.objects.count() == 3
+
+
+def test_a_batch_that_is_disturbed_for_ever_is_put_off(
+    feed: Feed, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = below("100", now, owner_of(shares=10, cash=1000, now=now))
+    batch = leased_at("90", feed, now)
+    monkeypatch.setattr(execute, "_commit", disturbed(MOST_ATTEMPTS))
+    report = look_at(batch, now)
+    assert (report.fired, report.errors) == (0, [f"Rule {action.pk}: OperationalError"])
+    assert Watch.objects.get(action=action).at == now + 30 * SECOND
+
+
+def test_a_database_that_is_gone_is_nobodys_fault(
+    feed: Feed, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = below("100", now, owner_of(shares=10, cash=1000, now=now))
+    batch = leased_at("90", feed, now)
+
+    def gone(firings: Any) -> Any:
+        raise OperationalError("the connection is lost") from psycopg.errors.AdminShutdown()
+
+    monkeypatch.setattr(execute, "_commit", gone)
+    with pytest.raises(OperationalError):
+        look_at(batch, now)
+    action.refresh_from_db()
+    assert action.processing_lease_until == now + 30 * SECOND, "it is taken over later"

@@ -1,0 +1,55 @@
+"""The cluster, under a watchdog: what runs in production."""
+
+import signal
+import sys
+import time
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from tradingrules.watchdog.group import Group
+from tradingrules.watchdog.watch import Watchdog
+
+SECONDS_BETWEEN_LOOKS = 1
+GRACE_SECONDS = 3
+
+
+class Stopped(Exception):
+    """Somebody pressed Ctrl-C, or sent SIGTERM."""
+
+
+class Command(BaseCommand):
+    help = (
+        "Runs a cluster (qcluster), which evaluates the rules and sends the e-mails, and restarts "
+        "it when it dies or no longer works. Ends with everything that it started on Ctrl-C or "
+        "SIGTERM."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"]
+        group = Group(command, grace_seconds=GRACE_SECONDS)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _stop)
+        try:
+            _watch(Watchdog(group, clock=timezone.now))
+        except ImproperlyConfigured as wrong:
+            raise CommandError(str(wrong)) from None
+        except Stopped:
+            pass
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not cut this short
+            group.end()
+
+
+def _watch(watchdog: Watchdog) -> NoReturn:
+    while True:
+        watchdog.look()
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _stop(*_: object) -> None:
+    raise Stopped

@@ -1,0 +1,1 @@
+"""The watchdog: keeps a django-q cluster running, and restarts it when it no longer works."""
