@@ -15,6 +15,7 @@ from market.hours import AlwaysOpen, Exchange, TradingCalendar
 from market.models import DailyBar, ReplayRun
 from market.past import recent_sessions
 from market.providers import Provider, WebProvider
+from market.providers.alpaca import Alpaca
 from market.providers.replay import Replay
 from market.providers.twelvedata import TwelveData
 from market.quotes import Bar, max_age
@@ -48,6 +49,7 @@ def _feed() -> _Feed:
     feeds: dict[str, _Feed] = {
         Replay.name: _Feed(replay, AlwaysOpen()),
         TwelveData.name: _Feed(twelve_data, Exchange(), TwelveData.resolution),
+        Alpaca.name: _Feed(alpaca, Exchange(), Alpaca.resolution),
     }
     try:
         return feeds[settings.MARKET_PROVIDER]
@@ -66,6 +68,18 @@ def twelve_data() -> TwelveData:
         plan=Plan(
             settings.TWELVEDATA_CREDITS_PER_MINUTE, settings.TWELVEDATA_CREDITS_PER_DAY or None
         ),
+        connect_seconds=settings.MARKET_CONNECT_SECONDS,
+        read_seconds=settings.MARKET_READ_SECONDS,
+    )
+
+
+def alpaca() -> Alpaca:
+    """The live feed of Alpaca, with the plan and the keys of the settings."""
+    return Alpaca(
+        key_id=settings.ALPACA_KEY_ID,
+        secret=settings.ALPACA_SECRET_KEY,
+        url=settings.ALPACA_URL,
+        plan=Plan(settings.ALPACA_REQUESTS_PER_MINUTE),
         connect_seconds=settings.MARKET_CONNECT_SECONDS,
         read_seconds=settings.MARKET_READ_SECONDS,
     )

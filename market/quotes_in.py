@@ -79,6 +79,7 @@ WITH over AS (
                           THEN 'confirmed' ELSE 'ended' END
       FROM newer
      WHERE incident.symbol = newer.symbol AND incident.settled_at IS NULL AND NOT newer.jumps
+       AND incident.kind IN ('jump', 'from the future')
 )
 UPDATE market_quote AS quote
    SET price = newer.price,

@@ -46,7 +46,9 @@ class Environment(BaseSettings):
     embedded_postgres_fsync: bool = Field(
         True, description="Off: faster, for throw-away data such as the tests'."
     )
-    market_provider: str = Field("replay", description="Which feed the quotes come from.")
+    market_provider: str = Field(
+        "replay", description="Which feed the quotes come from: replay, twelvedata or alpaca."
+    )
     market_connect_seconds: float = Field(
         3, gt=0, le=60, description="How long to wait for a live feed's connection."
     )
@@ -69,6 +71,16 @@ class Environment(BaseSettings):
     )
     twelvedata_credits_per_day: int = Field(
         800, ge=0, description="Of your plan; the free one has 800. 0: no limit."
+    )
+    alpaca_key_id: SecretStr = Field(
+        SecretStr(""), description="Needed with MARKET_PROVIDER=alpaca."
+    )
+    alpaca_secret_key: SecretStr = Field(
+        SecretStr(""), description="Needed with MARKET_PROVIDER=alpaca."
+    )
+    alpaca_url: str = Field("https://data.alpaca.markets", description="Where its data API is.")
+    alpaca_requests_per_minute: int = Field(
+        200, gt=0, le=100_000, description="Of your plan with Alpaca; the free one has 200."
     )
     tick_seconds_open: float = Field(
         10, gt=0, le=3600, description="Seconds between ticks while the market is open."
@@ -156,7 +168,7 @@ class Environment(BaseSettings):
         self.site_url = self.site_url or f"https://{host}"
         return self
 
-    @field_validator("twelvedata_url")
+    @field_validator("twelvedata_url", "alpaca_url")
     @classmethod
     def _keeps_keys_secret(cls, value: str) -> str:
         parts = urlsplit(value)
@@ -167,8 +179,11 @@ class Environment(BaseSettings):
 
     @model_validator(mode="after")
     def _feed_has_its_keys(self) -> Self:
-        needed = {"twelvedata": ("twelvedata_api_key",)}.get(self.market_provider, ())
-        for name in needed:
+        keys = {
+            "twelvedata": ("twelvedata_api_key",),
+            "alpaca": ("alpaca_key_id", "alpaca_secret_key"),
+        }
+        for name in keys.get(self.market_provider, ()):
             key = getattr(self, name).get_secret_value()
             if not key:
                 raise ValueError(

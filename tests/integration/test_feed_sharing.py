@@ -17,6 +17,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from actions.engine import run_tick, take_in
 from actions.watches import watchlist
+from market.incidents import prune_incidents
 from market.models import DailyBar, FeedAsk, FeedBudget, Look, Quote
 from market.quotes import AlertLevels, Sample
 from market.selectors import latest_quotes
@@ -31,6 +32,7 @@ from market.services import (
     quote_max_age,
     quotes_within,
 )
+from market.status import feed_status
 from tests.conftest import Feed, list_instruments
 from tests.feed_server import Answer, FeedServer, Handler, quote, quotes, says
 from tests.postgres import run_cluster
@@ -319,6 +321,49 @@ def test_asking_takes_a_number_of_queries_that_does_not_grow(
         fetch_quotes(symbols=symbols[2:4], now=now + MINUTE)
     with django_assert_num_queries(15):
         fetch_quotes(symbols=symbols, now=now + 2 * MINUTE)
+
+
+@pytest.mark.django_db
+def test_the_status_says_how_old_each_quote_is_and_what_is_wrong(
+    live: FeedServer, now: datetime, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    list_instruments(["AAPL", "IBM", "KO"])
+    follow(symbols=["AAPL", "IBM", "KO"])
+    unknown = {"code": 404, "message": "invalid", "status": "error"}
+    live.says(
+        quotes({"AAPL": quote("AAPL", now, "230"), "IBM": quote("IBM", now - 5 * MINUTE, "250")}),
+        quotes({"KO": unknown}),
+        says({"code": 429, "message": "the current minute", "status": "error"}),
+    )
+    for symbols in (["AAPL", "IBM"], ["KO"], ["KO"]):
+        take_in(fetch_quotes(symbols=symbols, now=now).samples, now)
+    with pytest.raises(ProviderError):
+        fetch_quotes(symbols=["AAPL"], now=now + SECOND)
+    with django_assert_num_queries(3):
+        status = feed_status(symbols=["AAPL", "IBM", "KO"], now=now + 2 * SECOND)
+    assert (status.provider, status.spent_this_minute, status.spent_today) == ("twelvedata", 3, 3)
+    assert [(one.symbol, one.age, one.stale) for one in status.symbols] == [
+        ("KO", None, True),
+        ("IBM", 5 * MINUTE + 2 * SECOND, True),
+        ("AAPL", 2 * SECOND, False),
+    ]
+    assert status.wrong == ["KO: 404: invalid", "twelvedata: 429: the current minute"]
+    assert status.blocked_until == now + MINUTE
+    assert status.blocked_because == "429: the current minute."
+    assert feed_status(symbols=[], now=now + MINUTE).blocked_until is None
+
+
+@pytest.mark.django_db
+def test_what_was_settled_long_ago_is_forgotten(
+    live: FeedServer, instruments: None, now: datetime
+) -> None:
+    live.says(says("<html>", 502), quotes({"AAPL": quote("AAPL", now + MINUTE, "230")}))
+    with pytest.raises(ProviderError):
+        fetch_quotes(symbols=["AAPL"], now=now)
+    assert prune_incidents(now=now + timedelta(days=99), keep=timedelta(days=90)) == 0
+    fetch_quotes(symbols=["AAPL"], now=now + MINUTE)
+    assert prune_incidents(now=now + timedelta(days=89), keep=timedelta(days=90)) == 0
+    assert prune_incidents(now=now + timedelta(days=99), keep=timedelta(days=90)) == 1
 
 
 # --- Past sessions ---

@@ -211,7 +211,7 @@ def test_a_provider_that_is_not_known_is_named_with_those_that_are(
     ask: object, settings: Settings
 ) -> None:
     settings.MARKET_PROVIDER = "foo"
-    message = r"^MARKET_PROVIDER='foo' is not known\. Use one of: replay, twelvedata\.$"
+    message = r"^MARKET_PROVIDER='foo' is not known\. Use one of: replay, twelvedata, alpaca\.$"
     with pytest.raises(ImproperlyConfigured, match=message):
         ask()  # type: ignore[operator]
 

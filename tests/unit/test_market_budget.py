@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -131,3 +132,26 @@ def test_nobody_is_passed_over_for_ever(distances: list[Decimal], credits: int) 
             assert minute - last_asked[name] <= most
             last_asked[name] = minute
         assert all(minute - asked <= most for asked in last_asked.values())
+
+
+@pytest.mark.parametrize(
+    ("plan", "symbols_a_credit", "row"),
+    [
+        (FREE, 1, "2 | 0 | 2 | 6"),
+        (Plan(55), 1, "55 | 9 | 55 | 165"),
+        (Plan(610), 1, "610 | 101 | 610 | 1,830"),
+        (Plan(200), 200, "40,000 | 6,600 | 40,000 | 120,000"),
+    ],
+)
+def test_a_plan_carries_what_the_docs_say(plan: Plan, symbols_a_credit: int, row: str) -> None:
+    spent, total = Spent(), 0
+    for minute in range(390):
+        now = OPEN + minute * MINUTE
+        credits = left(plan, spent, now)
+        spent, total = spent.at(now).and_also(credits), total + credits
+    in_minute = total / 390
+    carried = [int(in_minute * minutes) * symbols_a_credit for minutes in (1 / 6, 1, 3)]
+    average = f"{in_minute * symbols_a_credit:,.1f}".removesuffix(".0")
+    assert " | ".join([average, *(f"{symbols:,}" for symbols in carried)]) == row
+    docs = (Path(__file__).parents[2] / "docs" / "market-data.md").read_text()
+    assert f"| {row} |" in docs
