@@ -167,6 +167,24 @@ def affordable(feed: WebProvider, credits: int, wanted: int) -> int:
     return count
 
 
+def ask_once(feed: WebProvider, *, symbol: str, now: datetime) -> Quotes:
+    """Asks about a symbol that need not be an instrument yet, and stores nothing of the answer.
+
+    Raises ProviderError where there is none, or no credit to ask.
+    """
+    with transaction.atomic(durable=True):
+        budget = open_budget(feed, now)
+        spent = spent_of(budget)
+        if credits_left(feed.plan, spent, now, feed.calendar, paced=False) < feed.cost(1):
+            raise ProviderError(f"{feed.name}: no credits are left. Try again in a minute.")
+        _keep(budget, spent.at(now).and_also(feed.cost(1)))
+        budget.save()
+    try:
+        return feed.quotes([symbol], now)
+    except FeedFailed as failure:
+        raise ProviderError(f"{feed.name}: {failure.words}") from None
+
+
 def open_budget(feed: WebProvider, now: datetime) -> FeedBudget:
     """The feed's budget, locked. Raises ProviderError while the feed must not be asked."""
     FeedBudget.objects.bulk_create([FeedBudget(provider=feed.name)], ignore_conflicts=True)

@@ -2,11 +2,16 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from django.conf import settings
 
+from market.asking import ask_once
 from market.directory import Directory, Listing, shipped
+from market.errors import ProviderError, UnknownSymbol
+from market.feed import provider
 from market.models import Instrument
+from market.providers import Company, WebProvider
 from market.providers.replay import Replay
 from market.quotes import SYMBOL_PATTERN
 
@@ -33,6 +38,31 @@ def admit(*, symbols: Collection[str]) -> Mapping[str, Sequence[Listing]]:
     )
     added = {listing.symbol for listing in listed}
     return {symbol: directory.near(symbol) for symbol in unknown if symbol not in added}
+
+
+def learn(*, symbol: str, now: datetime) -> Instrument:
+    """Adds an instrument that the live feed knows, whether or not the directory lists it.
+
+    Raises UnknownSymbol where the feed does not, ProviderError where it does not answer or plays
+    what is recorded. Belongs outside any transaction: it asks the network.
+    """
+    feed = provider()
+    if not isinstance(feed, WebProvider):
+        raise ProviderError(f"{feed.name}: only a live feed can be asked for other symbols.")
+    if not _is_symbol(symbol):
+        raise UnknownSymbol(f"{symbol!r} is no symbol.")
+    answer = ask_once(feed, symbol=symbol, now=now)
+    if not answer.samples:
+        why = "; ".join(complaint.words for complaint in answer.complaints)
+        raise UnknownSymbol(f"{feed.name} has no quote of {symbol}: {why}")
+    company = answer.companies.get(symbol, Company())
+    listing = shipped().get(symbol)
+    name = listing.name if listing else company.name
+    instrument, _ = Instrument.objects.get_or_create(
+        symbol=symbol,
+        defaults={"name": name[:200], "currency": company.currency[:3] or "USD"},
+    )
+    return instrument
 
 
 def search_symbols(*, text: str, limit: int = 10) -> Sequence[Listing]:

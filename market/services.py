@@ -15,7 +15,7 @@ from market.feed import (
     quote_max_age,
     replay,
 )
-from market.listed import admit, search_symbols
+from market.listed import admit, learn, search_symbols
 from market.looking import being_looked_at, quotes_within
 from market.quotes_in import accept_quotes, follow
 from market.recorded import SESSION_SECONDS_MAX, SESSION_SECONDS_MIN, import_bars, restart_replay
@@ -35,6 +35,7 @@ __all__ = [
     "fetch_quotes",
     "follow",
     "import_bars",
+    "learn",
     "lock_alerts",
     "narrow_alerts",
     "provider",

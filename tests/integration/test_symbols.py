@@ -1,17 +1,21 @@
 """Which symbols there are, and what may be meant by what somebody types."""
 
+from datetime import UTC, datetime
+from io import StringIO
 from time import perf_counter
 
 import pytest
+from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from actions.rules import InvalidRule
 from actions.services import Draft, create_action
 from market.directory import Directory, Listing, shipped
-from market.models import Instrument
-from market.services import admit, search_symbols
-from tests.conftest import list_instruments
+from market.models import FeedBudget, Instrument
+from market.services import ProviderError, admit, learn, search_symbols
+from tests.conftest import Feed, list_instruments
 from tests.factories import PortfolioFactory
+from tests.feed_server import FeedServer, quote, quotes, says
 
 FEW = Directory(
     [
@@ -144,3 +148,51 @@ def test_a_rule_on_an_unknown_symbol_says_what_may_be_meant(now: object) -> None
         create_action(user=user, draft=draft, now=now)  # type: ignore[arg-type]
     words = refused.value.errors["symbol"]
     assert words.startswith("“APPLE” is not a symbol that is known here. Did you mean AAPL (Apple")
+
+
+# --- Symbols that the directory does not list ---
+
+
+def member(symbol: str, **more: object) -> dict[str, object]:
+    return quote(symbol, datetime(2026, 11, 17, 15, tzinfo=UTC), "5", **more)
+
+
+@pytest.mark.django_db
+def test_a_symbol_that_the_feed_knows_is_added_with_its_name(live: FeedServer) -> None:
+    live.says(quotes({"ZZNEW": member("ZZNEW", name="New Company")}))
+    out = StringIO()
+    call_command("add_symbol", "ZZNEW", stdout=out)
+    assert out.getvalue() == "ZZNEW: New Company\n"
+    assert admit(symbols=["ZZNEW"]) == {}
+    assert search_symbols(text="new company")[0].symbol == "ZZNEW"
+    assert FeedBudget.objects.get().in_minute == 1
+
+
+@pytest.mark.django_db
+def test_a_symbol_that_the_feed_does_not_know_is_not_added(live: FeedServer) -> None:
+    live.says(quotes({"NOPE": {"code": 404, "message": "invalid", "status": "error"}}))
+    with pytest.raises(CommandError, match="twelvedata has no quote of NOPE: 404: invalid"):
+        call_command("add_symbol", "NOPE")
+    live.says(says("<html>", 502))
+    with pytest.raises(CommandError, match="HTTP 502"):
+        call_command("add_symbol", "NOPE")
+    with pytest.raises(CommandError, match="is no symbol"):
+        call_command("add_symbol", "no such")
+    assert not Instrument.objects.exists()
+
+
+@pytest.mark.django_db
+def test_without_credits_nothing_is_asked(live: FeedServer, settings: Settings) -> None:
+    settings.TWELVEDATA_CREDITS_PER_MINUTE = 1
+    live.says(quotes({"ZZNEW": member("ZZNEW"), "ZZOLD": member("ZZOLD")}))
+    now = datetime(2026, 11, 17, 15, tzinfo=UTC)
+    learn(symbol="ZZNEW", now=now)
+    with pytest.raises(ProviderError, match="no credits are left"):
+        learn(symbol="ZZOLD", now=now)
+    assert len(live.asked) == 1
+
+
+@pytest.mark.django_db
+def test_a_replay_cannot_be_asked_for_other_symbols(feed: Feed) -> None:
+    with pytest.raises(ProviderError, match="only a live feed"):
+        learn(symbol="ZZNEW", now=datetime(2026, 11, 17, 15, tzinfo=UTC))
