@@ -22,8 +22,15 @@ from actions.rules import InvalidRule, Rule
 from actions.settle import Look, after_fault, expire_paused, settle
 from actions.sight import Sight
 from market.history import record_history
-from market.quotes import Sample, max_age
-from market.services import ProviderError, accept_quotes, fetch_quotes
+from market.quotes import Sample
+from market.services import (
+    Fetched,
+    ProviderError,
+    accept_quotes,
+    being_looked_at,
+    fetch_quotes,
+    quote_max_age,
+)
 from portfolios.services import take_changed
 
 logger = logging.getLogger(__name__)
@@ -51,8 +58,8 @@ def run_tick(*, now: datetime, call_for_help: Callable[[int], object] = lambda n
     started = perf_counter()
     report = Report()
     expire_paused(now=now)
-    symbols = watches.watchlist()
-    report.woken = _wake(_quotes(symbols, now, report), now)
+    symbols = sorted({*watches.watchlist(), *being_looked_at(now=now)})
+    report.woken = take_in(_quotes(symbols, now, report), now)
     if report.woken > settings.LEASE_BATCH:
         call_for_help(ceil(report.woken / settings.LEASE_BATCH) - 1)
     look_at_the_woken(now=now, report=report)
@@ -89,19 +96,20 @@ def collector_paused() -> Iterator[None]:
 
 def _quotes(symbols: list[str], now: datetime, report: Report) -> list[Sample]:
     try:
-        samples = fetch_quotes(symbols=symbols, now=now) if symbols else []
+        fetched = fetch_quotes(symbols=symbols, now=now) if symbols else Fetched()
     except ProviderError as error:
-        logger.warning("no quotes: %s", error)
         report.errors.append(f"No quotes: {error}")
         return []
-    report.symbols = len(samples)
-    return samples
+    report.symbols = len(fetched.samples)
+    report.errors.extend(fetched.errors)
+    return fetched.samples
 
 
-def _wake(samples: list[Sample], now: datetime) -> int:
+def take_in(samples: list[Sample], now: datetime) -> int:
+    """Stores these quotes and wakes the rules that they concern. Returns how many."""
     # Together or not at all: a crossing that is stored has woken its rules.
     with transaction.atomic():
-        broken = accept_quotes(samples=samples, now=now, max_age=_max_age())
+        broken = accept_quotes(samples=samples, now=now, max_age=quote_max_age())
         record_history(now=now)
         watches.stir(portfolio_ids=take_changed(), now=now)
         return watches.wake(symbols=broken, now=now)
@@ -109,7 +117,7 @@ def _wake(samples: list[Sample], now: datetime) -> int:
 
 def _look_at(batch: list[Leased], now: datetime, report: Report) -> None:
     rules, asleep = _read(batch, now, report)
-    sight = Sight(rules, now=now, max_age=_max_age())
+    sight = Sight(rules, now=now, max_age=quote_max_age())
     if sight.error:
         logger.warning("%s", sight.error)
         report.errors.append(sight.error)
@@ -163,7 +171,3 @@ def _fault(leased: Leased, error: Exception, now: datetime, report: Report) -> L
     logger.error("rule %s could not be looked at", leased.id, exc_info=error)
     report.errors.append(f"Rule {leased.id}: {type(error).__name__}")
     return after_fault(leased, error, now)
-
-
-def _max_age() -> timedelta:
-    return max_age(settings.TICK_SECONDS_OPEN)

@@ -4,7 +4,7 @@ Pages, admin, API and chat call these and nothing else. Instants are handed in. 
 be is refused with InvalidRule, which names every field that is wrong.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -21,9 +21,10 @@ from actions.rules import InvalidRule, Part, Rule, Status
 from actions.selectors import owned_action
 from actions.sight import Sight, Standing
 from actions.watches import first_look, sleep_for_good
+from market.directory import Listing
 from market.history import keep_history
-from market.selectors import known_symbols, latest_quotes
-from market.services import calendar, follow
+from market.selectors import latest_quotes
+from market.services import admit, calendar, follow
 from portfolios.models import Portfolio
 from portfolios.services import primary_portfolio
 
@@ -187,15 +188,21 @@ def _check_symbols(rule: Rule) -> None:
     named = {"symbol": rule.symbol} if rule.symbol else {}
     for prefix, part in (("trigger_params", rule.trigger), ("action_params", rule.effect)):
         named |= {f"{prefix}.{path}": symbol for path, symbol in part.named().items()}
-    unknown = set(named.values()) - set(known_symbols())
+    unknown = admit(symbols=set(named.values()))
     if unknown:
         raise InvalidRule(
             {
-                path: f"“{symbol}” is not a symbol that is known here."
+                path: _not_known(symbol, unknown[symbol])
                 for path, symbol in named.items()
                 if symbol in unknown
             }
         )
+
+
+def _not_known(symbol: str, near: Sequence[Listing]) -> str:
+    words = f"“{symbol}” is not a symbol that is known here."
+    meant = " or ".join(f"{listing.symbol} ({listing.name})" for listing in near)
+    return f"{words} Did you mean {meant}?" if meant else words
 
 
 def _check_span(rule: Rule, now: datetime) -> None:

@@ -13,6 +13,7 @@ from actions.notify.deliver import deliver_due, prune_deliveries
 from actions.notify.dispatch import dispatch
 from actions.notify.expiring import announce_expiries
 from market.history import prune_history
+from market.incidents import prune_incidents
 from market.ranges import prune_ranges
 
 EVALUATE = "actions.tasks.evaluate_actions"
@@ -20,6 +21,7 @@ HELP = "actions.tasks.help_evaluate"
 DELIVER = "actions.tasks.deliver_notifications"
 KEEP_RANGES = timedelta(days=400)
 KEEP_DELIVERIES = timedelta(days=30)
+KEEP_INCIDENTS = timedelta(days=90)
 MOST_HELPERS = 8  # jobs for one tick; each goes on as long as there is something to lease
 
 
@@ -74,6 +76,7 @@ def prune() -> str:
     now = timezone.now()
     prices = prune_history(now=now) + prune_ranges(now=now, keep=KEEP_RANGES)
     deliveries = prune_deliveries(now=now, keep=KEEP_DELIVERIES)
+    prune_incidents(now=now, keep=KEEP_INCIDENTS)
     return f"{prices} prices, {deliveries} deliveries forgotten"
 
 

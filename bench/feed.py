@@ -57,12 +57,12 @@ class FeedOfAFile(AppConfig):
     name = "bench"
 
     def ready(self) -> None:
-        from market import services  # noqa: PLC0415 -- needs the models
+        from market import feed as market_feed  # noqa: PLC0415 -- needs the models
 
         feed = PricesInAFile(Path(os.environ[PRICES]))
 
         def connect() -> Provider:
             return feed
 
-        connected = services._Feed(connect=connect, default_calendar=feed.calendar)
-        patch.object(services, "_feed", lambda: connected).start()
+        connected = market_feed._Feed(connect=connect, default_calendar=feed.calendar)
+        patch.object(market_feed, "_feed", lambda: connected).start()

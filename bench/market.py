@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from unittest.mock import patch
 
-from market import services
+from django.conf import settings
+
+from market import feed as market_feed
 from market.hours import AlwaysOpen
 from market.providers import Provider
+from market.providers.twelvedata import TwelveData
 from market.quotes import Bar, Sample
 
 CENT = Decimal("0.01")
@@ -35,14 +38,17 @@ class Prepared:
 
 @contextmanager
 def prepared_feed() -> Iterator[Prepared]:
-    """Has the product ask this provider."""
+    """Has the product ask this provider, and doubt it as it doubts a live one."""
     feed = Prepared()
 
     def connect() -> Provider:
         return feed
 
-    connected = services._Feed(connect=connect, default_calendar=feed.calendar)
-    with patch.object(services, "_feed", lambda: connected):
+    connected = market_feed._Feed(connect=connect, default_calendar=feed.calendar)
+    with (
+        patch.object(market_feed, "_feed", lambda: connected),
+        patch.object(settings, "MARKET_PROVIDER", TwelveData.name),
+    ):
         yield feed
 
 

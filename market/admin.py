@@ -2,7 +2,18 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
-from market.models import DailyBar, Instrument, PastQuote, Quote, ReplayRun, SessionRange
+from market.models import (
+    DailyBar,
+    FeedAsk,
+    FeedBudget,
+    FeedIncident,
+    Instrument,
+    Look,
+    PastQuote,
+    Quote,
+    ReplayRun,
+    SessionRange,
+)
 
 
 class ReadOnlyAdmin[M: models.Model](admin.ModelAdmin[M]):
@@ -51,6 +62,33 @@ class QuoteAdmin(ReadOnlyAdmin[Quote]):
     list_filter = ("provider", "interpolated", ("price", admin.EmptyFieldListFilter))
     search_fields = ("instrument__symbol", "instrument__name")
     ordering = ("instrument",)
+
+
+@admin.register(FeedIncident)
+class FeedIncidentAdmin(ReadOnlyAdmin[FeedIncident]):
+    """What is wrong with the feed, first what is still open."""
+
+    list_display = ("instrument_id", "kind", "verdict", "reason", "first_at", "times", "settled_at")
+    list_filter = (("settled_at", admin.EmptyFieldListFilter), "verdict", "kind", "provider")
+    search_fields = ("=instrument__symbol", "reason")
+    ordering = ("-settled_at", "-first_at")
+
+
+@admin.register(FeedBudget)
+class FeedBudgetAdmin(ReadOnlyAdmin[FeedBudget]):
+    list_display = ("provider", "in_minute", "on_day", "day", "blocked_until", "blocked_because")
+
+
+@admin.register(Look)
+class LookAdmin(ReadOnlyAdmin[Look]):
+    list_display = ("instrument_id", "at")
+
+
+@admin.register(FeedAsk)
+class FeedAskAdmin(ReadOnlyAdmin[FeedAsk]):
+    list_display = ("instrument_id", "subject", "answered_at", "pending_until", "not_before")
+    list_filter = ("subject",)
+    search_fields = ("=instrument__symbol",)
 
 
 @admin.register(SessionRange)

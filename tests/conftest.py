@@ -1,17 +1,19 @@
 """What all tests share: a feed that the test controls, on the real services and database."""
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from operator import attrgetter
 
 import pytest
+from pytest_django import Settings
 
-from market import services as market_services
+from market import feed as market_feed
 from market.hours import AlwaysOpen, TradingCalendar
 from market.models import Instrument
 from market.quotes import Bar, Sample
+from tests.feed_server import KEY, FeedServer, feed_server
 
 
 class Feed:
@@ -48,11 +50,25 @@ class Feed:
 def feed(monkeypatch: pytest.MonkeyPatch) -> Feed:
     feed = Feed()
     monkeypatch.setattr(
-        market_services,
+        market_feed,
         "_feed",
-        lambda: market_services._Feed(lambda: feed, feed.calendar),
+        lambda: market_feed._Feed(lambda: feed, feed.calendar),
     )
     return feed
+
+
+@pytest.fixture
+def live(settings: Settings) -> Iterator[FeedServer]:
+    """Twelve Data as the feed, with credits in plenty, served on loopback as the test says."""
+    with feed_server() as server:
+        settings.MARKET_PROVIDER = "twelvedata"
+        settings.TWELVEDATA_API_KEY = KEY
+        settings.TWELVEDATA_URL = server.url
+        settings.TWELVEDATA_CREDITS_PER_MINUTE = 100
+        settings.TWELVEDATA_CREDITS_PER_DAY = 0
+        settings.MARKET_CONNECT_SECONDS = 0.3
+        settings.MARKET_READ_SECONDS = 0.3
+        yield server
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -46,7 +46,42 @@ class Environment(BaseSettings):
     embedded_postgres_fsync: bool = Field(
         True, description="Off: faster, for throw-away data such as the tests'."
     )
-    market_provider: str = Field("replay", description="Which feed the quotes come from.")
+    market_provider: str = Field(
+        "replay", description="Which feed the quotes come from: replay, twelvedata or alpaca."
+    )
+    market_connect_seconds: float = Field(
+        3, gt=0, le=60, description="How long to wait for a live feed's connection."
+    )
+    market_read_seconds: float = Field(
+        10, gt=0, le=60, description="How long to wait for a live feed's whole answer."
+    )
+    market_jump_percent: Decimal = Field(
+        Decimal(20),
+        gt=0,
+        lt=100,
+        description="A live feed's price further than this from the last accepted one is held "
+        "until a second quote confirms it.",
+    )
+    twelvedata_api_key: SecretStr = Field(
+        SecretStr(""), description="Needed with MARKET_PROVIDER=twelvedata."
+    )
+    twelvedata_url: str = Field("https://api.twelvedata.com", description="Where its API is.")
+    twelvedata_credits_per_minute: int = Field(
+        8, gt=0, le=100_000, description="Of your plan with Twelve Data; the free one has 8."
+    )
+    twelvedata_credits_per_day: int = Field(
+        800, ge=0, description="Of your plan; the free one has 800. 0: no limit."
+    )
+    alpaca_key_id: SecretStr = Field(
+        SecretStr(""), description="Needed with MARKET_PROVIDER=alpaca."
+    )
+    alpaca_secret_key: SecretStr = Field(
+        SecretStr(""), description="Needed with MARKET_PROVIDER=alpaca."
+    )
+    alpaca_url: str = Field("https://data.alpaca.markets", description="Where its data API is.")
+    alpaca_requests_per_minute: int = Field(
+        200, gt=0, le=100_000, description="Of your plan with Alpaca; the free one has 200."
+    )
     tick_seconds_open: float = Field(
         10, gt=0, le=3600, description="Seconds between ticks while the market is open."
     )
@@ -131,6 +166,32 @@ class Environment(BaseSettings):
         if not self.site_url and host == "*":
             raise ValueError("SITE_URL must be set where ALLOWED_HOSTS names no host first.")
         self.site_url = self.site_url or f"https://{host}"
+        return self
+
+    @field_validator("twelvedata_url", "alpaca_url")
+    @classmethod
+    def _keeps_keys_secret(cls, value: str) -> str:
+        parts = urlsplit(value)
+        local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        if not parts.hostname or parts.scheme not in ({"http", "https"} if local else {"https"}):
+            raise ValueError("must begin with https://, so that the key stays secret on its way.")
+        return value
+
+    @model_validator(mode="after")
+    def _feed_has_its_keys(self) -> Self:
+        keys = {
+            "twelvedata": ("twelvedata_api_key",),
+            "alpaca": ("alpaca_key_id", "alpaca_secret_key"),
+        }
+        for name in keys.get(self.market_provider, ()):
+            key = getattr(self, name).get_secret_value()
+            if not key:
+                raise ValueError(
+                    f"{name.upper()} must be set with MARKET_PROVIDER={self.market_provider}. "
+                    "MARKET_PROVIDER=replay needs no key."
+                )
+            if not (key.isascii() and key.isprintable() and " " not in key):
+                raise ValueError(f"{name.upper()} has characters that no key has.")
         return self
 
     @property

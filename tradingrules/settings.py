@@ -182,6 +182,17 @@ WEBHOOK_ALLOW_PRIVATE = environment.webhook_allow_private
 # --- The market and the evaluator ---
 
 MARKET_PROVIDER = environment.market_provider
+MARKET_CONNECT_SECONDS = environment.market_connect_seconds
+MARKET_READ_SECONDS = environment.market_read_seconds
+MARKET_JUMP_PERCENT = environment.market_jump_percent
+TWELVEDATA_API_KEY = environment.twelvedata_api_key.get_secret_value()
+TWELVEDATA_URL = environment.twelvedata_url
+TWELVEDATA_CREDITS_PER_MINUTE = environment.twelvedata_credits_per_minute
+TWELVEDATA_CREDITS_PER_DAY = environment.twelvedata_credits_per_day
+ALPACA_KEY_ID = environment.alpaca_key_id.get_secret_value()
+ALPACA_SECRET_KEY = environment.alpaca_secret_key.get_secret_value()
+ALPACA_URL = environment.alpaca_url
+ALPACA_REQUESTS_PER_MINUTE = environment.alpaca_requests_per_minute
 TICK_SECONDS_OPEN = environment.tick_seconds_open
 TICK_SECONDS_CLOSED = environment.tick_seconds_closed
 EVALUATOR_SHIFT_SECONDS = environment.evaluator_shift_seconds

@@ -115,7 +115,7 @@ def test_what_a_replay_plays_is_stored_and_wakes(now: datetime) -> None:
     woken = {}
     for second in range(16):
         at = now + timedelta(seconds=second)
-        samples = fetch_quotes(symbols=["AAPL"], now=at)
+        samples = fetch_quotes(symbols=["AAPL"], now=at).samples
         woken[second] = accept_quotes(samples=samples, now=at, max_age=timedelta(seconds=60))
     assert [second for second, symbols in woken.items() if symbols] == [13]  # the second high
     last = latest_quotes(symbols=["AAPL"])["AAPL"]
@@ -139,7 +139,7 @@ def test_a_restart_forgets_the_prices_and_keeps_the_levels(now: datetime) -> Non
     record(bar("AAPL", FRIDAY, 97))
     start(now)
     narrow_alerts(levels={"AAPL": AlertLevels(below=Decimal(90), volume=5)})
-    samples = fetch_quotes(symbols=["AAPL"], now=now)
+    samples = fetch_quotes(symbols=["AAPL"], now=now).samples
     accept_quotes(samples=samples, now=now, max_age=timedelta(seconds=60))
     run = start(now + timedelta(seconds=2), seconds="0.5")
     assert str(run) == "from 2008-10-10, 0.5 s a session"
@@ -192,7 +192,7 @@ def test_at_the_slowest_pace_a_quote_never_grows_stale_within_its_phase(now: dat
     record(bar("AAPL", FRIDAY, 97))
     start(now, seconds=str(SESSION_SECONDS_MAX))
     almost = now + timedelta(seconds=60) - timedelta(microseconds=1)
-    (sample,) = fetch_quotes(symbols=["AAPL"], now=almost)
+    (sample,) = fetch_quotes(symbols=["AAPL"], now=almost).samples
     assert almost - sample.as_of < timedelta(seconds=60)
 
 

@@ -116,6 +116,10 @@ def test_webhooks_into_the_own_network_must_be_allowed(monkeypatch: pytest.Monke
         ("WEBHOOK_ALLOW_PRIVATE", "perhaps"),
         ("DEBUG", "perhaps"),
         ("TICK_SECONDS_OPEN", "ten"),
+        ("MARKET_JUMP_PERCENT", "100"),
+        ("TWELVEDATA_CREDITS_PER_MINUTE", "0"),
+        ("TWELVEDATA_URL", "http://api.twelvedata.com"),
+        ("ALPACA_URL", "data.alpaca.markets"),
         ("TICK_SECONDS_CLOSED", "0"),
         ("LEASE_SECONDS", "-1"),
         ("LEASE_SECONDS", "nan"),
@@ -221,3 +225,40 @@ def test_asking_for_the_state_starts_no_database(tmp_path: Path) -> None:
     assert asked.returncode == 3
     assert "PostgreSQL is not running." in asked.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("production")
+@pytest.mark.parametrize(
+    ("provider", "name"),
+    [
+        ("twelvedata", "TWELVEDATA_API_KEY"),
+        ("alpaca", "ALPACA_KEY_ID"),
+        ("alpaca", "ALPACA_SECRET_KEY"),
+    ],
+)
+@pytest.mark.parametrize("key", [None, "", "k3y with spaces", "k3y\nk3y", "k3y\u00e9"])
+def test_a_live_feed_starts_with_its_keys_or_not_at_all(
+    provider: str, name: str, key: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARKET_PROVIDER", provider)
+    for other in ("TWELVEDATA_API_KEY", "ALPACA_KEY_ID", "ALPACA_SECRET_KEY"):
+        monkeypatch.setenv(other, "k3y")
+    if key is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, key)
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        read_environment()
+    assert str(refusal.value).startswith(f"{name} ")
+    assert "k3y" not in str(refusal.value)
+
+
+@pytest.mark.usefixtures("production")
+def test_a_key_is_not_in_what_the_environment_says_of_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TWELVEDATA_API_KEY", "k3y")
+    monkeypatch.setenv("MARKET_PROVIDER", "twelvedata")
+    environment = read_environment()
+    assert environment.twelvedata_api_key.get_secret_value() == "k3y"
+    assert "k3y" not in repr(environment)

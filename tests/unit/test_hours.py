@@ -2,6 +2,7 @@
 
 import csv
 import warnings
+from bisect import bisect_right
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -204,3 +205,28 @@ def test_the_last_close_of_a_market_that_is_always_open_is_yesterdays_or_todays(
     assert AlwaysOpen().last_close(noon) == datetime.fromisoformat("2026-11-16T21:00Z")
     evening = datetime.fromisoformat("2026-11-17T21:00Z")
     assert AlwaysOpen().last_close(evening) == evening
+
+
+@given(st.integers(0, int((LAST - FIRST).days * 86_400)))
+def test_at_any_instant_since_2006_the_market_is_open_as_the_oracle_says(seconds: int) -> None:
+    at = datetime.combine(FIRST, datetime.min.time(), UTC) + seconds * SECOND
+    opens, closes = (list(instants) for instants in zip(*oracle().values(), strict=True))
+    assert EXCHANGE.is_open(at) == (bisect_right(opens, at) > bisect_right(closes, at))
+    if at < opens[-1]:
+        assert EXCHANGE.next_open(at) == opens[bisect_right(opens, at)]
+        assert EXCHANGE.next_close(at) == closes[bisect_right(closes, at)]
+    if at >= closes[0]:
+        assert EXCHANGE.last_close(at) == closes[bisect_right(closes, at) - 1]
+
+
+def test_the_half_days_since_2006_are_those_that_the_oracle_has() -> None:
+    early = {
+        day for day, (opens, closes) in oracle().items() if closes - opens < timedelta(hours=6)
+    }
+    ours = {
+        day
+        for day in oracle()
+        if (close := EXCHANGE.close_of(day)) and close.astimezone(NEW_YORK).hour == 13
+    }
+    assert ours == early
+    assert len(early) > 40

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from actions.limits import Gate, Refused, cooldown_ends, first_refusal, has_expired
+from actions.limits import GATES, Gate, Refused, cooldown_ends, first_refusal, has_expired
 from actions.rules import Rule, Status
 from market.hours import Exchange
 from tests.unit.conftest import NOTIFY, NOW, SECOND, HourlySessions, a_rule, a_view
@@ -168,7 +168,7 @@ def test_of_several_shut_gates_the_first_one_answers() -> None:
         Gate.COOLDOWN: {"cooldown_seconds": 300, "last_triggered_at": CLOSED - SECOND},
         Gate.MAX_EXECUTIONS: {"executions_count": 1},
     }
-    assert list(shut) == list(Gate)
+    assert list(shut) == list(GATES)
     answers = []
     while shut:
         changes: dict[str, Any] = {"valid_from": HourlySessions.START}
@@ -179,7 +179,7 @@ def test_of_several_shut_gates_the_first_one_answers() -> None:
         assert refused is not None
         answers.append(refused.gate)
         shut.pop(refused.gate)
-    assert answers == list(Gate)
+    assert answers == list(GATES)
 
 
 @pytest.mark.parametrize("status", list(Status))

@@ -1,0 +1,13 @@
+"""What the market's services refuse, and with what."""
+
+
+class ProviderError(RuntimeError):
+    """The provider did not answer, or not sensibly. Its own exception is the cause."""
+
+
+class UnknownSymbol(ValueError):
+    """A symbol that is no instrument, or that nobody follows."""
+
+
+class ReplayRefused(ValueError):
+    """A replay that cannot be played as asked: says what can."""

@@ -1,0 +1,157 @@
+"""Where quotes come from: the provider that MARKET_PROVIDER names, and what it is asked."""
+
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from market.asking import Fetched, ask_for_quotes
+from market.budget import Plan
+from market.errors import ProviderError
+from market.hours import AlwaysOpen, Exchange, TradingCalendar
+from market.models import DailyBar, ReplayRun
+from market.past import recent_sessions
+from market.providers import Provider, WebProvider
+from market.providers.alpaca import Alpaca
+from market.providers.replay import Replay
+from market.providers.twelvedata import TwelveData
+from market.quotes import Bar, max_age
+
+
+class _Feed(NamedTuple):
+    connect: Callable[[], Provider | WebProvider]
+    default_calendar: TradingCalendar  # while there is nothing to connect to
+    resolution: timedelta = timedelta(0)
+
+
+def provider() -> Provider | WebProvider:
+    """The feed that MARKET_PROVIDER names.
+
+    Raises ImproperlyConfigured for a name that is not known, ProviderError for a replay that has
+    nothing to play yet.
+    """
+    return _feed().connect()
+
+
+def calendar() -> TradingCalendar:
+    """The sessions of the market that MARKET_PROVIDER quotes. Asks no network."""
+    feed = _feed()
+    try:
+        return feed.connect().calendar
+    except ProviderError:
+        return feed.default_calendar
+
+
+def _feed() -> _Feed:
+    feeds: dict[str, _Feed] = {
+        Replay.name: _Feed(replay, AlwaysOpen()),
+        TwelveData.name: _Feed(twelve_data, Exchange(), TwelveData.resolution),
+        Alpaca.name: _Feed(alpaca, Exchange(), Alpaca.resolution),
+    }
+    try:
+        return feeds[settings.MARKET_PROVIDER]
+    except KeyError:
+        raise ImproperlyConfigured(
+            f"MARKET_PROVIDER={settings.MARKET_PROVIDER!r} is not known. "
+            f"Use one of: {', '.join(feeds)}."
+        ) from None
+
+
+def twelve_data() -> TwelveData:
+    """The live feed of Twelve Data, with the plan and the key of the settings."""
+    return TwelveData(
+        key=settings.TWELVEDATA_API_KEY,
+        url=settings.TWELVEDATA_URL,
+        plan=Plan(
+            settings.TWELVEDATA_CREDITS_PER_MINUTE, settings.TWELVEDATA_CREDITS_PER_DAY or None
+        ),
+        connect_seconds=settings.MARKET_CONNECT_SECONDS,
+        read_seconds=settings.MARKET_READ_SECONDS,
+    )
+
+
+def alpaca() -> Alpaca:
+    """The live feed of Alpaca, with the plan and the keys of the settings."""
+    return Alpaca(
+        key_id=settings.ALPACA_KEY_ID,
+        secret=settings.ALPACA_SECRET_KEY,
+        url=settings.ALPACA_URL,
+        plan=Plan(settings.ALPACA_REQUESTS_PER_MINUTE),
+        connect_seconds=settings.MARKET_CONNECT_SECONDS,
+        read_seconds=settings.MARKET_READ_SECONDS,
+    )
+
+
+def replay() -> Replay:
+    """The replay that plays in every process: the newest run.
+
+    Raises ProviderError, naming the command that helps, without a run or without bars.
+    """
+    run = ReplayRun.objects.order_by("-id").first()
+    if run is None:
+        raise ProviderError(
+            "No replay has been started. Start one with "
+            "`manage.py replay --from 2008-09-02 --session-seconds 2`."
+        )
+    return _replay_of(run)
+
+
+@lru_cache(maxsize=1)  # by the run's primary key: the bars are read once a run and process
+def _replay_of(run: ReplayRun) -> Replay:
+    columns = ("instrument_id", "at", "open", "high", "low", "close", "volume")
+    bars: dict[str, list[Bar]] = {}
+    for row in DailyBar.objects.values_list(*columns).iterator(chunk_size=5000):
+        bars.setdefault(row[0], []).append(Bar(*row))
+    try:
+        return Replay(bars, run.started_at, run.first_session, float(run.session_seconds))
+    except ValueError as nothing_to_play:
+        raise ProviderError(
+            f"{nothing_to_play} Import some with `manage.py import_bars FILE`."
+        ) from None
+
+
+def fetch_quotes(*, symbols: Collection[str], now: datetime) -> Fetched:
+    """What the provider says about these symbols; one that it does not know is absent.
+
+    A live feed is asked for those that are due, as far as its credits go, and its answer says what
+    was wrong with the others. Belongs outside any transaction: it may take as long as a network
+    call. Raises ProviderError where there is no answer at all, for a provider that failed with an
+    exception of its own with that as the cause.
+    """
+    feed = provider()
+    if isinstance(feed, WebProvider):
+        return ask_for_quotes(feed, symbols=symbols, now=now)
+    try:
+        return Fetched(feed.fetch(symbols, now))
+    except Exception as error:  # whatever a provider fails with, for the caller it is one case
+        raise ProviderError(f"{feed.name}: {type(error).__name__}: {error}") from error
+
+
+def completed_sessions(
+    *, symbols: Collection[str], now: datetime, sessions: int
+) -> dict[str, tuple[Bar, ...]]:
+    """Each symbol's last `sessions` completed sessions at `now`, oldest first; it may have fewer.
+
+    Those of a live feed are asked for once a session, and read from the database otherwise. Raises
+    ProviderError with the provider's exception as its cause.
+    """
+    feed = provider()
+    if isinstance(feed, WebProvider):
+        return recent_sessions(feed, symbols=symbols, now=now, count=sessions)
+    try:
+        return feed.history(symbols, now, sessions)
+    except Exception as error:  # as in fetch_quotes
+        raise ProviderError(f"{feed.name}: {type(error).__name__}: {error}") from error
+
+
+def quote_max_age() -> timedelta:
+    """How old a quote may be to count as the present price, from the feed that is configured.
+
+    A live feed whose instants are those of whole minutes is polled as if once a minute: a quote is
+    not late because of the way in which it is dated.
+    """
+    feed = _feed()
+    return max_age(max(settings.TICK_SECONDS_OPEN, feed.resolution.total_seconds()))

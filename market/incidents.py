@@ -1,0 +1,93 @@
+"""What was wrong with what the feed said: recorded, raised once, and settled by a good answer."""
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import connection
+
+from market.arrays import instant_array, plain_array, text_array
+from market.models import FeedIncident
+
+logger = logging.getLogger(__name__)
+
+REASON_LENGTH = 300
+# What a good quote's statement settles by itself (see quotes_in): they are about its price.
+OF_PRICES = ("jump", "from the future")
+
+# xmax is 0 in a row that is new, which is what tells whether to raise it.
+_RAISE = """
+INSERT INTO market_feedincident AS incident
+       (symbol, kind, verdict, provider, reason, price, as_of, first_at, last_at)
+SELECT said.symbol, said.kind, said.verdict, %(provider)s, said.reason, said.price, said.as_of,
+       %(now)s, %(now)s
+  FROM unnest(%(symbols)s::text[], %(kinds)s::text[], %(verdicts)s::text[], %(reasons)s::text[],
+              %(prices)s::numeric[], %(as_of)s::timestamptz[])
+       AS said(symbol, kind, verdict, reason, price, as_of)
+ WHERE said.symbol IS NULL
+    OR EXISTS (SELECT FROM market_instrument known WHERE known.symbol = said.symbol)
+ ORDER BY said.symbol, said.kind
+    ON CONFLICT (symbol, kind) WHERE settled_at IS NULL DO UPDATE
+   SET reason = excluded.reason, price = excluded.price, as_of = excluded.as_of,
+       last_at = excluded.last_at, times = incident.times + 1
+RETURNING symbol, reason, xmax = 0
+"""
+
+_SETTLE = """
+UPDATE market_feedincident
+   SET settled_at = %(now)s, outcome = 'ended'
+ WHERE settled_at IS NULL AND kind <> ALL(%(kept)s)
+   AND (symbol = ANY(%(symbols)s) OR symbol IS NULL AND verdict = 'failed')
+RETURNING symbol, reason
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One thing that was wrong; `symbol` is None where it concerns the whole feed."""
+
+    symbol: str | None
+    kind: str
+    reason: str
+    verdict: str = FeedIncident.Verdicts.REFUSED.value
+    price: Decimal | None = None
+    as_of: datetime | None = None
+
+
+def raise_incidents(*, said: Sequence[Said], now: datetime) -> None:
+    """Records what was wrong, and logs what is new: an alert is raised once, not every tick."""
+    if not said:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _RAISE,
+            {
+                "provider": settings.MARKET_PROVIDER,
+                "now": now,
+                "symbols": text_array(one.symbol for one in said),
+                "kinds": text_array(one.kind for one in said),
+                "verdicts": text_array(one.verdict for one in said),
+                "reasons": text_array(one.reason[:REASON_LENGTH] for one in said),
+                "prices": plain_array(one.price for one in said),
+                "as_of": instant_array(one.as_of for one in said),
+            },
+        )
+        for symbol, reason, is_new in cursor.fetchall():
+            if is_new:
+                logger.warning("%s: %s", symbol or settings.MARKET_PROVIDER, reason)
+
+
+def settle_incidents(*, symbols: Collection[str], now: datetime) -> None:
+    """The feed has answered, and well about these symbols: what was wrong with that is over."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTLE, {"now": now, "symbols": list(symbols), "kept": list(OF_PRICES)})
+        for symbol, reason in cursor.fetchall():
+            logger.info("Over: %s: %s", symbol or settings.MARKET_PROVIDER, reason)
+
+
+def prune_incidents(*, now: datetime, keep: timedelta) -> int:
+    """Forgets what was settled longer ago than `keep`. Returns how many."""
+    return FeedIncident.objects.filter(settled_at__lt=now - keep).delete()[0]

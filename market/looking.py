@@ -1,0 +1,70 @@
+"""What people look at: quotes no older than they accept, asked for once for all who want them."""
+
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from time import monotonic, sleep
+
+from django.db import connection
+
+from market.asking import QUOTE, ask_for_quotes, patience
+from market.errors import ProviderError
+from market.feed import fetch_quotes, provider
+from market.models import FeedAsk, Look
+from market.providers import WebProvider
+from market.quotes import Sample
+from market.quotes_in import follow
+from market.selectors import latest_quotes
+
+LOOKS_LAST = timedelta(minutes=5)
+_SAME_LOOK = timedelta(minutes=1)
+_POLL = 0.05  # seconds
+
+_LOOK = """
+INSERT INTO market_look AS look (symbol, at)
+SELECT symbol, %s FROM unnest(%s::text[]) AS wanted(symbol) ORDER BY symbol
+    ON CONFLICT (symbol) DO UPDATE SET at = excluded.at WHERE look.at < %s
+"""
+
+
+def quotes_within(
+    *,
+    symbols: Collection[str],
+    now: datetime,
+    age: timedelta,
+    take_in: Callable[[list[Sample], datetime], object],
+) -> dict[str, Sample]:
+    """The latest accepted quote of each symbol, asked for where nobody was told one within `age`.
+
+    However many want the same at once, in whatever process, one of them asks, and the others wait
+    for the answer. `take_in(samples, now)` stores what was asked for and wakes whom it concerns,
+    as a tick does. Where the feed fails or has no credits left, a quote is as old as it says. The
+    symbols count as looked at: for some minutes ticks keep them fresh. Raises UnknownSymbol.
+
+    Belongs outside any transaction: it may take as long as a network call.
+    """
+    follow(symbols=symbols)
+    with connection.cursor() as cursor:
+        cursor.execute(_LOOK, [now, sorted(set(symbols)), now - _SAME_LOOK])
+    try:
+        feed = provider()
+        if isinstance(feed, WebProvider):
+            ask_for_quotes(feed, symbols=symbols, now=now, within=age, take_in=take_in)
+            _wait_for_others(symbols, now)
+        else:
+            take_in(fetch_quotes(symbols=symbols, now=now).samples, now)
+    except ProviderError:
+        pass  # it is on the status page, and each quote has its age
+    return latest_quotes(symbols=symbols)
+
+
+def being_looked_at(*, now: datetime) -> list[str]:
+    """The symbols that somebody has looked at in the last minutes, in order."""
+    looks = Look.objects.filter(at__gt=now - LOOKS_LAST).order_by("instrument_id")
+    return list(looks.values_list("instrument_id", flat=True))
+
+
+def _wait_for_others(symbols: Collection[str], now: datetime) -> None:
+    pending = FeedAsk.objects.filter(instrument__in=symbols, subject=QUOTE, pending_until__gt=now)
+    deadline = monotonic() + patience().total_seconds()
+    while pending.exists() and monotonic() < deadline:
+        sleep(_POLL)
