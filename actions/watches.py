@@ -60,7 +60,7 @@ WITH stacks AS (
 ), asleep AS (
     SELECT a.id FROM actions a JOIN found ON found.action_id = a.id
      WHERE a.status = 'active' AND a.processing_lease_until IS NULL
-       FOR UPDATE OF a SKIP LOCKED
+       FOR NO KEY UPDATE OF a SKIP LOCKED
 )
 UPDATE actions a
    SET processing_lease_until = %(now)s,
