@@ -1,7 +1,8 @@
 """What evaluators do in tests that kill them: a tick at an instant and prices that the test sets.
 
 Where an evaluator is to die is planted here, around functions, statements and commits of the
-product, which knows nothing of it. It dies by SIGKILL from its own hand.
+product, which knows nothing of it. It dies by SIGKILL from its own hand, or is stopped by SIGSTOP
+until somebody lets it go on.
 """
 
 import os
@@ -31,6 +32,8 @@ LEASE = 30 * SECOND
 class Death:
     """Where an evaluator kills itself: before or after the `nth` time that it comes by `point`.
 
+    With SIGSTOP as its signal it is not dead, but late.
+
     A point is a STATEMENT, a COMMIT, or a function, by the module that calls it and the name that
     it has there. A commit that dies "amid" was sent to PostgreSQL, and its answer not waited for.
     """
@@ -38,6 +41,7 @@ class Death:
     when: str
     point: str
     nth: int = 1
+    by: signal.Signals = signal.SIGKILL
 
     def __str__(self) -> str:
         nth = f" no. {self.nth}" if self.nth > 1 else ""
@@ -91,14 +95,16 @@ def _mortal[**P, R](function: Callable[P, R], death: Death) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         nonlocal calls
         calls += 1
-        if calls < death.nth:
+        if calls != death.nth:
             return function(*args, **kwargs)
-        if death.when == "after":
-            function(*args, **kwargs)
-        elif death.when == "amid":
+        if death.when == "amid":
             _send_commit()
-        _die()
-        raise AssertionError("SIGKILL leaves nobody to read this.")
+        if death.when != "after":
+            os.kill(os.getpid(), death.by)
+        result = function(*args, **kwargs)
+        if death.when == "after":
+            os.kill(os.getpid(), death.by)
+        return result
 
     return call
 
@@ -107,7 +113,3 @@ def _send_commit() -> None:
     server: Any = connections["default"].connection.pgconn
     server.send_query(b"COMMIT")
     server.flush()
-
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,12 +1,13 @@
 """Real processes that start within milliseconds: forked from one in which Django is set up.
 
     running = begin(url, evaluate, Shift(now=now, prices={"AAPL": "149"}))
-    running.kill()
+    running.send(signal.SIGKILL)
     assert running.exit_code(seconds=10) == KILLED
 
 `url` is the address of the database that it works on.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 
+import psutil
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
@@ -37,9 +39,17 @@ class Running[T]:
     def has_ended(self) -> bool:
         return not self.process.is_alive()
 
-    def kill(self) -> None:
-        """Sends SIGKILL: nothing in the process is asked, and nothing of it runs any more."""
-        self.process.kill()
+    def send(self, number: signal.Signals) -> None:
+        os.kill(self._pid, number)
+
+    def process_status(self) -> str:
+        """As psutil names it."""
+        return str(psutil.Process(self._pid).status())
+
+    @property
+    def _pid(self) -> int:
+        assert self.process.pid is not None, "it has been started"
+        return self.process.pid
 
     def exit_code(self, *, seconds: float) -> int:
         """Waits for its end: KILLED, DATABASE_GONE, 0, or 1 for an error (which it has printed).

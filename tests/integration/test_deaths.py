@@ -5,10 +5,13 @@ is left of it is what docs/reliability.md says; another process finishes it, and
 anything.
 """
 
+import signal
 import time
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
+import psutil
 import pytest
 from django.db import connection
 
@@ -73,7 +76,7 @@ DEATHS = [
 
 
 @pytest.mark.parametrize(("death", "possible"), DEATHS, ids=[str(death) for death, _ in DEATHS])
-def test_whoever_dies_where_ever_each_rule_fires_once_on_the_price_of_one_tick(
+def test_a_crossing_of_one_tick_fires_once_wherever_its_evaluator_dies(
     now: datetime, death: Death, possible: set[str]
 ) -> None:
     owners, rules = two_that_wait(now)
@@ -99,6 +102,26 @@ def test_whoever_dies_where_ever_each_rule_fires_once_on_the_price_of_one_tick(
     assert Watch.objects.get().below == 100
 
     tick(crossed + 2 * LEASE, "149")
+    each_has_fired_once(rules)
+
+
+def test_an_evaluator_that_was_only_late_finds_its_rules_fired_and_writes_nothing(
+    now: datetime,
+) -> None:
+    _, rules = two_that_wait(now)
+    tick(now, "151")
+    crossed = now + 10 * SECOND
+    stop = Death("before", "actions.engine.commit_firings", by=signal.SIGSTOP)
+    late = begin(url(), evaluate, shift(crossed, "149", stop))
+    until(lambda: late.process_status() == psutil.STATUS_STOPPED)
+    try:
+        assert left_by(crossed) == LEASED
+        tick(crossed + LEASE, "155")
+        each_has_fired_once(rules)
+    finally:
+        late.send(signal.SIGCONT)
+    report = late.result(seconds=30)
+    assert (report.fired, report.errors) == (0, [])
     each_has_fired_once(rules)
 
 
@@ -181,8 +204,12 @@ def killed_in_a_tick(now: datetime, price: str, death: Death) -> None:
 
 def until_its_session_has_ended() -> None:
     """PostgreSQL may still work on what the dead has sent, and ends what it has begun."""
+    until(lambda: other_sessions() == 0)
+
+
+def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while other_sessions():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
