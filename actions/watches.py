@@ -71,7 +71,7 @@ WITH quotes AS MATERIALIZED (
     SELECT a.id FROM actions a
      WHERE a.id = ANY(ARRAY(SELECT action_id FROM found))
        AND a.status = 'active' AND a.processing_lease_until IS NULL
-       FOR UPDATE OF a SKIP LOCKED
+       FOR NO KEY UPDATE OF a SKIP LOCKED
 )
 UPDATE actions a
    SET processing_lease_until = %(now)s,

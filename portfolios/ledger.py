@@ -1,8 +1,8 @@
 """What an order does to a portfolio: pure arithmetic, or a refusal in words.
 
-A portfolio is a `Snapshot`; `apply`, `deposit` and `withdraw` answer with the `Entry` to be written
-and the snapshot after it, or with a `Refusal`. There is no credit and there are no short sales:
-neither cash nor a position is ever below zero.
+A portfolio is a `Snapshot`; `apply`, `deposit`, `withdraw` and `split` answer with the `Entry` to
+be written and the snapshot after it, or with a `Refusal`. There is no credit and there are no short
+sales: neither cash nor a position is ever below zero.
 
 Cost basis follows the average-cost method (IRS Publication 550, "Average basis"): a purchase adds
 its amount, a sale takes away the basis of the shares held in proportion, rounded half up to cents.
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 from portfolios import money
 from portfolios.money import format_price, format_quantity, format_usd
@@ -30,6 +31,7 @@ class Kind(StrEnum):
     WITHDRAWAL = "withdrawal"
     BUY = "buy"
     SELL = "sell"
+    SPLIT = "split"
 
 
 class RefusalCode(StrEnum):
@@ -92,7 +94,8 @@ class Entry:
 
     `amount` is the effect on cash in dollars: above zero for what comes in (deposits, sales).
     `quantity` is the effect on the position, above zero for a purchase. Deposits and withdrawals
-    have no symbol, quantity, price, quantity_after or cost_basis_after.
+    have no symbol, quantity, price, quantity_after or cost_basis_after; a split has no price, and
+    an amount of 0.
     """
 
     kind: Kind
@@ -172,6 +175,51 @@ def withdraw(snapshot: Snapshot, amount: Decimal) -> tuple[Entry, Snapshot] | Re
     return _moved(snapshot, Kind.WITHDRAWAL, -amount)
 
 
+def split(snapshot: Snapshot, symbol: str, factor: Fraction) -> tuple[Entry, Snapshot] | Refusal:
+    """The entry of a split and the portfolio after it, or why it is refused.
+
+    `factor` is the new shares for each old one: 7 for a 7-for-1 split, 1/8 for a reverse split, 3/2
+    for 3-for-2. Fractions of shares are kept, cut to 8 decimals. The cost basis stays as it is; of
+    dust that is cut to nothing it goes with the position. Raises TypeError for a factor that is no
+    Fraction, ValueError for one that is not above 0, or is 1.
+    """
+    before = snapshot.position(symbol)
+    if before.quantity == 0:
+        return Refusal(RefusalCode.INSUFFICIENT_SHARES, f"The portfolio holds no {symbol}.")
+    held = _times(before.quantity, checked_factor(factor))
+    if held > money.MAX_QUANTITY:
+        return Refusal(
+            RefusalCode.TOO_LARGE,
+            f"Split {format_factor(factor)}, {format_quantity(before.quantity)} {symbol} would "
+            "exceed what a portfolio can hold.",
+        )
+    after = _with_shares(snapshot, symbol, held)
+    entry = Entry(
+        kind=Kind.SPLIT,
+        amount=ZERO,
+        cash_after=after.cash,
+        symbol=symbol,
+        quantity=money.EXACT.subtract(held, before.quantity),
+        quantity_after=held,
+        cost_basis_after=after.position(symbol).cost_basis,
+    )
+    return entry, after
+
+
+def checked_factor(factor: Fraction) -> Fraction:
+    """`factor` itself. Raises TypeError unless it is a Fraction, ValueError unless it splits."""
+    if not isinstance(factor, Fraction):
+        raise TypeError(f"{factor!r} is a {type(factor).__name__}, where a Fraction is needed.")
+    if factor <= 0 or factor == 1:
+        raise ValueError(f"{factor} new shares for an old one are no split.")
+    return factor
+
+
+def format_factor(factor: Fraction) -> str:
+    """7-for-1, 3-for-2, 1-for-8: the new shares, then the old ones."""
+    return f"{factor.numerator}-for-{factor.denominator}"
+
+
 def replay(entries: Iterable[Entry]) -> Snapshot:
     """The portfolio that `entries` lead to, from nothing.
 
@@ -181,9 +229,13 @@ def replay(entries: Iterable[Entry]) -> Snapshot:
     snapshot = Snapshot()
     for entry in entries:
         if entry.symbol is not None and entry.quantity is not None:
-            if snapshot.position(entry.symbol).quantity + entry.quantity < 0:
+            held = money.EXACT.add(snapshot.position(entry.symbol).quantity, entry.quantity)
+            if held < 0:
                 raise ValueError(f"{entry} sells more than is held.")
-            snapshot = _posted(snapshot, entry.amount, entry.symbol, entry.quantity)
+            if entry.kind is Kind.SPLIT:
+                snapshot = _with_shares(snapshot, entry.symbol, held)
+            else:
+                snapshot = _posted(snapshot, entry.amount, entry.symbol, entry.quantity)
         else:
             snapshot = Snapshot(snapshot.cash + entry.amount, snapshot.positions)
         if snapshot.cash < 0:
@@ -292,6 +344,23 @@ def _posted(snapshot: Snapshot, amount: Decimal, symbol: str, quantity: Decimal)
     else:
         positions[symbol] = Position(held, before.cost_basis + basis_added)
     return Snapshot(snapshot.cash + amount, positions)
+
+
+def _with_shares(snapshot: Snapshot, symbol: str, held: Decimal) -> Snapshot:
+    """The portfolio after a split that leaves so many shares."""
+    positions = dict(snapshot.positions)
+    before = positions.pop(symbol, Position())
+    if held:
+        positions[symbol] = Position(held, before.cost_basis)
+    return Snapshot(snapshot.cash, positions)
+
+
+def _times(shares: Decimal, factor: Fraction) -> Decimal:
+    """Shares after a split, cut to 8 decimals. In whole numbers, which are exact."""
+    steps = int(money.EXACT.divide(shares, money.QUANTITY_STEP))
+    return money.EXACT.multiply(
+        Decimal(steps * factor.numerator // factor.denominator), money.QUANTITY_STEP
+    )
 
 
 def _basis_of(position: Position, sold: Decimal) -> Decimal:

@@ -12,7 +12,7 @@ from portfolios.ledger import Kind
 
 # As plain words: migrations keep them, and must not import today's code.
 KINDS = [kind.value for kind in Kind]
-DEPOSIT, WITHDRAWAL, BUY, SELL = KINDS
+DEPOSIT, WITHDRAWAL, BUY, SELL, SPLIT = KINDS
 
 
 class Portfolio(models.Model):
@@ -113,6 +113,38 @@ class Holding(models.Model):
         return f"{self.quantity:f} {self.instrument_id}"
 
 
+class Split(models.Model):
+    """A split that holdings have been through: of each `old_shares` of an instrument came
+    `new_shares`. The transactions that it led to refer to it."""
+
+    id = models.UUIDField(
+        primary_key=True, default=uuid.uuid4, db_default=RandomUUID(), editable=False
+    )
+    instrument = models.ForeignKey(
+        "market.Instrument",
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_column="symbol",
+        db_index=False,
+    )
+    on = models.DateField(help_text="The day in New York.")
+    new_shares = models.PositiveIntegerField()
+    old_shares = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            # What makes recording one twice harmless.
+            models.UniqueConstraint(fields=["instrument", "on"], name="split_once_a_day"),
+            models.CheckConstraint(
+                condition=Q(new_shares__gt=0, old_shares__gt=0) & ~Q(new_shares=F("old_shares")),
+                name="split_factor_splits",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.new_shares}-for-{self.old_shares} on {self.on}"
+
+
 class Transaction(models.Model):
     """One line of a portfolio's ledger. PostgreSQL refuses to change or delete it (a trigger).
 
@@ -145,7 +177,7 @@ class Transaction(models.Model):
     quantity_after = models.DecimalField(max_digits=28, decimal_places=8, null=True, blank=True)
     cost_basis_after = models.DecimalField(max_digits=20, decimal_places=2, null=True, blank=True)
     reference = models.UUIDField(
-        null=True, blank=True, help_text="What caused it, such as a rule's execution."
+        null=True, blank=True, help_text="What caused it, such as a rule's execution, or a split."
     )
     at = models.DateTimeField()
     note = models.CharField(max_length=200, blank=True, default="", db_default="")
@@ -175,6 +207,15 @@ class Transaction(models.Model):
                     price__isnull=False,
                     quantity_after__isnull=False,
                     cost_basis_after__isnull=False,
+                )
+                | Q(
+                    kind=SPLIT,
+                    instrument__isnull=False,
+                    quantity__isnull=False,
+                    price__isnull=True,
+                    quantity_after__isnull=False,
+                    cost_basis_after__isnull=False,
+                    reference__isnull=False,
                 ),
                 name="transaction_columns_follow_kind",
             ),
@@ -182,12 +223,13 @@ class Transaction(models.Model):
                 condition=Q(kind=DEPOSIT, amount__gt=0)
                 | Q(kind=WITHDRAWAL, amount__lt=0)
                 | Q(kind=BUY, amount__lt=0, quantity__gt=0)
-                | Q(kind=SELL, amount__gte=0, quantity__lt=0),
+                | Q(kind=SELL, amount__gte=0, quantity__lt=0)
+                | Q(kind=SPLIT, amount=0),  # more shares, or fewer, or dust that stays as it is
                 name="transaction_signs_follow_kind",
             ),
             # numeric's round() goes half away from zero, as money.times does.
             models.CheckConstraint(
-                condition=Q(quantity__isnull=True)
+                condition=Q(price__isnull=True)
                 | Q(amount=-Round(F("quantity") * F("price"), precision=2)),
                 name="transaction_amount_is_quantity_times_price",
             ),

@@ -68,7 +68,7 @@ class Discrepancy:
 def discrepancies() -> list[Discrepancy]:
     """Where stored balances and the ledger disagree; empty when all is well.
 
-    Five statements that PostgreSQL works out by itself, each on one snapshot of the database, so
+    Six statements that PostgreSQL works out by itself, each on one snapshot of the database, so
     that trades may go on meanwhile; only what is wrong reaches memory. Of a running balance that
     is wrong from some line on, the first such line is named.
     """
@@ -165,6 +165,7 @@ SELECT DISTINCT ON (portfolio_id, symbol)
 FROM (
     SELECT portfolio_id, symbol, sequence, cost_basis_after,
         CASE
+            WHEN kind = 'split' AND quantity_after <> 0 THEN basis_before
             WHEN quantity > 0 THEN basis_before - amount
             WHEN quantity_after = 0 OR quantity_before = 0 THEN 0
             ELSE basis_before - div(
@@ -183,4 +184,26 @@ WHERE cost_basis_after <> recomputed
 ORDER BY portfolio_id, symbol, sequence
 """
 
-_CHECKS = (_BALANCES, _SEQUENCES, _RUNNING_BALANCES, _BASIS_AFTER, _HOLDINGS)
+# ledger.py's split, cut to 8 decimals, of the quantity before it. A split that is not recorded, or
+# is another symbol's, leaves the quantity as it was.
+_SPLITS = """
+SELECT portfolio_id,
+    'quantity of ' || symbol || ' after the split of transaction ' || sequence,
+    quantity_after,
+    recomputed
+FROM (
+    SELECT line.*, coalesce(
+        div(quantity_before * 100000000 * split.new_shares, split.old_shares) * 0.00000001,
+        quantity_before
+    ) AS recomputed
+    FROM (
+        SELECT *, quantity_after - quantity AS quantity_before
+        FROM portfolios_transaction WHERE kind = 'split'
+    ) AS line
+    LEFT JOIN portfolios_split AS split ON split.id = line.reference AND split.symbol = line.symbol
+) AS line
+WHERE quantity_after <> recomputed
+ORDER BY portfolio_id, sequence
+"""
+
+_CHECKS = (_BALANCES, _SEQUENCES, _RUNNING_BALANCES, _BASIS_AFTER, _SPLITS, _HOLDINGS)

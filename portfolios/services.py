@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from django.conf import settings
@@ -22,7 +23,7 @@ from market.models import Instrument
 from portfolios import ledger
 from portfolios.ledger import Entry, Order, Position, Refusal, RefusalCode, Side, Snapshot
 from portfolios.limits import Day, Limits, day_of, ill_sized
-from portfolios.models import Portfolio, Transaction
+from portfolios.models import Holding, Portfolio, Split, Transaction
 from portfolios.recording import Line, write_ledger
 from portfolios.selectors import positions_of
 
@@ -224,6 +225,43 @@ def trade(
     if not isinstance(applied, Refusal) and (refusal := ill_sized(applied[0], locked.limits)):
         return refusal
     return _record(locked, applied, at=at, note=note)
+
+
+@transaction.atomic
+def record_split(*, symbol: str, factor: Fraction, at: datetime) -> Split | Refusal | None:
+    """Splits the shares of all who hold `symbol`: `factor` new ones for each old (ledger.split).
+
+    The split, to which their transactions refer, or None where that of this day has been recorded
+    before. Refused as a whole where one holds more than can be split. The same number of
+    statements however many hold it. What somebody buys meanwhile, who held none before, counts as
+    bought after the split. Raises ValidationError where another factor has been recorded for this
+    day, or nobody can hold the symbol; TypeError and ValueError as ledger.checked_factor.
+    """
+    ledger.checked_factor(factor)
+    if not Instrument.objects.filter(pk=symbol).exists():
+        raise ValidationError({"symbol": f"{symbol} is not a symbol that is traded here."})
+    split, recorded = Split.objects.get_or_create(
+        instrument_id=symbol,
+        on=day_of(at),
+        defaults={"new_shares": factor.numerator, "old_shares": factor.denominator},
+    )
+    if not recorded:
+        if Fraction(split.new_shares, split.old_shares) != factor:
+            raise ValidationError({"factor": f"{split} is recorded already. Correct the day."})
+        return None
+    holders = Holding.objects.filter(instrument=symbol).values_list("portfolio_id", flat=True)
+    books = locked(portfolio_ids=holders)
+    for book in books.values():
+        if symbol not in book.snapshot.positions:
+            continue  # sold while we waited for the lock
+        applied = ledger.split(book.snapshot, symbol, factor)
+        if isinstance(applied, Refusal):
+            transaction.set_rollback(True)
+            return applied
+        entry, after = applied
+        book.post(book.draft([entry], split.pk), after, rule_at=None)
+    write(locked=books.values(), at=at, note=f"Split {ledger.format_factor(factor)}.")
+    return split
 
 
 def _record(

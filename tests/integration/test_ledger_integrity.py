@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -26,6 +27,7 @@ BUY = {
     "cost_basis_after": Decimal("2.01"),
 }
 SELL = BUY | {"kind": "sell", "quantity": Decimal(-2), "amount": Decimal("2.01")}
+SPLIT = BUY | {"kind": "split", "price": None, "amount": Decimal(0), "reference": uuid4()}
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def line(portfolio: Portfolio, **values: Any) -> Transaction:
     return Transaction.objects.create(portfolio=portfolio, **(defaults | values))
 
 
-@pytest.mark.parametrize("values", [BUY, SELL, {"kind": "deposit", "amount": Decimal(1)}])
+@pytest.mark.parametrize("values", [BUY, SELL, SPLIT, {"kind": "deposit", "amount": Decimal(1)}])
 def test_well_formed_lines_are_accepted(portfolio: Portfolio, values: dict[str, Any]) -> None:
     line(portfolio, **values)
 
@@ -55,6 +57,18 @@ def test_well_formed_lines_are_accepted(portfolio: Portfolio, values: dict[str, 
         ("transaction_signs_follow_kind", {"kind": "withdrawal", "amount": Decimal(1)}),
         ("transaction_signs_follow_kind", BUY | {"kind": "sell"}),
         ("transaction_signs_follow_kind", SELL | {"kind": "buy"}),
+        ("transaction_signs_follow_kind", SPLIT | {"amount": Decimal(1)}),
+        *(
+            ("transaction_columns_follow_kind", SPLIT | {column: None})
+            for column in (
+                "instrument_id",
+                "quantity",
+                "quantity_after",
+                "cost_basis_after",
+                "reference",
+            )
+        ),
+        ("transaction_columns_follow_kind", SPLIT | {"price": Decimal("0.000001")}),
         (
             "transaction_columns_follow_kind",
             {"kind": "deposit", "amount": Decimal(1), "instrument_id": "AAPL"},

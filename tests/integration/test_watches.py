@@ -254,3 +254,33 @@ def at_once(*jobs: Callable[[], None]) -> None:
     for thread in threads:
         thread.join(30)
     assert errors == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_refers_to_a_rule_does_not_keep_it_from_being_woken(
+    feed: Feed, now: datetime
+) -> None:
+    list_instruments(["AAPL"])
+    rule(UserFactory.create(), now, "150")
+    feed.says("AAPL", "151", now)
+    run_tick(now=now)
+    written, ticked = threading.Event(), threading.Event()
+
+    def tell_of_it() -> None:
+        """As whoever commits a message, or an execution, about the rule: its foreign key's lock."""
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT FROM actions FOR KEY SHARE")
+                written.set()
+                ticked.wait(timeout=30)
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=tell_of_it)
+    other.start()
+    assert written.wait(timeout=30)
+    feed.says("AAPL", "149", now + SECOND)
+    woken = run_tick(now=now + SECOND).woken
+    ticked.set()
+    other.join(timeout=30)
+    assert woken == 1, "a price that crosses for one tick would be lost"
