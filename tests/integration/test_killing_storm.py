@@ -42,7 +42,7 @@ FIRST = [  # one alone, after the other: the steps that only the first evaluator
     Death("after", "actions.engine.accept_quotes"),
     Death("after", "actions.watches.wake"),
     Death("before", COMMIT),
-    Death("after", "actions.engine._wake"),
+    Death("after", "actions.engine.take_in"),
 ]
 POINTS = [
     STATEMENT,
