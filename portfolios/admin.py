@@ -10,7 +10,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from portfolios.models import Holding, Portfolio, Transaction
+from portfolios.models import Holding, Portfolio, Split, Transaction
 from portfolios.services import pause_portfolio, unpause_portfolio
 
 COUNTED_UP_TO = 100_000
@@ -127,6 +127,15 @@ class HoldingAdmin(ReadOnlyAdmin[Holding]):
     @admin.display(ordering="portfolio__user__username")
     def owner(self, holding: Holding) -> str:
         return holding.portfolio.user.get_username()
+
+
+@admin.register(Split)
+class SplitAdmin(ReadOnlyAdmin[Split]):
+    list_display = ("on", "instrument", "new_shares", "old_shares")
+    list_select_related = ("instrument",)
+    ordering = ("-on", "instrument_id")
+    search_fields = ("=instrument__symbol",)
+    id_lookups = ("id",)
 
 
 @admin.register(Transaction)
