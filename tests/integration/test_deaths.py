@@ -32,6 +32,8 @@ from tests.processes import KILLED, begin, done_by_another
 pytestmark = pytest.mark.django_db(transaction=True)
 
 # What a death leaves behind.
+EVALUATOR = "evaluator"  # as PostgreSQL knows its session
+
 NOTHING = "nothing was seen"
 AWAKE = "the rules are awake, and nobody's"
 LEASED = "the rules are leased by the dead"
@@ -183,7 +185,9 @@ def sells_below(threshold: str, owner: User, now: datetime) -> Action:
 
 
 def url() -> str:
-    return run_cluster().url(str(connection.settings_dict["NAME"]))
+    """The test's database, for an evaluator, by whose name its session is known."""
+    address = run_cluster().url(str(connection.settings_dict["NAME"]))
+    return f"{address}{'&' if '?' in address else '?'}application_name={EVALUATOR}"
 
 
 def shift(now: datetime, price: str, death: Death | None = None) -> Shift:
@@ -204,7 +208,7 @@ def killed_in_a_tick(now: datetime, price: str, death: Death) -> None:
 
 def until_its_session_has_ended() -> None:
     """PostgreSQL may still work on what the dead has sent, and ends what it has begun."""
-    until(lambda: other_sessions() == 0)
+    until(lambda: evaluators_sessions() == 0)
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -214,11 +218,12 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def other_sessions() -> int:
+def evaluators_sessions() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-            " AND datname = current_database() AND pid <> pg_backend_pid()"
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = %s",
+            [EVALUATOR],
         )
         (count,) = cursor.fetchone()
     return int(count)
