@@ -107,11 +107,12 @@ def _quotes(symbols: list[str], now: datetime, report: Report) -> list[Sample]:
 
 def take_in(samples: list[Sample], now: datetime) -> int:
     """Stores these quotes and wakes the rules that they concern. Returns how many."""
-    # Together or not at all: a crossing that is stored has woken its rules.
+    # Together or not at all: a crossing that is stored has woken its rules. Watches are written
+    # before quotes, as where a rule is fired: neither then waits for the other for ever.
     with transaction.atomic():
+        watches.stir(portfolio_ids=take_changed(), now=now)
         broken = accept_quotes(samples=samples, now=now, max_age=quote_max_age())
         record_history(now=now)
-        watches.stir(portfolio_ids=take_changed(), now=now)
         return watches.wake(symbols=broken, now=now)
 
 

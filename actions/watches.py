@@ -20,7 +20,8 @@ from django.db import connection
 from actions import water_marks
 from actions.models import Watch
 from actions.rules import Band, Wake
-from market.arrays import instant_array, plain_array, text_array
+from market.arrays import instant_array, plain_array, text_array, uuid_array
+from market.bulk import run
 from market.quotes import AlertLevels
 from market.services import lock_alerts, narrow_alerts, replace_alerts
 
@@ -128,7 +129,7 @@ SELECT symbol,
         FROM water_marks m WHERE m.symbol = asked.symbol) AS mark
 """
 
-_REMOVE = "DELETE FROM watches WHERE action_id = ANY(%s)"
+_REMOVE = "DELETE FROM watches WHERE action_id = ANY(%s::uuid[])"
 
 _INSERT = """
 INSERT INTO watches (action_id, symbol, below, above, volume_above, turning, turn_by, water_mark,
@@ -191,13 +192,12 @@ def set_watches(wakes: Mapping[UUID, tuple[frozenset[str], Wake]]) -> None:
         for row in watch_rows(action_id, symbols, wake)
     ]
     levels = _tightest(rows)
+    run(_REMOVE, [uuid_array(wakes)])  # watches before quotes: see the engine's take_in
     marks: Mapping[water_marks.Place, int] = {}
     if turns := [(row.symbol, row.band.turn) for row in rows if row.symbol and row.band.turn]:
         # All at once, in one order: what is narrowed below must not be locked piece by piece.
         lock_alerts(symbols=levels)
         marks = water_marks.follow(turns)
-    with connection.cursor() as cursor:
-        cursor.execute(_REMOVE, [list(wakes)])
     _insert([_placed(row, marks) for row in rows])
     narrow_alerts(levels=levels)
 
@@ -281,7 +281,7 @@ def _insert(placed: Sequence[tuple[Row, int | None]]) -> None:
     bands = [row.band for row in rows]
     turns = [band.turn for band in bands]
     columns = (
-        plain_array(row.action_id for row in rows),
+        uuid_array(row.action_id for row in rows),
         text_array(row.symbol for row in rows),
         plain_array(band.below for band in bands),
         plain_array(band.above for band in bands),
@@ -292,8 +292,7 @@ def _insert(placed: Sequence[tuple[Row, int | None]]) -> None:
         instant_array(row.at for row in rows),
         plain_array(row.follows_portfolio for row in rows),
     )
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT, columns)
+    run(_INSERT, columns)
 
 
 def _levels(symbols: Collection[str]) -> dict[str, AlertLevels]:
