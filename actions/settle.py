@@ -105,14 +105,14 @@ def evaluation_record(verdict: Verdict, now: datetime) -> dict[str, Any]:
 
 def _notices(looks: Sequence[Look], now: datetime) -> list[Notice]:
     """What the owners of rules are told that have expired, or came true too long ago."""
-    found = {Finding.EXPIRED: list[Leased](), Finding.MISSED: list[Leased]()}
-    verdicts = {look.leased.id: look.verdict for look in looks}
-    for look in looks:
-        if look.verdict.finding in found:
-            found[look.verdict.finding].append(look.leased)
-    near = closest_approaches(rows=found[Finding.EXPIRED], now=now)
-    messages = [(each, expired_message(each, near.get(each.id))) for each in found[Finding.EXPIRED]]
-    messages += [(each, missed_message(each, verdicts[each.id])) for each in found[Finding.MISSED]]
+    ended = [look.leased for look in looks if look.verdict.finding is Finding.EXPIRED]
+    near = closest_approaches(rows=ended, now=now)
+    messages = [(each, expired_message(each, near.get(each.id))) for each in ended]
+    messages += [
+        (look.leased, missed_message(look.leased, look.verdict))
+        for look in looks
+        if look.verdict.finding is Finding.MISSED
+    ]
     return [Notice(each.user_id, each.id, message) for each, message in messages]
 
 

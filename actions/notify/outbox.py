@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connection
-
 from actions.receipts import Message
-from market.arrays import plain_array, text_array
+from market.arrays import instant_array, plain_array, text_array, uuid_array
+from market.bulk import run
 
 LONGEST_SUBJECT = 200
 
@@ -48,17 +47,12 @@ def tell(*, notices: Iterable[Notice], now: datetime) -> None:
         return
     messages = [notice.message for notice in notices]
     columns = [
-        plain_array(notice.user_id for notice in notices),
-        plain_array(notice.action_id for notice in notices),
-        plain_array(notice.execution_id for notice in notices),
+        uuid_array(notice.user_id for notice in notices),
+        uuid_array(notice.action_id for notice in notices),
+        uuid_array(notice.execution_id for notice in notices),
         plain_array(message.kind.value for message in messages),
         text_array(message.subject[:LONGEST_SUBJECT] for message in messages),
         text_array(message.body for message in messages),
-        plain_array(_written(notice.ends_at) for notice in notices),
+        instant_array(notice.ends_at for notice in notices),
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(_TELL, [now, *columns])
-
-
-def _written(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.isoformat()
+    run(_TELL, [now, *columns])
