@@ -1,6 +1,7 @@
 """Bands and alert levels: never wider than what the rules ask for."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,13 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import User
-from actions.engine import run_tick
+from actions.engine import run_tick, take_in
 from actions.lease import lease_actions_for_evaluation
 from actions.models import Action, Watch
 from actions.rules import Band, Wake
 from actions.services import Draft, cancel_action, create_action, pause_action
 from actions.watches import first_look, set_watches, sleep_for_good, wake, watchlist, widen_alerts
 from market.models import Quote
+from market.quotes import Sample
 from market.services import follow
 from portfolios.ledger import Side
 from portfolios.services import deposit, primary_portfolio, trade
@@ -254,6 +256,51 @@ def at_once(*jobs: Callable[[], None]) -> None:
     for thread in threads:
         thread.join(30)
     assert errors == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tick_and_a_firing_of_a_rule_that_follows_its_portfolio_never_wait_in_a_circle(
+    feed: Feed, now: datetime
+) -> None:
+    list_instruments(["AAPL"])
+    follow(symbols=["AAPL"])
+    owner = UserFactory.create()
+    portfolio = primary_portfolio(user=owner)
+    action = rule(owner, now, "150")
+    Action.objects.update(portfolio=portfolio)
+    wakes = {action.pk: (frozenset({"AAPL"}), Wake({"AAPL": Band(below=Decimal(150))}))}
+    with transaction.atomic():
+        set_watches({action.pk: (frozenset({"AAPL"}), Wake(portfolio=True))})
+    deposit(portfolio=portfolio, amount=Decimal(100), at=now)
+    written = threading.Event()
+
+    def fires() -> None:
+        with transaction.atomic():
+            Watch.objects.filter(action=action).delete()
+            written.set()
+            until_somebody_waits()
+            set_watches(wakes)
+
+    def ticks() -> None:
+        assert written.wait(10)
+        take_in([Sample("AAPL", Decimal(160), now)], now)
+
+    at_once(fires, ticks)
+    assert levels() == (Decimal(150), None)
+    assert Quote.objects.get(pk="AAPL").price == 160
+
+
+def until_somebody_waits() -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            # Not pg_stat_activity, of which a transaction sees one snapshot.
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            (waiting,) = cursor.fetchone()
+        if waiting:
+            return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits for the watch")
 
 
 @pytest.mark.django_db(transaction=True)
