@@ -9,6 +9,7 @@ import sys
 from time import perf_counter
 
 from bench import tick
+from bench.terminal import run_until_stopped, say
 
 RULES = 100_000
 SYMBOLS = 5_000
@@ -17,12 +18,12 @@ LATENCY = ("--rules=10000", f"--symbols={SYMBOLS}", "--interval=0.5", "--samples
 
 def main() -> None:
     started = perf_counter()
-    print(f"Measuring a tick over up to {RULES:,} rules: under a minute.", file=sys.stderr)
+    say(f"Measuring a tick over up to {RULES:,} rules: about a minute.")
     figures = tick.run(rules=RULES, symbols=SYMBOLS, trailing=RULES)
     print(tick.table(figures))
     print(f"\nIt took {perf_counter() - started:.0f} s. Full size: python -m bench.tick")
     print("What firings cost: python -m bench.fires\n")
-    print("Measuring from a price to its trade: under a minute.", file=sys.stderr)
+    say("Measuring from a price to its trade: under a minute.")
     _become("bench.latency", *LATENCY)
 
 
@@ -34,7 +35,4 @@ def _become(module: str, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit("Stopped; nothing is left of it.")
+    run_until_stopped(main)

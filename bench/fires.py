@@ -6,11 +6,12 @@ quote to its last commit, beside two floors on the same server. On a PostgreSQL 
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.database import throw_away_database
+from bench.machine import machine_in_words
+from bench.terminal import run_until_stopped, say
 
 
 def run(*, rules: int, portfolios: int, rounds: int = 3, fsync: bool = True) -> dict[str, Any]:
@@ -18,17 +19,15 @@ def run(*, rules: int, portfolios: int, rounds: int = 3, fsync: bool = True) -> 
     with throw_away_database(fsync=fsync):
         from bench.firing import Bench  # noqa: PLC0415 -- needs Django to be set up
 
-        return Bench(rules=rules, portfolios=portfolios, rounds=rounds, say=_say).run()
+        return Bench(rules=rules, portfolios=portfolios, rounds=rounds, say=say).run()
 
 
 def table(figures: Mapping[str, Any]) -> str:
     """The figures for people."""
-    machine = figures["machine"]
     return f"""\
 {figures["rules"]:,} rules of {figures["portfolios"]:,} portfolios fire at one quote, \
 in batches of {figures["batch"]}: medians of {figures["rounds"]}.
-{machine["cpu"]}, {machine["cores"]} cores (load {machine["load"]:.1f}), \
-Python {machine["python"]}, PostgreSQL {machine["postgres"]}
+{machine_in_words(figures["machine"])}
 
 one evaluator                        {figures["trades_per_s"]:>8,.0f} trades/s
 two evaluators                       {figures["two_evaluators_per_s"]:>8,.0f} trades/s
@@ -56,12 +55,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(json.dumps(figures, indent=2) if chosen.json else table(figures))
 
 
-def _say(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit("Stopped; nothing is left of it.")
+    run_until_stopped(main)

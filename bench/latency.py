@@ -16,6 +16,8 @@ from typing import Any
 
 from bench.command import Failed
 from bench.database import throw_away_database
+from bench.machine import machine_in_words
+from bench.terminal import run_until_stopped, say
 from tradingrules.embedded.sockets import temporary_directory
 
 
@@ -37,13 +39,12 @@ def run(
             interval=interval,
             samples=samples,
             folder=Path(folder),
-            say=_say,
+            say=say,
         ).run()
 
 
 def table(figures: Mapping[str, Any]) -> str:
     """The figures for people."""
-    machine = figures["machine"]
     rows = [
         f"{title:<20} {part['p50_ms']:>8,.0f} ms {part['p99_ms']:>8,.0f} ms"
         f" {part['engine_p50_ms']:>10,.0f} ms {part['engine_p99_ms']:>8,.0f} ms"
@@ -55,8 +56,7 @@ def table(figures: Mapping[str, Any]) -> str:
     return f"""\
 From a price to its trade: {figures["samples"]} trades each, ticks {figures["interval_s"]:g} s \
 apart, {figures["rules"]:,} rules over {figures["symbols"]:,} symbols asleep.
-{machine["cpu"]}, {machine["cores"]} cores (load {machine["load"]:.1f}), \
-Python {machine["python"]}, PostgreSQL {machine["postgres"]}
+{machine_in_words(figures["machine"])}
 
                        since the price changed      since the tick began
                              p50         p99           p50         p99
@@ -92,12 +92,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(json.dumps(figures, indent=2) if chosen.json else table(figures))
 
 
-def _say(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit("Stopped; nothing is left of it.")
+    run_until_stopped(main)

@@ -4,7 +4,9 @@ import os
 import platform
 import resource
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from django.db import connection
 
@@ -21,6 +23,14 @@ def machine() -> dict[str, str | float]:
         "python": platform.python_version(),
         "postgres": postgres,
     }
+
+
+def machine_in_words(machine: Mapping[str, Any]) -> str:
+    """`machine()` as a line of a table's head."""
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores (load {machine['load']:.1f}), "
+        f"Python {machine['python']}, PostgreSQL {machine['postgres']}"
+    )
 
 
 def peak_mb() -> float:

@@ -5,11 +5,12 @@ Measures at 10,000 rules and at each power of ten up to `--rules`, on a PostgreS
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.database import throw_away_database
+from bench.machine import machine_in_words
+from bench.terminal import run_until_stopped, say
 
 SMALLEST = 10_000
 
@@ -29,10 +30,10 @@ def run(
         from bench.measure import Bench  # noqa: PLC0415
         from bench.trailing import TrailingStops  # noqa: PLC0415
 
-        bench = Bench(symbols=symbols, ticks=ticks, say=_say)
+        bench = Bench(symbols=symbols, ticks=ticks, say=say)
         figures = bench.run(sizes_up_to(rules), naive_seconds).as_json()
         if trailing:
-            stops = TrailingStops(symbols=symbols, at=bench.now, say=_say)
+            stops = TrailingStops(symbols=symbols, at=bench.now, say=say)
             figures |= stops.measure(rules=trailing, ticks=ticks)
         return figures
 
@@ -49,7 +50,6 @@ def sizes_up_to(rules: int) -> list[int]:
 
 def table(figures: Mapping[str, Any]) -> str:
     """The figures for people."""
-    machine = figures["machine"]
     columns = ("sizes", "quiet_ms", "crossing_ms", "woken", "evaluation_ms")
     rows = [
         f"{size:>12,} {quiet:>8.1f} ms {crossing:>7.1f} ms {woken:>7g} {judging:>10.1f} ms"
@@ -59,8 +59,7 @@ def table(figures: Mapping[str, Any]) -> str:
     ]
     return f"""\
 A tick over {figures["symbols"]:,} symbols: medians. Crossing: a thousandth of them moves by 10 %.
-{machine["cpu"]}, {machine["cores"]} cores (load {machine["load"]:.1f}), \
-Python {machine["python"]}, PostgreSQL {machine["postgres"]}
+{machine_in_words(figures["machine"])}
 
        rules  quiet tick   crossing   woken  judging them
 {chr(10).join(rows)}
@@ -110,12 +109,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(json.dumps(figures, indent=2) if chosen.json else table(figures))
 
 
-def _say(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit("Stopped; nothing is left of it.")
+    run_until_stopped(main)
