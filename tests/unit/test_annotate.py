@@ -18,16 +18,8 @@ from market.hours import Exchange, TradingCalendar
 from market.quotes import PRICE_MAX, VOLUME_MAX, Bar, Sample
 from portfolios.ledger import Position, Snapshot
 from tests.unit.conftest import NOW, a_rule, a_view
-from tests.unit.test_sleep_contract import (
-    Engine,
-    bounded,
-    calendars,
-    every_trigger,
-    inside,
-    markets,
-    matches,
-    rules,
-)
+from tests.unit.made_up_markets import bounded, calendars, every_trigger, markets, matches, rules
+from tests.unit.pure_engine import Engine, inside
 
 quick = settings(bounded, max_examples=150)
 # Those that fire as soon as the price is at a level that they draw.

@@ -17,14 +17,9 @@ from market.hours import Exchange, TradingCalendar
 from market.quotes import Bar, Sample
 from tests.unit.conftest import NOTIFY, NOW, SECOND, HourlySessions, HourlyWithoutBreaks, a_rule
 from tests.unit.conftest import a_view as a_plain_view
+from tests.unit.made_up_markets import START, TRADED, bounded, markets
+from tests.unit.pure_engine import assert_sleeping_loses_nothing
 from tests.unit.real_bars import SHIPPED, bars_in, first_fire, shared_rows
-from tests.unit.test_sleep_contract import (
-    START,
-    TRADED,
-    assert_sleeping_loses_nothing,
-    bounded,
-    markets,
-)
 
 CLOSE = datetime(2026, 11, 17, 21, tzinfo=UTC)  # of the session in which NOW is
 LAST_CLOSE = CLOSE - timedelta(days=1)

@@ -27,14 +27,9 @@ from tests.unit.conftest import (
     a_rule,
 )
 from tests.unit.conftest import a_view as a_plain_view
+from tests.unit.made_up_markets import START, TRADED, bounded, markets
+from tests.unit.pure_engine import assert_sleeping_loses_nothing
 from tests.unit.real_bars import SHIPPED, bars_in, first_fire
-from tests.unit.test_sleep_contract import (
-    START,
-    TRADED,
-    assert_sleeping_loses_nothing,
-    bounded,
-    markets,
-)
 
 CLOSE = datetime(2026, 11, 17, 21, tzinfo=UTC)  # of the session in which NOW is
 DAY = timedelta(days=1)

@@ -25,14 +25,9 @@ from tests.unit.conftest import (
     a_rule,
     a_view,
 )
+from tests.unit.made_up_markets import START, TRADED, bounded, markets
+from tests.unit.pure_engine import assert_sleeping_loses_nothing
 from tests.unit.real_bars import SHIPPED, bars_in, first_fire, shared_rows
-from tests.unit.test_sleep_contract import (
-    START,
-    TRADED,
-    assert_sleeping_loses_nothing,
-    bounded,
-    markets,
-)
 
 FIVE = {"percent": "5"}
 D = Decimal
