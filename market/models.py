@@ -1,10 +1,12 @@
 """Instruments, their latest quotes, their recorded sessions and the replay that plays them."""
 
+from typing import Self
+
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from market.quotes import NOTE_LENGTH, SYMBOL_PATTERN, Sample
+from market.quotes import NOTE_LENGTH, SYMBOL_PATTERN, Bar, Sample
 
 
 class Instrument(models.Model):
@@ -219,6 +221,20 @@ class DailyBar(models.Model):
             ),
             models.CheckConstraint(condition=Q(volume__gte=0), name="dailybar_volume_not_negative"),
         ]
+
+    @classmethod
+    def of(cls, bar: Bar) -> Self:
+        """The row that keeps this bar, not stored yet."""
+        return cls(
+            instrument_id=bar.symbol,
+            session=bar.session,
+            at=bar.at,
+            open=bar.open,
+            high=bar.high,
+            low=bar.low,
+            close=bar.close,
+            volume=bar.volume,
+        )
 
     def __str__(self) -> str:
         return f"{self.instrument_id} {self.session}"

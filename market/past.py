@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from market.arrays import plain_array, text_array
 from market.asking import (
     SETTLES,
     Outcome,
@@ -39,6 +40,11 @@ SELECT wanted.symbol
    AND (ask.not_before IS NULL OR ask.not_before <= %(now)s)
    AND (ask.last_session IS DISTINCT FROM %(last)s OR ask.sessions < %(count)s)
  ORDER BY wanted.symbol
+"""
+
+_FORGET = """
+DELETE FROM market_dailybar bar USING unnest(%s::text[], %s::date[]) AS anew(symbol, first)
+ WHERE bar.symbol = anew.symbol AND bar.session >= anew.first
 """
 
 _HAVE = """
@@ -112,23 +118,18 @@ def _claim(
 
 @transaction.atomic
 def _store(bars: Mapping[str, tuple[Bar, ...]], last: date) -> None:
-    for symbol, found in bars.items():
-        complete = [bar for bar in found if bar.session <= last]
-        if complete:
-            DailyBar.objects.filter(instrument=symbol, session__gte=complete[0].session).delete()
-        DailyBar.objects.bulk_create(
-            DailyBar(
-                instrument_id=symbol,
-                session=bar.session,
-                at=bar.at,
-                open=bar.open,
-                high=bar.high,
-                low=bar.low,
-                close=bar.close,
-                volume=bar.volume,
-            )
-            for bar in complete
-        )
+    """Replaces what there is of each symbol from its first new session on; two statements."""
+    complete = {
+        symbol: kept
+        for symbol, found in bars.items()
+        if (kept := [bar for bar in found if bar.session <= last])
+    }
+    with connection.cursor() as cursor:
+        firsts = [kept[0].session for kept in complete.values()]
+        cursor.execute(_FORGET, [text_array(complete), plain_array(firsts)])
+    DailyBar.objects.bulk_create(
+        (DailyBar.of(bar) for kept in complete.values() for bar in kept), batch_size=5000
+    )
 
 
 def _mark(symbols: list[str], last: date, count: int) -> None:

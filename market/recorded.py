@@ -31,20 +31,7 @@ def import_bars(*, bars: Mapping[str, Sequence[Bar]], names: Mapping[str, str]) 
         ignore_conflicts=True,
     )
     DailyBar.objects.filter(instrument__in=bars.keys()).delete()
-    rows = [
-        DailyBar(
-            instrument_id=symbol,
-            session=bar.session,
-            at=bar.at,
-            open=bar.open,
-            high=bar.high,
-            low=bar.low,
-            close=bar.close,
-            volume=bar.volume,
-        )
-        for symbol, sessions in bars.items()
-        for bar in sessions
-    ]
+    rows = [DailyBar.of(bar) for sessions in bars.values() for bar in sessions]
     DailyBar.objects.bulk_create(rows, batch_size=5000)
     return len(rows)
 
