@@ -27,6 +27,9 @@ CALLS = json.loads(TABLE.read_text())["cases"] if TABLE.exists() else []
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("instruments", "feed")]
 
 
+_ALL_OF = "SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} t"
+
+
 def stored() -> str:
     """A fingerprint of everything that the application keeps."""
     digest = hashlib.sha256()
@@ -34,9 +37,7 @@ def stored() -> str:
         for model in apps.get_models():
             if model._meta.app_label in {"actions", "portfolios", "market", "accounts"}:
                 table = model._meta.db_table
-                cursor.execute(
-                    f"SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} t"
-                )
+                cursor.execute(_ALL_OF.format(table=table))
                 digest.update(repr((table, cursor.fetchone())).encode())
     return digest.hexdigest()
 
