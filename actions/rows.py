@@ -4,17 +4,18 @@ A rule's sentence is put into its row here, since triggers and effects speak Pyt
 for all rules that say the same: it follows from the columns of `_SAID` and a zone alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from django.db.models import QuerySet
-from django.db.models.expressions import RawSQL
 
+from accounts.models import User
 from actions.models import Action
+from market.bulk import run
 
 SENTENCES_KEPT = 50_000  # some 1 kB each
 _ANY_INSTANT = datetime(
@@ -27,11 +28,11 @@ def _instant(column: str) -> str:
 
 
 _COLUMNS = {
-    "id": "actions.id",
-    "status": "actions.status",
+    "id": "id",
+    "status": "status",
     "status_reason": "status_reason",
     "action_type": "action_type",
-    "symbol": "actions.symbol",
+    "symbol": "symbol",
     "quantity": "trim_scale(quantity)::text",
     "amount_usd": "amount_usd::text",
     "action_params": "action_params",
@@ -43,29 +44,50 @@ _COLUMNS = {
     "max_executions": "max_executions",
     "executions_count": "executions_count",
     "cooldown_seconds": "cooldown_seconds",
-    "portfolio_id": "actions.portfolio_id",
+    "portfolio_id": "portfolio_id",
     "last_triggered_at": _instant("last_triggered_at"),
     "last_evaluated_at": _instant("last_evaluated_at"),
     "last_evaluation": "last_evaluation",
     "consecutive_failures": "consecutive_failures",
     "notes": "notes",
-    "created_at": _instant("actions.created_at"),
-    "updated_at": _instant("actions.updated_at"),
+    "created_at": _instant("created_at"),
+    "updated_at": _instant("updated_at"),
 }
 FIELDS = ("description", *_COLUMNS)
 
 _ROW = f"json_build_object({', '.join(f"'{name}', {sql}" for name, sql in _COLUMNS.items())})::text"
 
 # In the order of the attributes that `_spoken` sets.
-_SAID = """json_build_array(action_type, actions.symbol, quantity::text, amount_usd::text,
+_SAID = """json_build_array(action_type, symbol, quantity::text, amount_usd::text,
     action_params, trigger_type, trigger_params, max_executions, cooldown_seconds,
     valid_until)::text"""
 
 # What a person can change, and so what two of them can change under each other. What the engine
 # writes with every look is not in it.
-_VERSION = """md5(json_build_array(actions.status, action_type, actions.symbol, quantity,
+_VERSION = """md5(json_build_array(status, action_type, symbol, quantity,
     amount_usd, action_params, trigger_type, trigger_params, valid_from, valid_until,
-    max_executions, cooldown_seconds, actions.portfolio_id, notes)::text)"""
+    max_executions, cooldown_seconds, portfolio_id, notes)::text)"""
+
+_ONE = f"SELECT {_ROW}, {_SAID}, {_VERSION} FROM actions WHERE user_id = %s AND id = %s"  # noqa: S608
+_VERSION_OF = f"SELECT {_VERSION} FROM actions WHERE id = %s"  # noqa: S608 -- constants
+
+
+# What the list can be asked for, by the name of the parameter.
+_WANTED = {
+    "status": "status = %s",
+    "symbol": "symbol = upper(%s)",
+    "action_type": "action_type = %s",
+    "trigger_type": "trigger_type = %s",
+    "portfolio_id": "portfolio_id = %s",
+    "search": "(strpos(lower(symbol), lower(%s)) > 0 OR strpos(lower(notes), lower(%s)) > 0)",
+}
+_ORDERED = ("updated_at", "last_triggered_at", "symbol", "status", "executions_count")
+ORDERS = {
+    "-created_at": "created_at DESC, id",  # as the index of a user's rules has it
+    "created_at": "created_at, id DESC",  # backwards
+    **{name: f"{name} NULLS LAST, created_at DESC, id" for name in _ORDERED},
+    **{f"-{name}": f"{name} DESC NULLS LAST, created_at DESC, id" for name in _ORDERED},
+}
 
 
 class RuleRow(NamedTuple):
@@ -75,31 +97,40 @@ class RuleRow(NamedTuple):
     version: str
 
 
-def rule_rows(*, actions: QuerySet[Action], zone: ZoneInfo) -> Sequence[bytes]:
-    """The JSON of these rules, in their order: one query."""
-    rows = actions.annotate(row=RawSQL(_ROW, []), said=RawSQL(_SAID, []))  # noqa: S611 -- constants
-    return [_told(row, said, zone) for row, said in rows.values_list("row", "said")]
-
-
-def rule_row(*, actions: QuerySet[Action], zone: ZoneInfo) -> RuleRow:
-    """The one rule among `actions`. Raises Action.DoesNotExist where there is none."""
-    found = actions.annotate(
-        row=RawSQL(_ROW, []),  # noqa: S611 -- constants, here and below
-        said=RawSQL(_SAID, []),  # noqa: S611
-        version=RawSQL(_VERSION, []),  # noqa: S611
+def rule_rows(
+    *, user: User, wanted: Mapping[str, object], order: str, limit: int, offset: int
+) -> Sequence[bytes]:
+    """The JSON of the user's rules, in one query: those that are as `wanted` says, by the names of
+    the list's parameters, in one of ORDERS."""
+    conditions = ["user_id = %s", *(_WANTED[name] for name in wanted)]
+    arguments: list[object] = [user.pk]
+    for name, value in wanted.items():
+        arguments += [value] * _WANTED[name].count("%s")
+    statement = (
+        f"SELECT {_ROW}, {_SAID} FROM actions WHERE {' AND '.join(conditions)} "  # noqa: S608 -- constants
+        f"ORDER BY {ORDERS[order]} LIMIT %s OFFSET %s"
     )
-    row, said, version = found.values_list("row", "said", "version").get()
-    return RuleRow(_told(row, said, zone), version)
+    rows = run(statement, [*arguments, limit, offset])
+    return [_told(row, said, user.time_zone) for row, said in rows]
+
+
+def rule_row(*, user: User, action_id: UUID) -> RuleRow:
+    """A rule of the user's. Raises Action.DoesNotExist for another's."""
+    found = run(_ONE, [user.pk, action_id])
+    if not found:
+        raise Action.DoesNotExist
+    ((row, said, version),) = found
+    return RuleRow(_told(row, said, user.time_zone), version)
 
 
 def version_of(*, action: Action) -> str:
     """The version of a rule, as it is stored."""
-    stored = Action.objects.filter(pk=action.pk).annotate(version=RawSQL(_VERSION, []))  # noqa: S611
-    return str(stored.values_list("version", flat=True).get())
+    ((version,),) = run(_VERSION_OF, [action.pk])
+    return str(version)
 
 
-def _told(row: str, said: str, zone: ZoneInfo) -> bytes:
-    return b'{"description":%b,%b' % (_sentence(said, zone.key), row[1:].lstrip().encode())
+def _told(row: str, said: str, zone: str) -> bytes:
+    return b'{"description":%b,%b' % (_sentence(said, zone), row[1:].encode())
 
 
 @lru_cache(maxsize=SENTENCES_KEPT)

@@ -36,6 +36,7 @@ CONNECTIONS = 8
 START_SECONDS = 60
 LIST = f"/api/actions?page_size={PAGE}"
 BARE = f"/bare?page_size={PAGE}"
+_WRK = shutil.which("wrk") or ""
 _A_DAY = timedelta(days=1)
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
@@ -65,7 +66,7 @@ def run(
     *, rules: int, seconds: float = 10, rounds: int = 3, workers: int = 1, fsync: bool = True
 ) -> dict[str, Any]:
     """The figures, as `--json` prints them."""
-    if shutil.which("wrk") is None:
+    if not _WRK:
         sys.exit("wrk is needed: sudo apt-get install wrk")
     with throw_away_database(fsync=fsync):
         # Both need Django to be set up.
@@ -154,7 +155,7 @@ class _Asking:
             script.write_text(_POST.format(body=body))
             said = subprocess.run(
                 [
-                    "wrk",
+                    _WRK,
                     "--latency",
                     "-t1",
                     f"-c{CONNECTIONS}",

@@ -10,10 +10,10 @@ from rest_framework.request import Request
 
 from accounts.models import User
 from actions.api.base import RuleView, user_of
-from actions.api.listing import RuleQuery, listed
+from actions.api.listing import RuleQuery
 from actions.api.shapes import NewRule, Rule, RuleChanges, RuleEdit, Rules, RuleToCreate
 from actions.models import Action
-from actions.rows import rule_row, rule_rows
+from actions.rows import rule_row
 from actions.services import cancel_action, create_action, update_action
 from rest.answers import ready_made
 from rest.bodies import read, read_query
@@ -27,9 +27,8 @@ class RulesView(RuleView):
     @described("list_actions", query=RuleQuery, answers=Rules)
     def get(self, request: Request) -> HttpResponse:
         """The user's rules, newest first."""
-        user = user_of(request)
         asked = read_query(RuleQuery, request)
-        rows = rule_rows(actions=listed(user, asked)[asked.rows], zone=user.zone)
+        rows = asked.listed(user_of(request))
         links = orjson.dumps(asked.links(request, len(rows)))
         return ready_made(b'%b,"results":[%b]}' % (links[:-1], b",".join(rows[: asked.page_size])))
 
@@ -83,7 +82,7 @@ class RuleInDetail(RuleView):
 
 def as_stored(user: User, action_id: UUID, status: int = HTTPStatus.OK) -> HttpResponse:
     """The user's rule as it stands. Raises Action.DoesNotExist for another's."""
-    row = rule_row(actions=Action.objects.filter(user=user, pk=action_id), zone=user.zone)
+    row = rule_row(user=user, action_id=action_id)
     response = ready_made(row.json, status=status)
     response["ETag"] = f'"{row.version}"'
     return response
