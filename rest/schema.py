@@ -54,7 +54,7 @@ class Pydantic(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
                 name=f"{name}{suffix}",
                 type=ResolvedComponent.SCHEMA,
                 object=f"{name}{suffix}",
-                schema=part,
+                schema=part | {"title": f"{name}{suffix}"},  # what clients call it
             )
             auto_schema.registry.register_on_missing(component)
         return schema
@@ -134,6 +134,8 @@ def _tidied(schema: Any) -> Any:
         return schema
     limits = {_LIMITS[key]: float(schema[key]) for key in _LIMITS.keys() & schema.keys()}
     kept = {key: _tidied(value) for key, value in schema.items() if key not in _OWN_WORDS}
+    if kept.get("default") in ({}, []):  # generators of clients cannot make one of a model
+        del kept["default"]
     if limits and "anyOf" in kept:
         kept["anyOf"] = [
             part | limits if part.get("type") == "number" else part for part in kept["anyOf"]
