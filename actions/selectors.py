@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.db.models import Case, QuerySet, When
 
@@ -11,11 +12,13 @@ from accounts.models import User
 from actions.limits import Gate
 from actions.models import Action, ActionExecution, Watch
 from actions.rules import Band, InvalidRule, View
+from actions.sentence import in_zone
 from actions.watches import on_grid
 from actions.water_marks import followed
 from actions.why import Distance, GateState, gate_states, nearest
 from market.quotes import Sample
 from market.services import calendar
+from portfolios.money import format_price
 
 
 def owned_action(*, user: User, action_id: UUID, lock: bool = False) -> Action:
@@ -82,6 +85,30 @@ def _explanation(
 ) -> Explanation:
     distance = nearest(bands, quotes)
     return Explanation(gates, distance, bands[distance.symbol] if distance else None)
+
+
+def why_in_words(action: Action, why: Explanation, zone: ZoneInfo) -> str:
+    """Why it has not fired yet, or why it will not."""
+    if action.status != Action.Statuses.ACTIVE:
+        return action.status_reason
+    if action.last_evaluation is None:
+        return "Looked at with the next tick."
+    if gate := why.blocking:
+        until = f" It waits until {in_zone(gate.until, zone)}." if gate.until else ""
+        return gate.reason + until
+    if why.distance is None:
+        return str(action.last_evaluation["reason"])
+    rises = "rises" if why.distance.to_go > 0 else "falls"
+    level = format_price(why.distance.level)
+    return f"Asleep until {why.distance.symbol} {rises} to {level}."
+
+
+def symbols_of(action: Action) -> frozenset[str]:
+    """Every symbol whose quote the rule needs; its own where it cannot be read."""
+    try:
+        return action.as_rule().symbols
+    except InvalidRule:
+        return frozenset({action.symbol} if action.symbol else ())
 
 
 def _bands(actions: Sequence[Action]) -> Mapping[UUID, Mapping[str, Band]]:

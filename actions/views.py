@@ -13,10 +13,8 @@ from django.views.decorators.http import require_POST
 from accounts.http import SignedIn, page_or_part, told
 from actions.meter import Meter, meter
 from actions.models import Action
-from actions.selectors import Explanation, actions_of, executions_of, explain
-from actions.sentence import in_zone
+from actions.selectors import Explanation, actions_of, executions_of, explain, why_in_words
 from market.selectors import latest_quotes
-from portfolios.money import format_price
 from portfolios.selectors import holdings_of, primary_portfolio_of
 from portfolios.services import pause_portfolio, primary_portfolio, unpause_portfolio
 
@@ -81,22 +79,6 @@ def _line(action: Action, why: Explanation, zone: ZoneInfo) -> RuleLine:
     return RuleLine(
         action=action,
         sentence=action.sentence(zone),
-        state=_state(action, why, zone),
+        state=why_in_words(action, why, zone),
         meter=drawn,
     )
-
-
-def _state(action: Action, why: Explanation, zone: ZoneInfo) -> str:
-    """Why it has not fired yet, or why it will not."""
-    if action.status != Action.Statuses.ACTIVE:
-        return action.status_reason
-    if action.last_evaluation is None:
-        return "Looked at with the next tick."
-    if gate := why.blocking:
-        until = f" It waits until {in_zone(gate.until, zone)}." if gate.until else ""
-        return gate.reason + until
-    if why.distance is None:
-        return str(action.last_evaluation["reason"])
-    rises = "rises" if why.distance.to_go > 0 else "falls"
-    level = format_price(why.distance.level)
-    return f"Asleep until {why.distance.symbol} {rises} to {level}."

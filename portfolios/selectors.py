@@ -47,6 +47,21 @@ def pause_of(*, user: User) -> Pause:
     return Pause.BY_STAFF if any(staff for _, staff in switches) else Pause.BY_OWNER
 
 
+def portfolios_of(*, user: User) -> QuerySet[Portfolio]:
+    """The user's portfolios, the primary one first."""
+    return Portfolio.objects.filter(user=user).order_by("-is_primary", "name")
+
+
+def owned_portfolio(*, user: User, portfolio_id: uuid.UUID) -> Portfolio:
+    """The one gate to somebody's portfolio. Raises Portfolio.DoesNotExist for another's."""
+    return Portfolio.objects.get(user=user, pk=portfolio_id)
+
+
+def transactions_of(*, portfolio: Portfolio) -> QuerySet[Transaction]:
+    """The portfolio's ledger, its newest line first."""
+    return Transaction.objects.filter(portfolio=portfolio).order_by("-sequence")
+
+
 def holdings_of(*, portfolio: Portfolio) -> QuerySet[Holding]:
     """What the portfolio holds, by symbol (`.instrument_id`)."""
     return Holding.objects.filter(portfolio=portfolio).order_by("instrument_id")

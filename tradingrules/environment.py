@@ -128,6 +128,19 @@ class Environment(BaseSettings):
         description="Where the links in e-mails lead, such as https://rules.example.org. By "
         "default http://localhost:8000 in development, in production the first of ALLOWED_HOSTS.",
     )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="How many proxies of your own stand in front and add to X-Forwarded-For. The "
+        "address that rate limits and the lock-out count is read from it only so far.",
+    )
+    api_requests_per_minute: int = Field(
+        600, gt=0, description="Of one user to the API, counted in each process by itself."
+    )
+    api_tokens_per_minute: int = Field(
+        20, gt=0, description="Attempts of one address to get a token, counted in the same way."
+    )
     webhook_allow_private: bool = Field(
         False,
         description="Lets webhooks call private and loopback addresses, and by plain http: for "

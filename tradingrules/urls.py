@@ -9,4 +9,9 @@ urlpatterns = [
     path("", include("actions.urls")),
     path("", include("accounts.urls")),
     path("admin/", admin.site.urls),
+    path("api/", include("accounts.api")),
+    path("api/", include("market.api")),
+    path("api/", include("portfolios.api")),
+    path("api/", include("actions.api.urls")),
+    path("api/", include("tradingrules.api")),  # last: it answers for what there is not
 ]
