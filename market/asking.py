@@ -27,15 +27,23 @@ _FIRST_WAIT = timedelta(seconds=10)  # after a failure, doubled with each furthe
 _LONGEST_WAIT = timedelta(minutes=5)
 _FEED = FeedIncident.Verdicts.FAILED.value
 
+# What the stream keeps fresh is asked for now and then all the same: it does not say whose price it
+# is, the volume of the session or the close before.
+STREAMED_WITHIN = timedelta(minutes=1)
+STREAMED_TOO = timedelta(minutes=15)
+
 _DUE = """
 SELECT wanted.symbol, ask.answered_at, quote.price, quote.alert_below, quote.alert_above
   FROM unnest(%(symbols)s::text[]) AS wanted(symbol)
   JOIN market_instrument instrument ON instrument.symbol = wanted.symbol
   LEFT JOIN market_quote quote ON quote.symbol = wanted.symbol
   LEFT JOIN market_feedask ask ON ask.symbol = wanted.symbol AND ask.subject = %(subject)s
+  LEFT JOIN market_feedask streamed ON streamed.symbol = wanted.symbol
+                                   AND streamed.subject = 'stream'
  WHERE (ask.pending_until IS NULL OR ask.pending_until <= %(now)s)
    AND (ask.not_before IS NULL OR ask.not_before <= %(now)s)
    AND (ask.answered_at IS NULL OR ask.answered_at < %(due)s)
+   AND (streamed.answered_at >= %(streamed)s AND ask.answered_at >= %(asked)s) IS NOT TRUE
 """
 
 _PENDING = """
@@ -130,7 +138,15 @@ def _claim(
         budget = open_budget(feed, now)
         with connection.cursor() as cursor:
             cursor.execute(
-                _DUE, {"symbols": list(symbols), "subject": QUOTE, "now": now, "due": due}
+                _DUE,
+                {
+                    "symbols": list(symbols),
+                    "subject": QUOTE,
+                    "now": now,
+                    "due": due,
+                    "streamed": now - (STREAMED_WITHIN if within is None else within),
+                    "asked": now - STREAMED_TOO,
+                },
             )
             candidates = [
                 Candidate(symbol, answered_at, distance(price, below, above))

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -36,11 +37,12 @@ SELECT said.symbol, said.kind, said.verdict, %(provider)s, said.reason, said.pri
 RETURNING symbol, reason, xmax = 0
 """
 
+# What the stream raises begins with its name: an answer to a question says nothing about it.
 _SETTLE = """
 UPDATE market_feedincident
    SET settled_at = %(now)s, outcome = 'ended'
- WHERE settled_at IS NULL AND kind <> ALL(%(kept)s)
-   AND (symbol = ANY(%(symbols)s) OR symbol IS NULL AND verdict = 'failed')
+ WHERE settled_at IS NULL AND kind <> ALL(%(kept)s) AND starts_with(kind, 'stream') = %(stream)s
+   AND (symbol = ANY(%(symbols)s) OR %(whole)s AND symbol IS NULL AND verdict = 'failed')
 RETURNING symbol, reason
 """
 
@@ -80,10 +82,22 @@ def raise_incidents(*, said: Sequence[Said], now: datetime) -> None:
                 logger.warning("%s: %s", symbol or settings.MARKET_PROVIDER, reason)
 
 
-def settle_incidents(*, symbols: Collection[str], now: datetime) -> None:
-    """The feed has answered, and well about these symbols: what was wrong with that is over."""
+def settle_incidents(
+    *, symbols: Collection[str], now: datetime, whole: bool = True, stream: bool = False
+) -> None:
+    """The feed has answered, and well about these symbols: what was wrong with that is over.
+
+    `whole`: and with the feed itself. `stream`: its stream has, which settles what it has raised.
+    """
+    values: dict[str, Any] = {
+        "now": now,
+        "symbols": list(symbols),
+        "kept": list(OF_PRICES),
+        "whole": whole,
+        "stream": stream,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_SETTLE, {"now": now, "symbols": list(symbols), "kept": list(OF_PRICES)})
+        cursor.execute(_SETTLE, values)
         for symbol, reason in cursor.fetchall():
             logger.info("Over: %s: %s", symbol or settings.MARKET_PROVIDER, reason)
 
