@@ -99,6 +99,12 @@ def _in_session(calendar: TradingCalendar, now: datetime) -> bool:
     return calendar.is_open(now + _EARLY) or calendar.is_open(now - _EARLY)
 
 
+def _opened(calendar: TradingCalendar, now: datetime) -> datetime:
+    """When the session opened that is in progress, or ended just now; `now` before it opens."""
+    within = next((at for at in (now, now - _EARLY) if calendar.is_open(at)), None)
+    return calendar.next_open(calendar.last_close(within)) if within else now
+
+
 def _wait(failure: StreamFailed, failures: int, pace: Pace) -> float:
     """With jitter: a service that comes back is not met by all its clients at once."""
     longest = min(pace.longest_wait, pace.first_wait * 2 ** min(failures - 1, 16))
@@ -170,7 +176,8 @@ class Conversation:
 
     def _follow(self, line: Line, now: datetime) -> None:
         """Subscribes to what is to be followed now, as far as the plan goes, nearest first."""
-        want = wanted(symbols=self._world.watchlist(now), now=now, calendar=self._calendar)
+        opened = _opened(self._calendar, now)
+        want = wanted(symbols=self._world.watchlist(now), now=now, opened=opened)
         chosen = frozenset(nearest(want.distances, self._subscribed, self._stream.symbols))
         if gone := sorted(self._subscribed - chosen):
             line.unsubscribe(gone)

@@ -72,9 +72,11 @@ class Wanted:
     believed: frozenset[str]
 
 
-def wanted(*, symbols: Collection[str], now: datetime, calendar: TradingCalendar) -> Wanted:
-    """What to subscribe to; one that the plan does not carry is left out for an hour."""
-    opened = calendar.next_open(calendar.last_close(now)) if calendar.is_open(now) else now
+def wanted(*, symbols: Collection[str], now: datetime, opened: datetime) -> Wanted:
+    """What to subscribe to, in the session that has `opened`.
+
+    What the plan does not carry is left out for an hour.
+    """
     values: dict[str, Any] = {
         "symbols": list(symbols),
         "opened": opened,

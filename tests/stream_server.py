@@ -44,7 +44,7 @@ class StreamServer:
     def wait_for(self, condition: Callable[["StreamServer"], object], seconds: float = 10) -> None:
         deadline = monotonic() + seconds
         while not condition(self):
-            assert monotonic() < deadline, f"it did not come about: {self.heard}"
+            assert monotonic() < deadline, f"it did not come about: {self.heard[-3:]}"
             sleep(0.005)
 
 
