@@ -183,12 +183,12 @@ def test_a_wait_ends_when_it_is_to_stop_or_the_database_is_gone() -> None:
     threading.Timer(0.1, stop.set).start()
     with listening(stopping=stop.is_set) as alarm:
         assert not alarm.wait(60)
-    with another_connection() as other, pytest.raises(OperationalError), listening() as alarm:
+    with another_connection() as other, listening() as alarm:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
-            (pid,) = cursor.fetchone()
-        other.execute("SELECT pg_terminate_backend(%s)", [pid])
-        alarm.wait(60)
+            other.execute("SELECT pg_terminate_backend(%s)", cursor.fetchone())
+        with pytest.raises(OperationalError):
+            alarm.wait(60)
     connection.close()
 
 

@@ -49,7 +49,7 @@ def command(name: str, **environment: str) -> "Iterator[subprocess.Popen[str]]":
         yield process
     finally:
         process.kill()
-        process.communicate()
+        print(process.communicate()[0])  # noqa: T201 -- shown where the test fails
 
 
 def ended(process: "subprocess.Popen[str]", number: signal.Signals) -> str:
@@ -60,7 +60,7 @@ def ended(process: "subprocess.Popen[str]", number: signal.Signals) -> str:
     return output
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> float:
+def wait_for(condition: Callable[[], object], seconds: float = 30) -> float:
     """How long it took."""
     began = time.monotonic()
     while not condition():
