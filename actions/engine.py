@@ -142,7 +142,6 @@ def _look_at(batch: list[Leased], now: datetime, report: Report) -> None:
     rules, asleep = _read(batch, now, report)
     sight = Sight(rules, now=now, max_age=quote_max_age())
     if sight.error:
-        logger.warning("%s", sight.error)
         report.errors.append(sight.error)
     firings = []
     for leased, rule in rules:

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from market.budget import Candidate, Spent, credits_left, distance, most_wanted, next_minute
 from market.companies import strangers
 from market.errors import ProviderError
-from market.incidents import Said, raise_incidents, settle_incidents
+from market.incidents import SESSIONS, Said, raise_incidents, settle_incidents
 from market.models import FeedAsk, FeedBudget, FeedIncident
 from market.providers import Complaint, FeedFailed, Quotes, Sessions, WebProvider
 from market.quotes import Sample
@@ -263,6 +263,11 @@ def record[A: (Quotes, Sessions)](
             if isinstance(answer, Sessions)
             else {sample.symbol for sample in answer.samples}
         )
+    # A past session stays as bad as it is, and where none can be had the present goes on.
+    later = [one.symbol for one in complaints if one.lasting or past]
+    if past and outcome.failure:
+        later += set(outcome.asked) - good - complained
+    source = SESSIONS if past else ""
     with transaction.atomic():
         _count(feed, outcome, now)
         with connection.cursor() as cursor:
@@ -271,18 +276,18 @@ def record[A: (Quotes, Sessions)](
                 {
                     "asked": outcome.asked,
                     "answered": list(good | complained),
-                    # A past session stays as bad as it is.
-                    "lasting": [one.symbol for one in complaints if one.lasting or past],
-                    "later": now + LASTING,
+                    "lasting": later,
+                    "later": now + (_LONGEST_WAIT if outcome.failure else LASTING),
                     "subject": subject,
                     "now": now,
                 },
             )
-        said = [Said(one.symbol, one.kind, one.words) for one in complaints]
-        if outcome.failure:
-            said.append(Said(None, outcome.failure.kind, outcome.failure.words, _FEED))
+        kind = f"{SESSIONS}: {{}}" if past else "{}"
+        said = [Said(one.symbol, kind.format(one.kind), one.words) for one in complaints]
+        if failure := outcome.failure:
+            said.append(Said(None, kind.format(failure.kind), failure.words, _FEED))
         elif outcome.answers:
-            settle_incidents(symbols=good - complained, now=now)
+            settle_incidents(symbols=good - complained, now=now, source=source)
         raise_incidents(said=said, now=now)
 
 

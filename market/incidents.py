@@ -37,11 +37,15 @@ SELECT said.symbol, said.kind, said.verdict, %(provider)s, said.reason, said.pri
 RETURNING symbol, reason, xmax = 0
 """
 
-# What the stream raises begins with its name: an answer to a question says nothing about it.
+# What is wrong with past sessions and with the stream is of kinds that begin with that word: a good
+# answer about the present says nothing about it, and must not have it raised anew.
+SESSIONS, STREAM = "sessions", "stream"
+
 _SETTLE = """
 UPDATE market_feedincident
    SET settled_at = %(now)s, outcome = 'ended'
- WHERE settled_at IS NULL AND kind <> ALL(%(kept)s) AND starts_with(kind, 'stream') = %(stream)s
+ WHERE settled_at IS NULL AND kind <> ALL(%(kept)s)
+   AND COALESCE(substring(kind FROM '^(sessions|stream)'), '') = %(source)s
    AND (symbol = ANY(%(symbols)s) OR %(whole)s AND symbol IS NULL AND verdict = 'failed')
 RETURNING symbol, reason
 """
@@ -83,18 +87,19 @@ def raise_incidents(*, said: Sequence[Said], now: datetime) -> None:
 
 
 def settle_incidents(
-    *, symbols: Collection[str], now: datetime, whole: bool = True, stream: bool = False
+    *, symbols: Collection[str], now: datetime, whole: bool = True, source: str = ""
 ) -> None:
-    """The feed has answered, and well about these symbols: what was wrong with that is over.
+    """An answer was good about these symbols: what was wrong with that is over.
 
-    `whole`: and with the feed itself. `stream`: its stream has, which settles what it has raised.
+    `whole`: and what was wrong with all of it. `source`: of whom it is, SESSIONS or STREAM; else of
+    the present.
     """
     values: dict[str, Any] = {
         "now": now,
         "symbols": list(symbols),
         "kept": list(OF_PRICES),
         "whole": whole,
-        "stream": stream,
+        "source": source,
     }
     with connection.cursor() as cursor:
         cursor.execute(_SETTLE, values)

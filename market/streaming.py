@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError
 from market.arriving import Arriving
 from market.budget import nearest
 from market.hours import TradingCalendar
-from market.incidents import Said, raise_incidents, settle_incidents
+from market.incidents import STREAM, Said, raise_incidents, settle_incidents
 from market.models import FeedIncident
 from market.providers import Company, Complaint
 from market.providers.twelvedata_stream import Heard, Line, StreamFailed, TwelveDataStream
@@ -26,7 +26,6 @@ from market.subscribed import completed, give_a_sign, leave_out, of_strangers, t
 
 logger = logging.getLogger(__name__)
 
-STREAM = "stream"  # the kind of what is wrong with it as a whole
 _EARLY = timedelta(minutes=1)  # before a session opens, and after it has closed
 _FAILED = FeedIncident.Verdicts.FAILED.value
 _jitter = SystemRandom()
@@ -194,7 +193,7 @@ class Conversation:
         over = {one for one in self._good if self._complained.get(one, since) <= since}
         self._good -= over
         if over or self.was_steady:
-            settle_incidents(symbols=over, now=now, whole=self.was_steady, stream=True)
+            settle_incidents(symbols=over, now=now, whole=self.was_steady, source=STREAM)
 
     def _listen(self, heard: Heard) -> None:
         if heard.fault:

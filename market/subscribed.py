@@ -27,7 +27,7 @@ SELECT wanted.symbol, quote.price, quote.alert_below, quote.alert_above,
        AND NOT EXISTS (SELECT FROM market_feedincident doubt
                         WHERE doubt.symbol = wanted.symbol AND doubt.settled_at IS NULL
                           AND doubt.verdict = 'refused' AND doubt.kind <> 'from the future'
-                          AND NOT starts_with(doubt.kind, 'stream'))
+                          AND doubt.kind !~ '^(sessions|stream)')
   FROM unnest(%(symbols)s::text[]) AS wanted(symbol)
   JOIN market_instrument instrument ON instrument.symbol = wanted.symbol
   LEFT JOIN market_quote quote ON quote.symbol = wanted.symbol

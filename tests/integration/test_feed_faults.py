@@ -31,6 +31,7 @@ from tests.feed_server import (
     KEY,
     Answer,
     FeedServer,
+    Handler,
     cut_off,
     drips,
     feed_server,
@@ -335,6 +336,38 @@ def test_a_quote_that_is_old_is_shown_with_its_age_and_fires_nothing(
     assert run_tick(now=at).fired == 1
     assert executed() == {"MSFT"}
     assert prices()["AAPL"] == 200
+
+
+def test_past_sessions_that_cannot_be_had_are_raised_once_while_the_present_goes_on(
+    live: FeedServer, rules: list[Action], now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(handler: Handler) -> None:
+        at = now + ticks[-1] * TEN
+        failing = live.asked[-1].path == "/time_series"
+        (error(500, "oops", 500) if failing else good(at))(handler)
+
+    create_action(
+        user=rules[0].user,
+        draft=Draft(
+            action_type="NOTIFY",
+            symbol="AAPL",
+            trigger_type="ma_cross",
+            trigger_params={"short": 2, "long": 3, "direction": "up"},
+        ),
+        now=now,
+    )
+    live.says(answer)
+    live.asked.clear()
+    ticks: list[int] = []
+    for n in range(1, 40):
+        ticks.append(n)
+        run_tick(now=now + n * TEN)
+    paths = [asked.path for asked in live.asked]
+    assert (paths.count("/time_series"), paths.count("/quote")) == (1, 39)
+    assert len(alerts(caplog)) == 1
+    (incident,) = FeedIncident.objects.all()
+    assert (incident.kind, incident.settled_at) == ("sessions: server error", None)
+    assert executed() == set()
 
 
 def test_a_feed_that_fails_is_left_alone_for_longer_and_longer(
