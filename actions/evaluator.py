@@ -77,7 +77,7 @@ def tick_for(
         due = started + interval(now)
         if seconds is not None and max(due, monotonic()) - began >= seconds:
             break
-        while sleep(max(0.0, due - monotonic())) and not stopping():
+        while (left := due - monotonic()) > 0 and sleep(left) and not stopping():
             called = monotonic()
             tick(run_short_tick)
             time.sleep(max(0.0, called + _BREATH_SECONDS - monotonic()))

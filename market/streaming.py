@@ -127,6 +127,7 @@ class Conversation:
         self._arriving = Arriving()
         self._companies: dict[str, Company] = {}
         self._complaints: dict[tuple[str, str], Complaint] = {}
+        self._wrong = ""  # with the whole
         self._subscribed: frozenset[str] = frozenset()
         self._believed: frozenset[str] = frozenset()
         self._connected_at = world.clock()
@@ -155,9 +156,13 @@ class Conversation:
                 elif monotonic() - self._heard > self._pace.silence:
                     raise StreamFailed(f"nothing was heard for {self._pace.silence:g} s")
 
+    @property
+    def _something_came(self) -> bool:
+        return bool(self._arriving or self._complaints or self._wrong)
+
     def _until_due(self) -> float:
         due = [self._followed + self._pace.follow, self._beaten + self._pace.heartbeat]
-        if self._arriving or self._complaints:
+        if self._something_came:
             due.append(self._taken + self._pace.take_in)
         return min(*due, monotonic() + _SECONDS_BETWEEN_LOOKS) - monotonic()
 
@@ -169,7 +174,7 @@ class Conversation:
         if instant >= self._followed + self._pace.follow:
             self._followed = instant
             self._follow(line, self._world.clock())
-        if (self._arriving or self._complaints) and instant >= self._taken + self._pace.take_in:
+        if self._something_came and instant >= self._taken + self._pace.take_in:
             self._taken = instant
             self._take_in(self._world.clock())
 
@@ -198,9 +203,9 @@ class Conversation:
     def _listen(self, heard: Heard) -> None:
         if heard.fault:
             self._fault = monotonic()
+            self._wrong = heard.fault
             if heard.refused:
                 raise StreamFailed(heard.fault, refused=True)
-            _raise(heard.fault, self._world.clock())
         for complaint in heard.complaints:
             if complaint.symbol in self._subscribed:
                 self._complaints[complaint.symbol, complaint.kind] = complaint
@@ -217,6 +222,8 @@ class Conversation:
     def _take_in(self, now: datetime) -> None:
         samples = self._arriving.take()
         try:
+            if self._wrong:
+                _raise(self._wrong, now)
             doubted = of_strangers(self._companies) if samples else []
             self._complain([*self._complaints.values(), *doubted], now)
             refused = {complaint.symbol for complaint in doubted}
@@ -232,6 +239,7 @@ class Conversation:
             logger.exception("prices of the stream could not be taken in")
         self._companies.clear()
         self._complaints.clear()
+        self._wrong = ""
 
     def _complain(self, complaints: Collection[Complaint], now: datetime) -> None:
         self._complained.update((one.symbol, monotonic()) for one in complaints)

@@ -14,6 +14,7 @@ from market.asking import LASTING, QUOTE
 from market.budget import distance
 from market.companies import strangers
 from market.hours import TradingCalendar
+from market.incidents import STREAM
 from market.models import FeedAsk, FeedStream
 from market.providers import Company, Complaint, Quotes
 from market.quotes import Sample
@@ -112,7 +113,8 @@ def completed(samples: Collection[Sample], calendar: TradingCalendar) -> list[Sa
 
 def of_strangers(companies: Mapping[str, Company]) -> list[Complaint]:
     """The symbols whose prices come in another currency than before."""
-    return strangers([Quotes(companies=dict(companies))])
+    found = strangers([Quotes(companies=dict(companies))])
+    return [replace(one, kind=f"{STREAM}: {one.kind}") for one in found]
 
 
 def told(*, samples: Collection[Sample], now: datetime) -> frozenset[str]:

@@ -26,6 +26,7 @@ class StreamServer:
     subscribed: set[str] = field(default_factory=set)
     headers: list[dict[str, str]] = field(default_factory=list)
     refuses: set[str] = field(default_factory=set)  # symbols that the plan does not carry
+    moved_to: str = ""  # redirects whoever comes
     deaf: bool = False  # answers nothing, not even a heartbeat
 
     @property
@@ -68,6 +69,10 @@ def stream_server() -> Iterator[StreamServer]:
 
     def check(connection: ServerConnection, request: Request) -> Response | None:
         told.headers.append(dict(request.headers.raw_items()))
+        if told.moved_to:
+            response = connection.respond(HTTPStatus.FOUND, "")
+            response.headers["Location"] = told.moved_to
+            return response
         if request.headers.get("X-TD-APIKEY") != KEY:
             return connection.respond(HTTPStatus.UNAUTHORIZED, f"apikey {KEY}x is incorrect\n")
         return None

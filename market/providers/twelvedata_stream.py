@@ -7,6 +7,7 @@ it sends, the key's among them, it has nowhere to log to.
 import json
 import logging
 import socket
+import ssl
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -194,6 +195,10 @@ def _not_connected(error: Exception, seconds: float) -> StreamFailed:
         return StreamFailed(f"no connection within {seconds:g} s")
     if isinstance(error, ConnectionRefusedError):
         return StreamFailed("the connection was refused")
+    if isinstance(error, ssl.SSLError):
+        return StreamFailed("its certificate could not be verified")
+    if isinstance(error, ValueError):
+        return StreamFailed("it leads to another address, which is not followed")
     return StreamFailed(f"no connection ({type(error).__name__})")
 
 

@@ -29,7 +29,7 @@ from market.services import ProviderError, calendar, quotes_within
 from market.streaming import Pace, World, keep_streaming
 from tests.conftest import list_instruments
 from tests.factories import PortfolioFactory
-from tests.feed_server import KEY, FeedServer, feed_server, quote, quotes, says
+from tests.feed_server import KEY, FeedServer, quote, quotes
 from tests.stream_server import StreamServer, price_of, stream_server
 
 pytestmark = pytest.mark.django_db
@@ -233,7 +233,7 @@ FAULTS = {
     "from the future": Said(aapl("200", seconds=60), "AAPL", "from the future", "is said to be of"),
     "a jump": Said(aapl("150"), "AAPL", "jump", "34.8 % away"),
     "another currency": Said(
-        aapl("200", currency="EUR"), "AAPL", "another company", "quoted in EUR"
+        aapl("200", currency="EUR"), "AAPL", "stream: another company", "quoted in EUR"
     ),
     "not in the plan": Said(
         lambda at: {
@@ -546,14 +546,14 @@ def test_the_waits_grow_up_to_a_minute(
 
 
 def test_no_redirect_is_followed_with_the_key(
-    streaming: Streaming, rules: dict[str, Action], settings: Settings
+    streaming: Streaming, rules: dict[str, Action]
 ) -> None:
-    with feed_server() as elsewhere:
-        elsewhere.says(says("", 302, Location=streaming.server.url + "/v1/quotes/price"))
-        settings.TWELVEDATA_STREAM_URL = f"ws://127.0.0.1:{elsewhere.port}"
+    with stream_server() as elsewhere:
+        streaming.server.moved_to = f"{elsewhere.url}/v1/quotes/price"
         streaming.run(lambda: None, waits=1)
-    assert FeedIncident.objects.get().reason.startswith("no connection")
-    assert streaming.server.headers == []
+        assert elsewhere.headers == []
+    assert "another address, which is not followed" in FeedIncident.objects.get().reason
+    assert len(streaming.server.headers) == 1
 
 
 def test_what_has_not_been_wrong_for_a_while_is_over(
