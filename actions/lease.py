@@ -55,6 +55,8 @@ WITH awake AS (
 SELECT {_COLUMNS} FROM r JOIN accounts_user u ON u.id = r.user_id ORDER BY r.created_at, r.id
 """  # noqa: S608 -- constants
 
+_AWAKE = "SELECT count(*) FROM actions WHERE processing_lease_until <= %s AND status = 'active'"
+
 # Whose turn it is, is for one at a time to say: two at once would say the same. Any number will do,
 # as long as it is always the same. Nobody waits for the disk: a lease that a crash of the server
 # takes back leaves a rule that is awake, and the firing's commit takes the lease to disk with it.
@@ -173,6 +175,12 @@ def lease_actions_for_evaluation(
         run(_TAKE_TURNS, [])
         rows = run(_LEASE, {"now": now, "until": until, "limit": limit})
     return [Leased._make(row) for row in rows]
+
+
+def count_awake(*, now: datetime) -> int:
+    """How many rules wait to be leased."""
+    ((count,),) = run(_AWAKE, [now])
+    return int(count)
 
 
 def lock_leased(*, batch: Collection[Leased]) -> dict[UUID, Leased]:

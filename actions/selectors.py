@@ -10,7 +10,7 @@ from django.db.models import Case, QuerySet, When
 
 from accounts.models import User
 from actions.limits import Gate
-from actions.models import Action, ActionExecution, Watch
+from actions.models import Action, ActionExecution, Tick, Watch
 from actions.rules import Band, InvalidRule, View
 from actions.sentence import in_zone
 from actions.watches import on_grid
@@ -18,6 +18,7 @@ from actions.water_marks import followed
 from actions.why import Distance, GateState, gate_states, nearest
 from market.quotes import Sample
 from market.services import calendar
+from portfolios.models import Holding
 from portfolios.money import format_price
 
 
@@ -48,6 +49,19 @@ def executions_of(*, user: User) -> QuerySet[ActionExecution]:
         .select_related("action")
         .order_by("-triggered_at", "-sequence")
     )
+
+
+def symbols_concerning(*, user: User) -> list[str]:
+    """The symbols that the user's rules wait for, or that the user holds, in order."""
+    waited_for = Watch.objects.filter(action__user=user, symbol__isnull=False)
+    held = Holding.objects.filter(portfolio__user=user)
+    symbols = waited_for.values_list("symbol").union(held.values_list("instrument_id"))
+    return sorted(str(symbol) for (symbol,) in symbols)
+
+
+def last_tick() -> Tick | None:
+    """The evaluator's newest, whichever process made it."""
+    return Tick.objects.order_by("-started_at").first()
 
 
 @dataclass(frozen=True, slots=True)

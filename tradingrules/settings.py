@@ -259,6 +259,8 @@ TWELVEDATA_API_KEY = environment.twelvedata_api_key.get_secret_value()
 TWELVEDATA_URL = environment.twelvedata_url
 TWELVEDATA_CREDITS_PER_MINUTE = environment.twelvedata_credits_per_minute
 TWELVEDATA_CREDITS_PER_DAY = environment.twelvedata_credits_per_day
+TWELVEDATA_STREAM_URL = environment.twelvedata_stream_url
+TWELVEDATA_STREAM_SYMBOLS = environment.twelvedata_stream_symbols
 ALPACA_KEY_ID = environment.alpaca_key_id.get_secret_value()
 ALPACA_SECRET_KEY = environment.alpaca_secret_key.get_secret_value()
 ALPACA_URL = environment.alpaca_url
@@ -305,5 +307,7 @@ LOGGING = {
         "axes": {"level": "WARNING"},
         "django-q": {"level": "WARNING"},
         "django.server": {"level": "WARNING"},
+        # It warns of each connection that is refused; a feed's incident says so once.
+        "urllib3": {"level": "ERROR"},
     },
 }

@@ -44,6 +44,7 @@ def nobody(world: World) -> None:
 
 SHOTS = (
     Shot("actions", lambda world: reverse("actions")),
+    Shot("status", lambda world: reverse("status")),
     Shot("actions-empty", lambda world: reverse("actions"), newcomer),
     Shot("sign-in", lambda world: reverse(settings.LOGIN_URL), nobody),
     Shot(

@@ -125,7 +125,7 @@ def test_the_way_from_a_price_to_its_trade_is_measured_with_real_processes() -> 
     said, complained = bench.communicate(timeout=240)
     assert bench.returncode == 0, complained
     figures = json.loads(said)
-    for way in ("evaluator", "cluster"):
+    for way in ("evaluator", "cluster", "stream"):
         took = figures[way]
         assert 0 < took["p50_ms"] <= took["p99_ms"], way
         assert 0 < took["engine_p50_ms"] <= took["engine_p99_ms"], way
