@@ -37,7 +37,9 @@ def command(part: str) -> tuple[str, str]:
     first, *others = part.splitlines()
     continued = list(takewhile(lambda line: line.startswith(">"), others))
     printed = others[len(continued) :]
-    return "\n".join([first, *(line.removeprefix(">").removeprefix(" ") for line in continued)]), "\n".join(printed)
+    return "\n".join(
+        [first, *(line.removeprefix(">").removeprefix(" ") for line in continued)]
+    ), "\n".join(printed)
 
 
 def alike(text: str) -> str:
