@@ -54,11 +54,13 @@ def executions_of(*, user: User) -> QuerySet[ActionExecution]:
 class Explanation:
     """Why a rule has not fired: its gates in their order, and the way to the level that wakes it.
 
-    Without gates the rule cannot be read; its last evaluation says why.
+    `band` is the one in which `distance` was measured. Without gates the rule cannot be read; its
+    last evaluation says why.
     """
 
     gates: Sequence[GateState]
     distance: Distance | None
+    band: Band | None
 
     @property
     def blocking(self) -> GateState | None:
@@ -73,9 +75,16 @@ def explain(
     bands = _bands(actions)
     view = View(now=now, woken_at=now, calendar=calendar(), max_age=timedelta(0))
     return {
-        action.pk: Explanation(_gates(action, view), nearest(bands.get(action.pk, {}), quotes))
+        action.pk: _explanation(_gates(action, view), bands.get(action.pk, {}), quotes)
         for action in actions
     }
+
+
+def _explanation(
+    gates: Sequence[GateState], bands: Mapping[str, Band], quotes: Mapping[str, Sample]
+) -> Explanation:
+    distance = nearest(bands, quotes)
+    return Explanation(gates, distance, bands[distance.symbol] if distance else None)
 
 
 def why_in_words(action: Action, why: Explanation, zone: ZoneInfo) -> str:

@@ -1,6 +1,7 @@
 """Statements that take thousands of rows as arrays (see arrays.py)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
@@ -14,9 +15,21 @@ def run(statement: str, params: Mapping[str, Any] | Sequence[Any]) -> list[tuple
     megabytes of arrays are then neither quoted here nor read as SQL there, which took a sixth of a
     batch's time. They are planned with, too, so that a plan fits the number of rows it is for.
     """
+    with _sent(statement, params) as cursor:
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def write(statement: str, params: Mapping[str, Any]) -> int:
+    """Runs the statement as `run` does, and returns how many rows it wrote."""
+    with _sent(statement, params) as cursor:
+        return int(cursor.rowcount)
+
+
+@contextmanager
+def _sent(statement: str, params: Mapping[str, Any] | Sequence[Any]) -> Iterator[Any]:
     connection.ensure_connection()
     cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
     wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     with wrapped(cursor) as sent:
         sent.execute(statement, params)
-        return list(sent.fetchall()) if cursor.description else []
+        yield sent

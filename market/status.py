@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
+from django.db.models import Max
 
 from market.asking import spent_of
 from market.feed import quote_max_age
@@ -72,3 +73,14 @@ def feed_status(*, symbols: Collection[str], now: datetime) -> FeedStatus:
 
 def _oldest_first(one: SymbolStatus) -> tuple[bool, timedelta, str]:
     return one.age is not None, -(one.age or timedelta(0)), one.symbol
+
+
+def newest_price_at() -> datetime | None:
+    """Of when the newest accepted price of all symbols is; None where there is none yet."""
+    newest = Quote.objects.aggregate(newest=Max("as_of"))["newest"]
+    return newest if isinstance(newest, datetime) else None
+
+
+def prices_are_stale(*, newest: datetime, now: datetime) -> bool:
+    """Whether a newest price of this instant means that no prices come any more."""
+    return not is_fresh(newest, now, quote_max_age())

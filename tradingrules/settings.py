@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "django.forms",
     "axes",
     "django_htmx",
     "django_q",
@@ -70,10 +71,17 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "tradingrules.shell.shell",
+            ],
+            "builtins": [
+                "accounts.templatetags.parts",
+                "actions.templatetags.rules",
+                "portfolios.templatetags.money",
             ],
         },
     },
 ]
+FORM_RENDERER = "accounts.forms.OurRenderer"
 
 # --- Database: PostgreSQL, always ---
 
@@ -166,7 +174,11 @@ USE_I18N = False
 USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [
+    BASE_DIR / "static",
+    # `npm ci` puts it there (make setup does), and no server of ours does without: fail, not guess.
+    ("lightweight-charts", BASE_DIR / "node_modules" / "lightweight-charts" / "dist"),
+]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
