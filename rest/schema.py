@@ -21,7 +21,7 @@ _OWN_WORDS = {*_LIMITS, "max_digits", "decimal_places", "allow_inf_nan"}
 
 
 class AutoSchema(SpectacularAutoSchema):
-    """Names operations after their view and method, and media types after what is sent."""
+    """Puts operations together by the part of the house that serves them."""
 
     def get_tags(self) -> list[str]:
         return [self.view.__module__.split(".")[0]]

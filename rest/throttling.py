@@ -70,7 +70,7 @@ class PerAddress(_AMinute):
 
 
 def _address(request: Request) -> str:
-    return client_address(request._request) or "this machine"
+    return client_address(request._request) or "local"
 
 
 def _counted(key: str) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -29,6 +30,7 @@ class ApiView(APIView):
         return Response(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
 
 
+@csrf_exempt  # there is nothing to be forged
 def nothing_here(request: HttpRequest, path: str = "") -> HttpResponse:
     """The answer to every address below /api/ that there is not."""
     return HttpResponse(as_json(not_found().details()), status=404, content_type=MEDIA_TYPE)

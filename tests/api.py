@@ -34,7 +34,7 @@ class Api:
         return self._client.generic(
             method,
             f"/api{path}",
-            *([] if body is None else [_sent(body)]),
+            "" if body is None else _sent(body),
             content_type=named.pop("content-type", "application/json"),
             headers=self._headers | named,
         )

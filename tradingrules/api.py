@@ -1,6 +1,9 @@
 """What the API says of itself: whether it is there, its schema, its pages of reference."""
 
+from collections.abc import Mapping
+from functools import cache
 from http import HTTPStatus
+from typing import Any
 
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -8,13 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path, re_path
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.views import SpectacularJSONAPIView
+from drf_spectacular.utils import extend_schema
 from pydantic import BaseModel
 from rest_framework.permissions import AllowAny
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from rest.answers import as_json, ready_made
 from rest.problems import Problem
 from rest.schema import described
 from rest.views import ApiView, nothing_here
@@ -26,14 +29,15 @@ class Health(BaseModel):
 
 
 class Open(ApiView):
-    """Answers whoever asks, as often as they ask."""
+    """Answers whoever asks."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    throttle_classes = ()
 
 
 class Live(Open):
+    throttle_classes = ()
+
     @described("get_health", answers=Health, auth=[])
     def get(self, request: Request) -> Response:
         """Whether this process answers. Asks nobody else."""
@@ -53,20 +57,30 @@ class Ready(Open):
         return Response({"status": "ok"})
 
 
-class Schema(SpectacularJSONAPIView):
-    """The schema, as OpenAPI 3.1."""
-
-    authentication_classes = ()
-    throttle_classes = ()
-    renderer_classes = [JSONRenderer]
+class Schema(Open):
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> HttpResponse:
+        """The schema, as OpenAPI 3.1."""
+        return ready_made(_schema_as_json())
 
 
 def reference(request: HttpRequest) -> HttpResponse:
     """The schema as a page: written by the server, since no script from elsewhere may run here."""
-    schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    schema = _schema()
     return render(
         request, "api/reference.html", {"groups": operations(schema), "info": schema["info"]}
     )
+
+
+@cache  # it takes a second, and is the same as long as the process lives
+def _schema() -> Mapping[str, Any]:
+    schema: Mapping[str, Any] = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+    return schema
+
+
+@cache
+def _schema_as_json() -> bytes:
+    return as_json(_schema())
 
 
 def _not_ready(words: str) -> Problem:
