@@ -34,7 +34,7 @@ _VERBS: tuple[tuple[Intent, str], ...] = (
     (Intent.RESUME, r"(?:resume|unpause|un-pause|restart|reactivate|re-enable|reenable|enable|continue|turn (?:back )?on|switch (?:back )?on|activate|unfreeze)\b"),
     (Intent.CANCEL, r"(?:cancel|delete|remove|kill|scrap|abort|end|drop|get rid of|call off|withdraw|discard|throw away|void)\b(?=.*\b" + _RULES + r"\b|\s+(?:it|that|them|everything|all)\b)"),
     (Intent.EXECUTE, r"(?:execute|run|fire|trigger|force)\b(?=.*\b(?:" + _RULES[3:-1] + r"|it|now)\b)"),
-    (Intent.UPDATE, r"(?:change|update|edit|modify|adjust|move|set|make|raise|lower|tighten|loosen|widen|increase|decrease|reduce|extend|prolong|shorten|bump|switch)\b(?=.*\b" + _RULES + r"\b.*\b(?:to|until|till|by|at|from)\b)"),
+    (Intent.UPDATE, r"(?:change|update|edit|modify|adjust|(?:move|set|make|raise|lower|tighten|loosen|widen|increase|decrease|reduce|extend|prolong|shorten|bump|switch)(?=\s+(?:my|the|our|that|this|its|it)\b))\b(?=.*\b" + _RULES + r"\b.*\b(?:to|until|till|by|for)\b)"),
 )  # fmt: skip
 _STARTS = tuple(
     (intent, re.compile(rf"^\W*{_POLITE}(?P<verb>{pattern})", re.IGNORECASE))
@@ -76,7 +76,7 @@ _KINDS: Mapping[str, str] = {
 _SIDES = {"BUY": "BUY", "SELL": "SELL", "CLOSE": "SELL"}
 # Beside a verb they say nothing about which rule is meant.
 _NOISE = frozenset(
-    "SEP RULE OF ON FOR ABOUT IN WITH AND ONLY PRICE NOW IT THEN SHARES EITHER TIMES LIMIT".split()
+    "SEP RULE MY OF ON FOR ABOUT IN WITH AND ONLY PRICE NOW IT THEN SHARES EITHER TIMES LIMIT".split()
 )
 _NOISE_WORDS = frozenset(
     "that which who one ones existing current old back off again all together setup threshold level "

@@ -6,6 +6,7 @@ from datetime import date
 
 from chat.phrases.days import Clock, Unclear
 from chat.phrases.tokens import Token, joined
+from chat.phrases.understood import Question
 from chat.phrases.vocabulary import FILLER
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ _BEFORE: Mapping[str, Sequence[tuple[frozenset[str], str]]] = {
     "IN": ((frozenset({"SPAN"}), "WITHIN"),),
     "FOR": ((frozenset({"SPAN"}), "NEXT"), (_WHEN | {"DAYS"}, "")),
     "BY": ((_WHEN, "UNTIL"),),
-    "ON": ((_WHEN | {"DAYS"}, ""),),
-    "AT": ((_WHEN | {"PCT"}, ""),),
+    "ON": ((_WHEN | {"DAYS", "GOLDEN", "PCT"}, ""),),
+    "AT": ((_WHEN, ""),),
     "FROM": ((_WHEN, "STARTING"),),
     "WITH": ((frozenset({"PCT", "MONEY", "TRAIL", "STOP", "LIMIT", "TARGET"}), ""),),
     "OF": ((frozenset({"PRICE"}), ""),),
@@ -43,10 +44,35 @@ _BEFORE: Mapping[str, Sequence[tuple[frozenset[str], str]]] = {
 
 def in_context(tokens: Sequence[Token]) -> list[Token]:
     """The tokens as the grammar reads them: what changes nothing is left out."""
-    kept = [token for token in tokens if token.type != FILLER]
-    for settle in (_moments, _pronouns, _shares, _counts, _prepositions):
+    _check_gains(tokens)
+    kept = [token for token in tokens if token.type not in (FILLER, "MY")]
+    if any(token.type in ("REBALANCE", "TRAIL", "DRIFT") for token in kept):  # "SPY at 60%"
+        kept = [
+            token
+            for token, after in zip(kept, [*kept[1:], None], strict=False)
+            if not (token.type == "AT" and after is not None and after.type == "PCT")
+        ]
+    for settle in (_moments, _puts, _pronouns, _shares, _counts, _prepositions):
         kept = settle(kept)
     return kept
+
+
+def _check_gains(tokens: Sequence[Token]) -> None:
+    """"My AAPL is up 20%" is since yesterday or since it was bought: asks which."""
+    kept = [token for token in tokens if token.type not in (FILLER, "SHARES")]
+    types = [token.type for token in kept]
+    for position, type in enumerate(types):
+        rest = types[position : position + 5]
+        if type != "MY" or rest[1:2] != ["SYMBOL"] or rest[2:4] not in (["RISE", "PCT"], ["FALL", "PCT"]):
+            continue
+        if {"ON_THE_DAY", "WITHIN", "SPAN", "FROM", "IN", "DATE"} & set(types[position + 4 :]):
+            continue
+        moved = f"{kept[position + 2].text} {kept[position + 3].text}"
+        side = "above" if rest[2] == "RISE" else "below"
+        raise Question(
+            f"{moved[0].upper()}{moved[1:]} since when? Say “{kept[position + 3].text} {side} what I "
+            "paid”, or “in a day”."
+        )
 
 
 def _moments(tokens: list[Token]) -> list[Token]:
@@ -68,6 +94,23 @@ def _moments(tokens: list[Token]) -> list[Token]:
     return found
 
 
+_ORDERS = frozenset({"TRAIL", "STOP", "TARGET", "LIMIT", "NOTIFY"})
+
+
+def _puts(tokens: list[Token]) -> list[Token]:
+    """"Put $50 into SPY" buys; "put a stop on SPY" does not."""
+    orders = any(token.type in _ORDERS for token in tokens)
+    found = []
+    for token, after in zip(tokens, [*tokens[1:], None], strict=False):
+        word = token.text.lower()
+        if token.type == "SIDE" and word in ("put", "add"):
+            sized = after is not None and after.type in ("MONEY", *(("NUM",) * (word == "add")))
+            if orders or not sized:
+                continue
+        found.append(token)
+    return found
+
+
 def _pronouns(tokens: list[Token]) -> list[Token]:
     """Only what is traded may be called "it"; of a condition it is clear."""
     return [
@@ -83,10 +126,12 @@ def _shares(tokens: list[Token]) -> list[Token]:
     found: list[Token] = []
     for position, token in enumerate(tokens):
         before = found[-1].type if found else ""
-        if token.type == "SHARES" and before not in ("NUM", "PART"):
+        if token.type == "SHARES" and before == "OF" and _types(found, -2) == ["NUM", "OF"]:
+            found.pop()  # "5 of my shares"
+        elif token.type == "SHARES" and before not in ("NUM", "PART"):
             continue
         if token.type == "OF" and position and tokens[position - 1].type == "SHARES":
-            if before not in ("SHARES",):
+            if before != "SHARES":
                 continue
         found.append(token)
     return found
@@ -107,12 +152,12 @@ def _counts(tokens: list[Token]) -> list[Token]:
 
 
 def _types(tokens: list[Token], position: int) -> list[str]:
-    return [token.type for token in tokens[position : position + 2]]
+    return [token.type for token in tokens[position:][:2]]
 
 
 def _prepositions(tokens: list[Token]) -> list[Token]:
     found: list[Token] = []
-    for token, after in zip(tokens, [*tokens[1:], None], strict=True):
+    for token, after in zip(tokens, [*tokens[1:], None], strict=False):
         type = token.type
         for followers, meaning in _BEFORE.get(type, ()):
             if after is not None and after.type in followers:

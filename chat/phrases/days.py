@@ -62,7 +62,6 @@ _UNITS: Mapping[str, str] = {
         "week": "week weeks wk wks",
         "month": "month months",
         "year": "year years",
-        "quarter": "quarter quarters",
     }.items()
     for form in forms.split()
 }

@@ -7,6 +7,7 @@ A name counts only where it is the whole name of one listing, or a nickname belo
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import takewhile
 from typing import NamedTuple
 
 from chat.phrases.slips import Slips
@@ -14,6 +15,7 @@ from chat.phrases.tokens import Token
 from market.directory import Directory, Listing
 
 LONGEST_NAME = 6  # words
+_SHORTEST_NAME = 3  # letters
 
 # Names that everybody uses and no listing has. Several symbols: which one is asked.
 NICKNAMES: Mapping[str, tuple[str, ...]] = {
@@ -72,6 +74,12 @@ NICKNAMES: Mapping[str, tuple[str, ...]] = {
     "ethereum": ("ETHA", "ETH"),
 }
 
+# Symbols of companies, and much oftener something else.
+TERMS = frozenset(
+    "RSI MACD ATR EPS PE CEO CFO IPO GDP CPI FED ETF USD USA ATH ROI VWAP ADX OBV EST EDT PST GTC EOD DCA "
+    "AM PM OK TV".split()
+)
+
 _WORDS = re.compile(r"[^0-9a-z&]+")
 _FORMS = frozenset(
     "inc incorporated corp corporation co company ltd limited plc llc lp nv n v sa ag se holdings holding "
@@ -104,19 +112,37 @@ class Names:
 
     def longest(self, tokens: Sequence[Token]) -> tuple[int, Named] | None:
         """The longest name or symbol that the tokens begin with, and how many they are."""
-        texts = [token.text for token in tokens[:LONGEST_NAME]]
+        texts = [token.text for token in takewhile(_may_name, tokens[:LONGEST_NAME])]
+        if texts[0].isupper() and len(texts[0]) > 1 and (symbol := self.symbol(texts[0])):
+            return 1, Named((symbol,))
         for length in range(len(texts), 0, -1):
             key = _key(" ".join(texts[:length]))
+            if self._everyday(texts[:length]):
+                continue
             if key and (symbols := NICKNAMES.get(key) or self._index.names.get(key)):
                 return length, Named(self._listed(symbols))
         symbol = self.symbol(texts[0])
         return (1, Named((symbol,))) if symbol else None
 
+    def _everyday(self, texts: Sequence[str]) -> bool:
+        """Whether it is hardly a name: words of the language in small letters, or a slip of one."""
+        if any(text[:1].isupper() for text in texts):
+            return all(self._slips.knows(text.lower()) for text in texts) and len(texts) > 1 and not all(
+                text[:1].isupper() for text in texts
+            )
+        if len(texts) > 1:
+            return all(self._slips.knows(text) for text in texts)
+        return texts[0] not in NICKNAMES and self._is_small(texts[0]) and bool(self._slips.meant(texts[0]))
+
+    def _is_small(self, name: str) -> bool:
+        listings = [self._directory.get(symbol) for symbol in self._index.names.get(_key(name), ())]
+        return not any(listing and listing.large for listing in listings)
+
     def symbol(self, text: str) -> str | None:
         """The symbol that `text` is, if it cannot be a slip of the pen for something else."""
         symbol = text.upper().replace("-", ".").replace("/", ".").removesuffix("'S")
         listing = self._directory.get(symbol)
-        if listing is None:
+        if listing is None or symbol in TERMS:
             return None
         typed = text.removesuffix("'s")
         if typed.isupper() or symbol in self._own:
@@ -132,6 +158,8 @@ class Names:
         known = _index(self._directory)
         word = _key(text)
         called = known.first_words.get(word, ())
+        for name in known.name_slips.meant(word) if word else ():
+            called = (*called, *known.first_words[name])
         alike = known.slips.meant(text.lower()) if text != text.lower() else ()
         found = [self._directory.get(symbol) for symbol in (*called, *(one.upper() for one in alike))]
         listings = {one.symbol: one for one in found if one is not None}
@@ -143,6 +171,10 @@ class Names:
 
     def _listed(self, symbols: Sequence[str]) -> tuple[str, ...]:
         return tuple(symbol for symbol in symbols if self._directory.get(symbol)) or tuple(symbols)
+
+
+def _may_name(token: Token) -> bool:
+    return token.type in ("WORD", "NUM") or token.text == "&"
 
 
 def _key(name: str) -> str:
@@ -160,20 +192,25 @@ class _Index(NamedTuple):
     names: Mapping[str, tuple[str, ...]]  # symbols by the whole name
     first_words: Mapping[str, tuple[str, ...]]  # symbols by the word that their name begins with
     slips: Slips  # of symbols, in small letters
+    name_slips: Slips  # of the first words of the names of large companies
 
 
 @lru_cache(maxsize=4)
 def _index(directory: Directory) -> _Index:
     names: dict[str, list[str]] = {}
     first_words: dict[str, list[str]] = {}
+    large: set[str] = set()
     for listing in directory.listings():
         for key in _keys(listing):
             names.setdefault(key, []).append(listing.symbol)
             first_words.setdefault(key.partition(" ")[0], []).append(listing.symbol)
+            if listing.large:
+                large.add(key.partition(" ")[0])
     return _Index(
         {key: tuple(symbols) for key, symbols in names.items()},
         {word: tuple(symbols) for word, symbols in first_words.items()},
         Slips(listing.symbol.lower() for listing in directory.listings()),
+        Slips(large),
     )
 
 
@@ -184,9 +221,8 @@ def _keys(listing: Listing) -> Iterator[str]:
     bare = _TAIL.sub("", listing.name)
     letter = _CLASS.search(bare.lower())
     key = _key(re.split(r",?\s*(?i:class|series) [A-C]\b", bare)[0])
-    if not key or key.isdigit():
+    if len(key) < _SHORTEST_NAME or key.isdigit():
         return
     yield key
     if letter:
         yield f"{key} class {letter[1]}"
-        yield f"{key} {letter[1]}"

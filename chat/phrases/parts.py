@@ -350,6 +350,11 @@ class _Clauses(Transformer[Any, Any]):
         much = next((child for child in children if isinstance(child, Volume)), Volume(None))
         return Volume(_of(children, "SYMBOL"), much.shares, much.multiple, much.span)
 
+    def shares_trade(self, children: list[Any]) -> Volume:
+        if _one(children, _Side) == "BELOW":
+            return Volume(None)
+        return Volume(None, shares=_one(children, Decimal))
+
     def much_more(self, children: list[Any]) -> None:
         """Exceeds, is above, reaches: all the same here."""
 

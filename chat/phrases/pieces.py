@@ -42,7 +42,7 @@ _PIECES = re.compile(
   | (?P<SIGNED>(?<![\w)])[-+]\s?\$?(?:{_NUMBER}){_ENDS})
   | (?P<PCT>(?:{_NUMBER})\s?%)
   | (?P<MONEY>\$\s?(?:{_NUMBER})(?:\s?(?:k|mm|mn|m|bn|b|K|M|B)\b)?(?!\w)|(?:{_NUMBER})(?:k|K|M|m)?\s?\$(?!\w))
-  | (?P<NUM>(?:{_NUMBER})(?:k|mm|mn|m|bn|b|K|M|B)?(?![\w]))
+  | (?P<NUM>(?:{_NUMBER})(?:k|mm|mn|m|bn|b|K|M|B)?(?!\w|\.\d))
   | (?P<TICKER>\$[A-Za-z][A-Za-z.]{{0,7}}\b)
   | (?P<MULT>(?:{_NUMBER})x\b)
   | (?P<WORD>\d*[^\W\d_](?:[\w]|['&.-](?=[^\W_]))*)

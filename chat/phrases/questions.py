@@ -60,7 +60,8 @@ def answered(text: str, tokens: Sequence[Token]) -> Understood:
         )
     )
     written = [symbol for symbol in symbols if symbol in text]
-    symbols = written or symbols  # beside AAPL, "net" is hardly a symbol
+    if written or _MARKET.search(text):
+        symbols = written  # beside AAPL, "net" is hardly a symbol, nor is "open" beside "market"
     args = _tool(text, symbols)
     return Understood(Intent.ANSWER, _words(text, args, symbols), args)
 

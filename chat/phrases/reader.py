@@ -21,6 +21,7 @@ from chat.phrases.repairs import quotes, repaired, without_quotes
 from chat.phrases.scanner import Scanner, slips
 from chat.phrases.tokens import Token
 from chat.phrases.understood import Intent, KnownRule, Question, Refused, Understood
+from chat.phrases.vocabulary import table
 from chat.phrases.world import World
 from market.directory import Directory
 from market.hours import TradingCalendar
@@ -28,6 +29,35 @@ from market.hours import TradingCalendar
 LONGEST = 1_000  # characters
 MOST_TOKENS = 150
 _EXAMPLE = "Such as “sell 10 AAPL if it drops below 150”."
+_JUDGED = "What does that mean in numbers? Say a price or a percentage, such as “below 150”."
+_UNKNOWABLE: Mapping[str, str] = {
+    **dict.fromkeys(
+        "cheap cheaper expensive good bad better low high great undervalued overvalued soon later "
+        "bullish bearish attractive oversold overbought volatile big small".split(),
+        _JUDGED,
+    ),
+    **dict.fromkeys(
+        "earnings dividend dividends news announcement merger split ipo fed election resigns ceo cfo ipo cpi gdp".split(),
+        "I know prices, volumes and times, but no events. Say a price or a day instead.",
+    ),
+    **dict.fromkeys(
+        "closes closing closed".split(),
+        "A rule watches the price while the market trades, not its close. Say “drops below” or “rises "
+        "above” if that is meant.",
+    ),
+    **dict.fromkeys(
+        "rsi macd adx obv bollinger vwap atr beta pe p/e eps fibonacci".split(),
+        "I know prices, percentages, volumes and moving averages, but not that. What shall it wait for?",
+    ),
+    **dict.fromkeys(
+        "profit loss gains losses".split(),
+        "A profit or a loss since when? Say “20% above what I paid”, or “up 5% on the day”.",
+    ),
+    **dict.fromkeys(
+        "about around approximately roughly nearly almost maybe perhaps probably".split(),
+        "Please say it exactly: a rule needs one number.",
+    ),
+}
 
 
 def read(
@@ -122,7 +152,7 @@ class _Reader:
         try:
             found = parts(tokens)
         except NotUnderstood as misplaced:
-            raise Question(_not_placed(misplaced.token)) from None
+            raise Question(_not_placed(misplaced.token, tokens)) from None
         if not found:
             raise Question(f"What shall the rule do? {_EXAMPLE}")
         return compose(found, self._names, self._world)
@@ -130,7 +160,10 @@ class _Reader:
     def _not_known(self, token: Token) -> str:
         if token.type == "SIGNED":
             return f"What does “{token.text}” mean? A size or a price has no sign. {_EXAMPLE}"
-        if meant := slips().meant(token.text.lower()):
+        if words := _UNKNOWABLE.get(token.text.lower()):
+            return words
+        meant = [word for word in slips().meant(token.text.lower()) if (word,) in table()]
+        if meant:
             return f"I did not understand “{token.text}”. Did you mean “{meant[0]}”?"
         if candidates := self._names.candidates(token.text.lstrip("$")):
             shown = ", ".join(f"{one.symbol} ({one.name})" for one in candidates)
@@ -142,7 +175,12 @@ class _Reader:
         return "Which do you mean? " + " Or: ".join(rules)
 
 
-def _not_placed(token: Token | None) -> str:
-    if token is None:
-        return f"The sentence seems to end too early. {_EXAMPLE}"
-    return f"I did not understand “{token.text[:40]}” where it stands. Please say it in other words. {_EXAMPLE}"
+def _not_placed(token: Token | None, tokens: Sequence[Token]) -> str:
+    if token is not None:
+        return (
+            f"I did not understand “{token.text[:40]}” where it stands. Please say it in other words. "
+            f"{_EXAMPLE}"
+        )
+    if tokens[-1].type in ("FALL", "RISE", "MOVE"):
+        return "By how much, or to which price? Such as “falls 5%” or “falls below $150”."
+    return f"The sentence seems to end too early. {_EXAMPLE}"

@@ -19,6 +19,9 @@ class Slips:
             for trace in _traces(word):
                 self._by_trace.setdefault(trace, set()).add(word)
 
+    def knows(self, word: str) -> bool:
+        return word in self._words
+
     def meant(self, word: str) -> Sequence[str]:
         """The known words that `word` may be a slip of, in the order of the alphabet."""
         if word in self._words:

@@ -35,7 +35,7 @@ _SAYINGS: tuple[tuple[str, Any, str], ...] = (
     ("PART", "0.75", "three quarters of, three fourths of"),
     ("PART", "1/3", "a third of, third of, one third of"),
     ("PART", "2/3", "two thirds of"),
-    (FILLER, None, "my, our, mine"),
+    ("MY", None, "my, our, mine"),
     (FILLER, None, "position, holding, holdings, stake, positions, position in, holding in, holdings in, stake in, shares in"),
     ("OF", None, "of"),
     ("IN", None, "into, in"),
@@ -52,7 +52,7 @@ _SAYINGS: tuple[tuple[str, Any, str], ...] = (
     ("FALL", "verb", "drops, drop, dropped, dropping, falls, fall, fell, falling, dips, dip, slides, slide, sinks, sink, tanks, tank, crashes, crash, plunges, plunge, loses, lose, lost, declines, decline, down, goes down, go down, comes down, come down, is down, tumbles, tumble, slips, slip, retreats, pulls back, pull back, pullback, cools off, decreases, decrease, sheds, drops down, falls down, dives, moves down, going down, corrects, weakens, drawdown, dives down, nosedives, has fallen, has dropped, drops back, falls back, sinks down, gets down, dips down"),
     ("RISE", "verb", "rises, rise, rose, rising, gains, gain, gained, jumps, jump, climbs, climb, spikes, spike, rallies, rally, up, goes up, go up, comes up, is up, soars, soar, surges, surge, advances, advance, increases, increase, pops, pop, moons, moves up, going up, recovers, recover, recovery, bounces, rebounds, rebound, climbs back, has risen, has gained, appreciates, shoots up, runs up, rallied, adds, gets up, rips"),
     ("MOVE", None, "moves, move, changes, change, swings, swing, fluctuates, shifts"),
-    ("REACH", None, "hits, hit, reaches, reach, touches, touch, gets to, get to, breaks, break, makes it to, arrives at, is at, trades at, equals, equal to, =, tags, goes to, comes to, gets back to"),
+    ("REACH", None, "hits, hit, reaches, reach, touches, touch, gets to, get to, breaks, break, makes it to, arrives at, equals, equal to, =, tags, goes to, comes to, gets back to"),
     ("CROSS", None, "crosses, cross, crossing, crossed, breaks through, cuts through, passes, pass, breaches"),
     ("CROSS_UP", None, "breaks above, breaks out above, break above, crosses above, cross above, crosses over, cross over, crossing above, crosses back above, crosses up through, breaks out over, breaks over, crosses to above, surpasses, surpass"),
     ("CROSS_DOWN", None, "breaks below, breaks under, break below, crosses below, cross below, crosses under, cross under, crossing below, crosses back below, breaks down below, crosses down through, crosses to below"),
@@ -118,7 +118,7 @@ _SAYINGS: tuple[tuple[str, Any, str], ...] = (
 )  # fmt: skip
 
 _FILLERS = (
-    "please, pls, plz, hey, hi, hello, dear, kindly, just, could you, can you, would you, will you, i want to, i'd like to, "
+    "to check, to check on, to look at, to review, to have a look at, please, pls, plz, hey, hi, hello, dear, kindly, just, could you, can you, would you, will you, i want to, i'd like to, "
     "i would like to, i would like you to, i want you to, i'd like you to, i wanna, i want, i'd like, i would like, i need to, "
     "i need you to, i need, go ahead and, make sure to, be sure to, a, an, the, for me, thanks, thank you, cheers, ok, okay, so, well, "
     "place, set, set up, create, make, make it, new rule, a new rule, a rule, rule to, place order, automatically, "
