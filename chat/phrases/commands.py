@@ -1,53 +1,23 @@
-"""What people want done with the rules that they have: list, pause, resume, cancel, change, execute,
-simulate, explain. Pure."""
+"""What people want done with the rules that they have, and which of them they mean. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 from chat.phrases import limits
-from chat.phrases.days import Dates, Span
+from chat.phrases.command_words import STATUSES
+from chat.phrases.goods import which
 from chat.phrases.names import Names
 from chat.phrases.parts import Other
 from chat.phrases.tokens import Token
 from chat.phrases.understood import Intent, KnownRule, Question, Understood
 from chat.phrases.world import World
 
-_POLITE = (
-    r"(?:(?:please|pls|hey|hi|hello|ok|okay|could you|can you|would you|will you|i want to|i'd like to|"
-    r"i would like to|just|kindly|go ahead and|now|and|also|let's|can i|could i|may i)[\s,]+)*"
+_FIRED = re.compile(
+    r"\b(fired|executed|triggered|went off|ran|traded|bought|sold|did|gone off)\b", re.I
 )
-_RULES = r"(?:rules?|alerts?|actions?|orders?|stops?|automations?|reminders?|triggers?|trailing|limits?|notifications?)"
-
-# The first that fits. What follows the verb is read as the rule that is meant.
-_VERBS: tuple[tuple[Intent, str], ...] = (
-    (Intent.SIMULATE, r"(?:simulate|preview|dry[- ]run|backtest|try out|test)\b"),
-    (Intent.SIMULATE, r"(?:would|will|does|do)\s+(?=(?:my|the|any of my)\b.*\b(?:fire|trigger|sell|buy|go off)\b.*\b(?:if|at|when)\b)"),
-    (Intent.SIMULATE, r"what (?:would|will) (?=(?:my|the)\b.*\b" + _RULES + r"\b.*\b(?:if|at|when)\b)"),
-    (Intent.EXPLAIN, r"(?:why|how come|explain why|explain|what happened (?:to|with)|when will)\b(?=.*\b(?:" + _RULES[3:-1] + r"|fire|fired|firing|trigger|triggered|go off|gone off|sell|sold|bought|buy|notif\w+|tell|told|executed?|pending|waiting|failed|fail|paused?|work\w*|happen\w*)\b)"),
-    (Intent.LIST, r"(?:show|list|display|view|see|give me|get|what are|what|which|do i have|have i(?: got)?|how many|are there|is there|are any|have any|did any|find)\b(?=.*\b" + _RULES + r"\b)(?!.*\b(?:when|if)\b.*\d)"),
-    (Intent.LIST, r"(?:my|all my|all|the) (?:active |paused |failed |completed |cancelled |open )?(?:rules|alerts|actions|orders|stops)\s*[?.!]*$"),
-    (Intent.LIST, r"what (?:has )?(?:fired|executed|triggered|been executed|did my rules do)\b"),
-    (Intent.PAUSE, r"(?:pause|suspend|hold off on|put on hold|freeze|disable|deactivate|turn off|switch off|mute|snooze)\b"),
-    (Intent.RESUME, r"(?:resume|unpause|un-pause|restart|reactivate|re-enable|reenable|enable|continue|turn (?:back )?on|switch (?:back )?on|activate|unfreeze)\b"),
-    (Intent.CANCEL, r"(?:cancel|delete|remove|kill|scrap|abort|end|drop|get rid of|call off|withdraw|discard|throw away|void)\b(?=.*\b" + _RULES + r"\b|\s+(?:it|that|them|everything|all)\b)"),
-    (Intent.EXECUTE, r"(?:execute|run|fire|trigger|force)\b(?=.*\b(?:" + _RULES[3:-1] + r"|it|now)\b)"),
-    (Intent.UPDATE, r"(?:change|update|edit|modify|adjust|(?:move|set|make|raise|lower|tighten|loosen|widen|increase|decrease|reduce|extend|prolong|shorten|bump|switch)(?=\s+(?:my|the|our|that|this|its|it)\b))\b(?=.*\b" + _RULES + r"\b.*\b(?:to|until|till|by|for)\b)"),
-)  # fmt: skip
-_STARTS = tuple(
-    (intent, re.compile(rf"^\W*{_POLITE}(?P<verb>{pattern})", re.IGNORECASE))
-    for intent, pattern in _VERBS
-)
-_STATUSES: Mapping[str, str] = {
-    **dict.fromkeys(("active", "running", "live", "open", "enabled"), "active"),
-    **dict.fromkeys(("paused", "suspended", "sleeping", "disabled"), "paused"),
-    **dict.fromkeys(("completed", "done", "finished", "complete", "expired"), "completed"),
-    **dict.fromkeys(("cancelled", "canceled", "deleted"), "cancelled"),
-    **dict.fromkeys(("failed", "broken", "failing"), "failed"),
-}
-_FIRED = re.compile(r"\b(fired|executed|triggered|went off|ran|traded|bought|sold|did|gone off)\b", re.I)
 _ALLOWED: Mapping[Intent, frozenset[str]] = {
     Intent.PAUSE: frozenset({"active"}),
     Intent.RESUME: frozenset({"paused", "failed"}),
@@ -76,24 +46,85 @@ _KINDS: Mapping[str, str] = {
 _SIDES = {"BUY": "BUY", "SELL": "SELL", "CLOSE": "SELL"}
 # Beside a verb they say nothing about which rule is meant.
 _NOISE = frozenset(
-    "SEP RULE MY OF ON FOR ABOUT IN WITH AND ONLY PRICE NOW IT THEN SHARES EITHER TIMES LIMIT".split()
+    [
+        "SEP",
+        "RULE",
+        "MY",
+        "OF",
+        "ON",
+        "FOR",
+        "ABOUT",
+        "IN",
+        "WITH",
+        "AND",
+        "ONLY",
+        "PRICE",
+        "NOW",
+        "IT",
+        "THEN",
+        "EITHER",
+        "TIMES",
+        "LIMIT",
+    ]
 )
 _NOISE_WORDS = frozenset(
-    "that which who one ones existing current old back off again all together setup threshold level "
-    "size quantity limit percentage percent amount target new fire trigger would will does happen if "
-    "when my the did didn't hasn't has not it wasn't isn't yet was is what rule's".split()
+    [
+        "that",
+        "which",
+        "who",
+        "one",
+        "ones",
+        "existing",
+        "current",
+        "old",
+        "back",
+        "off",
+        "again",
+        "all",
+        "together",
+        "setup",
+        "threshold",
+        "level",
+        "limit",
+        "percentage",
+        "percent",
+        "amount",
+        "target",
+        "new",
+        "fire",
+        "trigger",
+        "would",
+        "will",
+        "does",
+        "happen",
+        "if",
+        "when",
+        "my",
+        "the",
+        "did",
+        "didn't",
+        "hasn't",
+        "has",
+        "not",
+        "it",
+        "wasn't",
+        "isn't",
+        "yet",
+        "was",
+        "is",
+        "what",
+        "rule's",
+    ]
 )
 _CHANGED = frozenset({"threshold", "percent", "amount", "change", "tolerance_pct", "multiple"})
-_PERCENTS = {"trailing_stop": "percent", "from_high": "percent", "from_cost": "percent", "change_pct": "change", "drift": "tolerance_pct"}
+_PERCENTS = {
+    "trailing_stop": "percent",
+    "from_high": "percent",
+    "from_cost": "percent",
+    "change_pct": "change",
+    "drift": "tolerance_pct",
+}
 _PRICES = frozenset({"price_above", "price_below"})
-
-
-def command(text: str) -> tuple[Intent, str] | None:
-    """What shall be done with a rule, and the words that say with which; None for other texts."""
-    for intent, start in _STARTS:
-        if found := start.match(text):
-            return intent, text[found.end("verb") :]
-    return None
 
 
 def carried_out(
@@ -105,6 +136,7 @@ def carried_out(
         return _listed(text, tokens, names, world)
     filters, rest = _reference(tokens, names)
     patch = _patch(rest, filters, world) if intent is Intent.UPDATE else {}
+    filters.pop("quantity", None)
     if intent is Intent.SIMULATE:
         filters |= _simulated(rest, filters)
     elif intent is not Intent.UPDATE:
@@ -120,14 +152,11 @@ def _listed(text: str, tokens: Sequence[Token], names: Names, world: World) -> U
     args.pop("all", None)
     args.pop("stop", None)
     for word in re.findall(r"[a-z]+", text.lower()):
-        if status := _STATUSES.get(word):
+        if status := STATUSES.get(word):
             args["status"] = status
     since = _since(text, world)
     if _FIRED.search(text):
-        args["executed_since"] = since or datetime.min.replace(tzinfo=UTC)
-        if since is None:
-            del args["executed_since"]
-            args["executed"] = True
+        args |= {"executed_since": since} if since else {"executed": True}
         args.pop("action_type", None)
     elif since:
         args["created_since"] = since
@@ -163,30 +192,38 @@ def _reference(tokens: Sequence[Token], names: Names) -> tuple[dict[str, Any], l
     filters: dict[str, Any] = {}
     rest: list[Token] = []
     for token in tokens:
-        if token.type == "SYMBOL":
-            if len(token.value.symbols) > 1:
-                from chat.phrases.goods import which
-
-                raise Question(which(token.value.symbols, names))
-            if filters.setdefault("symbol", token.value.symbols[0]) != token.value.symbols[0]:
-                raise Question("Which one do you mean? It names more than one symbol.")
-        elif token.type in _KINDS:
-            filters["trigger_type"] = _KINDS[token.type]
-        elif token.type == "STOP":
-            filters["stop"] = True
-        elif token.type == "SIDE":
-            filters["action_type"] = _SIDES[token.value]
-        elif token.type in ("NOTIFY", "REBALANCE"):
-            filters["action_type"] = {"NOTIFY": "NOTIFY"}.get(token.type, "REBALANCE")
-        elif token.type == "PART" and token.value == "1":
-            filters["all"] = True
-        elif token.text.lower() in _STATUSES:
-            filters["status"] = _STATUSES[token.text.lower()]
-        elif token.type not in _NOISE and token.text.lower() not in _NOISE_WORDS:
+        word = token.text.lower()
+        if token.text in _NOISE_WORDS:
+            continue
+        said = {"quantity": True} if word in ("quantity", "size") else _said(token, names)
+        if said.keys() & {"symbol"} and filters.get("symbol", said["symbol"]) != said["symbol"]:
+            raise Question("Which one do you mean? It names more than one symbol.")
+        filters |= said
+        if not said and token.type not in _NOISE and word not in _NOISE_WORDS:
             rest.append(token)
     if filters.get("trigger_type"):
         filters.pop("stop", None)
     return filters, rest
+
+
+def _said(token: Token, names: Names) -> dict[str, Any]:
+    """What one word says about the rule that is meant."""
+    if token.type == "SYMBOL":
+        if len(token.value.symbols) > 1:
+            raise Question(which(token.value.symbols, names))
+        return {"symbol": token.value.symbols[0]}
+    if token.type in _KINDS:
+        return {"trigger_type": _KINDS[token.type]}
+    if token.type == "SIDE":
+        return {"action_type": _SIDES[token.value]}
+    if token.type in ("NOTIFY", "REBALANCE"):
+        return {"action_type": token.type}
+    if token.type == "STOP":
+        return {"stop": True}
+    if token.type == "PART" and token.value == "1":
+        return {"all": True}
+    status = STATUSES.get(token.text.lower())
+    return {"status": status} if status else {}
 
 
 def _nothing_left(intent: Intent, rest: Sequence[Token]) -> None:
@@ -224,7 +261,10 @@ def _resolved(
 def _fits(rule: KnownRule, filters: Mapping[str, Any], stop: bool) -> bool:
     if stop and not (
         rule.trigger_type == "trailing_stop"
-        or (rule.trigger_type in ("price_below", "from_high", "from_cost") and rule.action_type == "SELL")
+        or (
+            rule.trigger_type in ("price_below", "from_high", "from_cost")
+            and rule.action_type == "SELL"
+        )
     ):
         return False
     return all(
@@ -279,24 +319,25 @@ def _patch(rest: Sequence[Token], filters: Mapping[str, Any], world: World) -> d
 
 def _end(tokens: Sequence[Token], world: World) -> datetime:
     kind = "until" if tokens[0].type == "UNTIL" else "following"
-    if len(tokens) < 2 or tokens[1].type not in ("DATE", "MOMENT", "CLOCK", "SPAN"):  # noqa: PLR2004
+    if len(tokens) < 2 or tokens[1].type not in ("DATE", "MOMENT", "CLOCK", "SPAN"):
         raise Question("Until when shall it be valid? Such as “until Friday”.")
     end = limits.validity([Other(kind, tokens[1].value)], world).ends
-    assert end
+    if end is None:
+        raise Question("Until when shall it be valid? Such as “until Friday”.")
     return end
 
 
-def _new_value(
-    tokens: Sequence[Token], filters: Mapping[str, Any], world: World
-) -> dict[str, Any]:
+def _new_value(tokens: Sequence[Token], filters: Mapping[str, Any], world: World) -> dict[str, Any]:
     """The columns that change, by the kind of the value after "to"."""
     kinds = [token.type for token in tokens]
     value = tokens[0].value if tokens else None
     if kinds[:1] in (["DATE"], ["MOMENT"], ["CLOCK"]) and len(tokens) == 1:
         end = limits.validity([Other("until", value)], world).ends
         return {"valid_until": end}
-    if kinds == ["NUM"] and tokens[0].text.lower().endswith("shares"):
+    if kinds == ["NUM", "SHARES"] or (kinds == ["NUM"] and "quantity" in filters):
         return {"quantity": value}
+    if "quantity" in filters:
+        raise Question("To how many shares? Such as “to 20 shares”.")
     if kinds in (["NUM"], ["MONEY"]) and isinstance(value, Decimal) and value > 0:
         return {"trigger_params": {"threshold": value}}
     if kinds in (["PCT"], ["PCT", "POINTS"]) and isinstance(value, Decimal) and value > 0:
@@ -311,7 +352,9 @@ def _percent_name(filters: Mapping[str, Any], world: World) -> str:
         kinds = {rule.trigger_type for rule in world.rules if _fits(rule, filters, stop)}
     names = {_PERCENTS.get(kind, "") for kind in kinds}
     if len(names) != 1 or "" in names:
-        raise Question("Which percentage shall it change? Such as “change my SPY trailing stop to 6%”.")
+        raise Question(
+            "Which percentage shall it change? Such as “change my SPY trailing stop to 6%”."
+        )
     return names.pop()
 
 

@@ -4,9 +4,7 @@ Nothing is guessed. What is missing or contradicts is asked, one question at a t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, time, timedelta
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
 from actions.registry import parse_effect, parse_trigger
@@ -17,22 +15,32 @@ from chat.phrases.conditions import (
     Trigger,
     contradiction,
     price_level,
-    sessions,
-    trailing,
     trigger_of,
 )
-from chat.phrases.context import Moment
-from chat.phrases.days import WEEK, Clock, Days, Span
+from chat.phrases.days import Span
 from chat.phrases.goods import CONDITIONS, Subject, subject_of
 from chat.phrases.names import Names
-from chat.phrases.parts import Away, Condition, Distance, Goods, Moved, Other, Part, Reach, Trade, Trail, When
+from chat.phrases.parts import (
+    Condition,
+    Distance,
+    Goods,
+    Moved,
+    Other,
+    Part,
+    Reach,
+    Trade,
+    Trail,
+    When,
+)
 from chat.phrases.rebalancing import rebalance
+from chat.phrases.times import clock_params, is_day
 from chat.phrases.understood import Question
 from chat.phrases.world import World
-from market.hours import NEW_YORK
 
 DAY_SECONDS = 86_400
-_VALIDITY = frozenset({"until", "before", "starting", "following", "span", "this_week", "day_order"})
+_VALIDITY = frozenset(
+    {"until", "before", "starting", "following", "span", "this_week", "day_order"}
+)
 _EVENTS = frozenset({"price_above", "price_below", "trailing_stop", "time_of_day", "ma_cross"})
 
 
@@ -46,7 +54,8 @@ def compose(found: Sequence[Part], names: Names, world: World) -> dict[str, Any]
     for unfit in ("ratio", "cash", "drift"):
         if clauses.has(unfit):
             raise Question(
-                "Weights belong to a rebalance, such as “keep 60/40 SPY/TLT when it drifts 5 points”. "
+                "Weights belong to a rebalance, such as “keep 60/40 SPY/TLT when it "
+                "drifts 5 points”. "
                 "What shall it do?"
             )
     clauses = _priced(clauses)
@@ -79,7 +88,7 @@ class _Clauses:
 
 
 def _priced(clauses: _Clauses) -> _Clauses:
-    """"Sell 25 shares for $600": where there is a size already, the amount is a price."""
+    """ "Sell 25 shares for $600": where there is a size already, the amount is a price."""
     sized = [
         part
         for part in clauses.found
@@ -87,7 +96,7 @@ def _priced(clauses: _Clauses) -> _Clauses:
         and isinstance(goods, Goods)
         and goods.size
     ]
-    if len(sized) < 2:  # noqa: PLR2004 -- a second size
+    if len(sized) < 2:
         return clauses
     return _Clauses(
         [
@@ -136,7 +145,7 @@ def _trigger(
     """The trigger, and the clauses of validity that come with it."""
     conditions = _conditions(subject, clauses)
     moments = clauses.named("moment")
-    timed = clauses.named("days") or [m for m in moments if not _is_day(m.value)]
+    timed = clauses.named("days") or [m for m in moments if not is_day(m.value)]
     if conditions and timed:
         raise Question("A rule waits for a price or for a time, not for both. Which shall it be?")
     if timed:
@@ -150,7 +159,11 @@ def _trigger(
         _window(condition, clauses),
         clauses.recurring,
     )
-    kind, params = _by_order(condition, subject, setting) if isinstance(condition, Other) else trigger_of(condition, setting)
+    kind, params = (
+        _by_order(condition, subject, setting)
+        if isinstance(condition, Other)
+        else trigger_of(condition, setting)
+    )
     return kind, params, _dated(condition, moments, world)
 
 
@@ -164,7 +177,11 @@ def _when_question(subject: Subject, moments: Sequence[Other]) -> str:
 def _conditions(subject: Subject, clauses: _Clauses) -> list[Condition | Other]:
     """The one condition, or none. An order's price ("limit 150") is one too."""
     found: list[Condition | Other] = list(clauses.conditions)
-    priced = [part for part in clauses.named("STOP", "TARGET", "LIMIT", "at_price") if part.value is not None]
+    priced = [
+        part
+        for part in clauses.named("STOP", "TARGET", "LIMIT", "at_price")
+        if part.value is not None
+    ]
     percents = clauses.named("percent")
     if clauses.has("TRAIL") and len(percents) == 1:
         found.append(Trail(percents[0].value))
@@ -175,7 +192,11 @@ def _conditions(subject: Subject, clauses: _Clauses) -> list[Condition | Other]:
     found += [_order_price(part, clauses) for part in priced]
     if len(found) > 1:
         one, other = found[:2]
-        if not isinstance(one, Other) and not isinstance(other, Other) and contradiction(one, other):
+        if (
+            not isinstance(one, Other)
+            and not isinstance(other, Other)
+            and contradiction(one, other)
+        ):
             raise Question("It cannot be both at once. Which of the two shall it wait for?")
         raise Question("A rule waits for one thing. Which of the two shall it wait for?")
     return found
@@ -204,7 +225,8 @@ def _by_order(part: Other, subject: Subject, setting: Setting) -> Trigger:
     if part.kind == "at_price" and last is not None and (last < part.value) == below:
         at = f"${part.value.normalize():,f}"
         raise Question(
-            f"{subject.symbol} is at ${last.normalize():,f} now. Shall it {subject.side.lower()} at or "
+            f"{subject.symbol} is at ${last.normalize():,f} now. Shall it "
+            f"{subject.side.lower()} at or "
             f"above {at}, or at or below {at}?"
         )
     return price_level("BELOW" if below else "ABOVE", part.value)
@@ -225,9 +247,7 @@ def _window(condition: Condition | Other, clauses: _Clauses) -> Span | None:
     return spans[0] if spans else None
 
 
-def _dated(
-    condition: Condition | Other, moments: Sequence[Other], world: World
-) -> list[Other]:
+def _dated(condition: Condition | Other, moments: Sequence[Other], world: World) -> list[Other]:
     """A day beside a condition: it is valid on that day. "Rises 3% today" counts since yesterday's
     close, as it would without the word."""
     today = world.now.astimezone(world.zone).date()
@@ -244,78 +264,19 @@ def _dated(
 # --- Times ---
 
 
-def _is_day(value: object) -> bool:
-    return not isinstance(value, Moment | Clock)
-
-
 def _timed(
     subject: Subject, clauses: _Clauses, world: World
 ) -> tuple[str, dict[str, Any], list[Other]]:
-    params, dated = clock_params(clauses.named("moment"), clauses.named("days"), subject.side, world)
+    params, dated = clock_params(
+        clauses.named("moment"), clauses.named("days"), subject.side, world
+    )
     return "time_of_day", params, dated
-
-
-def clock_params(
-    moments: Sequence[Other], days: Sequence[Other], side: str, world: World
-) -> tuple[dict[str, Any], list[Other]]:
-    """The parameters of a time of day, and the clauses of validity that come with a date."""
-    clocks = [m.value.clock if isinstance(m.value, Moment) else m.value for m in moments if not _is_day(m.value)]
-    dates = [m.value.day if isinstance(m.value, Moment) else m.value for m in moments if not isinstance(m.value, Clock)]
-    if not clocks:
-        raise Question("At what time? Such as “at 10:00” or “at the open”.")
-    if len(clocks) > 1 or len(dates) > 1 or len(days) > 1 or (dates and days):
-        raise Question("At which time? It names more than one. Write one rule for each.")
-    clock = clocks[0]
-    zone = clock.zone or world.zone
-    _check_session(clock, side, world)
-    params = {"time": f"{clock.time:%H:%M}", "timezone": zone.key, "days": "trading_days"}
-    if days:
-        wanted: Days = days[0].value
-        params["days"] = wanted.days if isinstance(wanted.days, str) else list(wanted.days)
-    if not dates:
-        return params, []
-    return _on_date(params, Moment(dates[0], clock), side, world)
-
-
-def _on_date(
-    params: dict[str, Any], moment: Moment, side: str, world: World
-) -> tuple[dict[str, Any], list[Other]]:
-    at = limits.instant(moment, world)
-    if at <= world.now:
-        raise Question("That time has passed already. When shall it be?")
-    day = at.date()
-    if side != "NOTIFY" and world.calendar.close_of(at.astimezone(NEW_YORK).date()) is None:
-        following = world.calendar.next_session(at.astimezone(NEW_YORK).date())
-        raise Question(
-            f"The exchange is closed on {limits.in_words(day)}. Shall it be {limits.in_words(following)}?"
-        )
-    dated = limits.on_day(day, world)
-    close = world.calendar.close_of(day)
-    if close is None or close <= at:  # a reminder in the evening: valid until midnight
-        midnight = Clock(time(23, 59), at.tzinfo)  # type: ignore[arg-type]  # it came from a ZoneInfo
-        dated = [*dated[:-1], Other("until", Moment(day, midnight))]
-    return {**params, "days": [WEEK[day.weekday()]]}, dated
-
-
-def _check_session(clock: Clock, side: str, world: World) -> None:
-    """A trade needs an open market: 9:30 to 16:00 New York."""
-    if side == "NOTIFY":
-        return
-    local = datetime.combine(world.now.astimezone(world.zone).date(), clock.time, clock.zone or world.zone)
-    there = local.astimezone(NEW_YORK).time()
-    if not time(9, 30) <= there < time(16):
-        raise Question(
-            f"At {clock.time:%H:%M} the market is closed: it trades from 9:30 to 16:00 New York. "
-            "At what time shall it trade, such as “at 15:50”?"
-        )
 
 
 # --- How long and how often ---
 
 
-def _limits(
-    kind: str, clauses: _Clauses, dated: Sequence[Other], world: World
-) -> dict[str, Any]:
+def _limits(kind: str, clauses: _Clauses, dated: Sequence[Other], world: World) -> dict[str, Any]:
     spent = _spent_on_the_window(kind, clauses)
     validity = limits.validity(
         [part for part in clauses.named(*_VALIDITY) if part not in spent] + list(dated), world
@@ -362,7 +323,8 @@ def _rebalanced(clauses: _Clauses, names: Names, world: World) -> dict[str, Any]
     moments, days = clauses.named("moment"), clauses.named("days")
     if clauses.conditions:
         raise Question(
-            "A rebalance waits for a drift or for a time. Such as “when it drifts 5 points” or “every "
+            "A rebalance waits for a drift or for a time. Such as “when it drifts 5 "
+            "points” or “every "
             "Monday at 10:00”. When shall it be?"
         )
     dated: list[Other] = []

@@ -53,7 +53,8 @@ def _level(level: Level, setting: Setting) -> Trigger:
     if level.side == against:
         raise Question(
             f"A price that {'falls' if level.mover == 'FALL' else 'rises'} and is "
-            f"{level.side.lower()} {_usd(level.price)}: which do you mean, at or above it, or at or "
+            f"{level.side.lower()} {_usd(level.price)}: which do you mean, at or above "
+            f"it, or at or "
             "below it?"
         )
     # "Every time it drops below" happens anew only after the price has been above again.

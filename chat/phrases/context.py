@@ -1,13 +1,15 @@
 """Words that mean something else beside others: "by Friday", "by 5%". Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from chat.phrases.days import Clock, Unclear
+from chat.phrases.dates import Unclear
+from chat.phrases.days import Clock
 from chat.phrases.tokens import Token, joined
 from chat.phrases.understood import Question
 from chat.phrases.vocabulary import FILLER
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -58,19 +60,24 @@ def in_context(tokens: Sequence[Token]) -> list[Token]:
 
 
 def _check_gains(tokens: Sequence[Token]) -> None:
-    """"My AAPL is up 20%" is since yesterday or since it was bought: asks which."""
+    """ "My AAPL is up 20%" is since yesterday or since it was bought: asks which."""
     kept = [token for token in tokens if token.type not in (FILLER, "SHARES")]
     types = [token.type for token in kept]
     for position, type in enumerate(types):
         rest = types[position : position + 5]
-        if type != "MY" or rest[1:2] != ["SYMBOL"] or rest[2:4] not in (["RISE", "PCT"], ["FALL", "PCT"]):
+        if (
+            type != "MY"
+            or rest[1:2] != ["SYMBOL"]
+            or rest[2:4] not in (["RISE", "PCT"], ["FALL", "PCT"])
+        ):
             continue
         if {"ON_THE_DAY", "WITHIN", "SPAN", "FROM", "IN", "DATE"} & set(types[position + 4 :]):
             continue
         moved = f"{kept[position + 2].text} {kept[position + 3].text}"
         side = "above" if rest[2] == "RISE" else "below"
         raise Question(
-            f"{moved[0].upper()}{moved[1:]} since when? Say “{kept[position + 3].text} {side} what I "
+            f"{moved[0].upper()}{moved[1:]} since when? Say “{kept[position + 3].text} "
+            f"{side} what I "
             "paid”, or “in a day”."
         )
 
@@ -98,7 +105,7 @@ _ORDERS = frozenset({"TRAIL", "STOP", "TARGET", "LIMIT", "NOTIFY"})
 
 
 def _puts(tokens: list[Token]) -> list[Token]:
-    """"Put $50 into SPY" buys; "put a stop on SPY" does not."""
+    """ "Put $50 into SPY" buys; "put a stop on SPY" does not."""
     orders = any(token.type in _ORDERS for token in tokens)
     found = []
     for token, after in zip(tokens, [*tokens[1:], None], strict=False):
@@ -122,7 +129,7 @@ def _pronouns(tokens: list[Token]) -> list[Token]:
 
 
 def _shares(tokens: list[Token]) -> list[Token]:
-    """"Shares" counts beside a number only: not in "AAPL shares", "when shares of AAPL fall"."""
+    """ "Shares" counts beside a number only: not in "AAPL shares", "when shares of AAPL fall"."""
     found: list[Token] = []
     for position, token in enumerate(tokens):
         before = found[-1].type if found else ""
@@ -130,20 +137,19 @@ def _shares(tokens: list[Token]) -> list[Token]:
             found.pop()  # "5 of my shares"
         elif token.type == "SHARES" and before not in ("NUM", "PART"):
             continue
-        if token.type == "OF" and position and tokens[position - 1].type == "SHARES":
-            if before != "SHARES":
-                continue
+        after_shares = position and tokens[position - 1].type == "SHARES"
+        if token.type == "OF" and after_shares and before != "SHARES":
+            continue
         found.append(token)
     return found
 
 
 def _counts(tokens: list[Token]) -> list[Token]:
-    """"No more than" means a number of times before one, and a price otherwise."""
+    """ "No more than" means a number of times before one, and a price otherwise."""
     return [
         token.to("AT_MOST", None)
         if token.type == "BELOW"
-        and _types(tokens, position + 1)
-        in (["NUM", "TIMES"], ["NUM", "EVERY"], ["NUM", "SPAN"])
+        and _types(tokens, position + 1) in (["NUM", "TIMES"], ["NUM", "EVERY"], ["NUM", "SPAN"])
         else token.to("WITHIN", None)
         if token.text.lower() == "over" and _types(tokens, position + 1)[:1] == ["SPAN"]
         else token

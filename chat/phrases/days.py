@@ -7,13 +7,14 @@ SPAN, and repeated days DAYS. What a sentence says with them is compose's busine
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from chat.phrases.dates import Dates, Unclear, a_date, last_day
 from chat.phrases.numbers import ONE
 from chat.phrases.tokens import Token, joined
-from market.hours import NEW_YORK, TradingCalendar
+from market.hours import NEW_YORK
 
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKDAYS: Mapping[str, int] = {
@@ -102,74 +103,6 @@ class Days:
     days: tuple[str, ...] | str
 
 
-@dataclass(frozen=True, slots=True)
-class Unclear:
-    """A day that could be several, or is none: the question to ask."""
-
-    question: str
-
-
-class Dates:
-    """Reads days relative to an instant, in a zone."""
-
-    def __init__(self, now: datetime, zone: ZoneInfo, calendar: TradingCalendar) -> None:
-        self.now = now
-        self.zone = zone
-        self.calendar = calendar
-        self.today = now.astimezone(zone).date()
-
-    def weekday(self, number: int) -> date:
-        """The next such day: today counts while its session is not over."""
-        ahead = (number - self.today.weekday()) % 7
-        if ahead == 0 and self.is_over(self.today):
-            ahead = 7
-        return self.today + timedelta(days=ahead)
-
-    def is_over(self, day: date) -> bool:
-        return self.calendar.last_close_until(day) <= self.now
-
-    def end_of(self, unit: str) -> date:
-        if unit == "day":
-            return self.today
-        if unit == "week":
-            return self.today + timedelta(days=6 - self.today.weekday())
-        months = {"month": 1, "quarter": 3, "year": 12}[unit]
-        return _last_day(self.today.year, -(-self.today.month // months) * months)
-
-    def month_end(self, month: int, year: int | None) -> date:
-        if year is None:
-            year = self.today.year + (month < self.today.month)
-        return _last_day(year, month)
-
-    def day_of_month(self, day: int) -> date | Unclear:
-        """The next such day: in this month, or in one of the next."""
-        for ahead in range(3):
-            month = self.today.month - 1 + ahead
-            found = _date(self.today.year + month // 12, month % 12 + 1, day)
-            if isinstance(found, date) and found >= self.today:
-                return found
-        return Unclear(f"There is no {day}th of a month. Which day do you mean?")
-
-    def day_and_month(self, day: int, month: int, year: int | None) -> date | Unclear:
-        if year is not None:
-            return _date(year if year > 99 else 2000 + year, month, day)  # noqa: PLR2004 -- "26"
-        found = _date(self.today.year, month, day)
-        if isinstance(found, date) and found < self.today:
-            return _date(self.today.year + 1, month, day)
-        return found
-
-
-def _date(year: int, month: int, day: int) -> date | Unclear:
-    try:
-        return date(year, month, day)
-    except ValueError:
-        return Unclear(f"{year}-{month:02d}-{day:02d} is not a day. Which day do you mean?")
-
-
-def _last_day(year: int, month: int) -> date:
-    return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
-
-
 # --- Finding them in the text ---
 
 Found = tuple[int, Token] | None
@@ -197,7 +130,7 @@ def _iso(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
     if tokens[0].type != "ISO":
         return None
     digits = words[0].replace("-", "")
-    return _dated(tokens, 1, _date(int(digits[:4]), int(digits[4:6]), int(digits[6:])))
+    return _dated(tokens, 1, a_date(int(digits[:4]), int(digits[4:6]), int(digits[6:])))
 
 
 def _slashed(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
@@ -206,12 +139,14 @@ def _slashed(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Fou
         return None
     parts = [int(part) for part in words[0].split("/")]
     first, second, *rest = parts
-    if len(parts) > 3 or (not rest and max(first, second) > 31) or first + second == 100:  # noqa: PLR2004
+    if len(parts) > 3 or (not rest and max(first, second) > 31) or first + second == 100:
         return None
-    if first <= 12 and second <= 12 and first != second:  # noqa: PLR2004 -- months
-        words_for = f"Is {words[0]} in month {first} or in month {second}? Write the month as a word."
+    if first <= 12 and second <= 12 and first != second:
+        words_for = (
+            f"Is {words[0]} in month {first} or in month {second}? Write the month as a word."
+        )
         return _dated(tokens, 1, Unclear(words_for))
-    month, day = (first, second) if first <= 12 else (second, first)  # noqa: PLR2004
+    month, day = (first, second) if first <= 12 else (second, first)
     return _dated(tokens, 1, dates.day_and_month(day, month, rest[0] if rest else None))
 
 
@@ -272,9 +207,7 @@ def _end_of(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Foun
     return _end_of_what(tokens, words, length, dates)
 
 
-def _end_of_what(
-    tokens: Sequence[Token], words: Sequence[str], at: int, dates: Dates
-) -> Found:
+def _end_of_what(tokens: Sequence[Token], words: Sequence[str], at: int, dates: Dates) -> Found:
     what = "day" if words[at] in ("business", "session") else words[at]
     if "next" in words[:at]:
         return _end_of_next(tokens, what, at, dates)
@@ -291,7 +224,7 @@ def _end_of_next(tokens: Sequence[Token], what: str, at: int, dates: Dates) -> F
         return _dated(tokens, at + 1, dates.end_of("week") + timedelta(days=7))
     if what == "month":
         ahead = dates.end_of("month") + timedelta(days=1)
-        return _dated(tokens, at + 1, _last_day(ahead.year, ahead.month))
+        return _dated(tokens, at + 1, last_day(ahead.year, ahead.month))
     return None
 
 
@@ -321,7 +254,7 @@ def _day_number(tokens: Sequence[Token], at: int) -> int | None:
     if len(tokens) <= at or tokens[at].type not in ("NUM", "NTH"):
         return None
     value = Decimal(tokens[at].value)
-    whole = value == value.to_integral_value() and 1 <= value <= 31  # noqa: PLR2004 -- days
+    whole = value == value.to_integral_value() and 1 <= value <= 31
     return int(value) if whole and tokens[at].text.rstrip("stndrh").isdigit() else None
 
 
@@ -375,9 +308,9 @@ def _time(text: str) -> time:
     compact = text.replace(" ", "").replace(".", "")
     late, early = compact.endswith("pm"), compact.endswith("am")
     hours, *rest = (int(part) for part in compact.rstrip("apm").split(":"))
-    if late and hours < 12:  # noqa: PLR2004 -- noon
+    if late and hours < 12:
         hours += 12
-    if early and hours == 12:  # noqa: PLR2004 -- midnight
+    if early and hours == 12:
         hours = 0
     return time(hours, rest[0] if rest else 0)
 
@@ -402,7 +335,12 @@ def _days(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
     each = words[0] in ("every", "each")
     at = 1 if each or words[0] == "on" else 0
     rest = words[at:]
-    if rest[:2] in (["trading", "day"], ["trading", "days"], ["business", "day"], ["business", "days"]):
+    if rest[:2] in (
+        ["trading", "day"],
+        ["trading", "days"],
+        ["business", "day"],
+        ["business", "days"],
+    ):
         return _take(tokens, at + 2, "DAYS", Days("trading_days"))
     if rest[:1] in (["weekday"], ["weekdays"], ["workday"], ["workdays"]):
         return _take(tokens, at + 1, "DAYS", Days("trading_days"))
@@ -449,7 +387,9 @@ def _count(tokens: Sequence[Token], words: Sequence[str]) -> tuple[int | None, i
         return None, 0
     if tokens[0].type == "NUM":
         value = Decimal(tokens[0].value)
-        return (int(value), 1) if value == value.to_integral_value() and value < 10_000 else (None, 0)  # noqa: PLR2004
+        return (
+            (int(value), 1) if value == value.to_integral_value() and value < 10_000 else (None, 0)
+        )
     if re.fullmatch(r"\d{1,4}(h|hr|hrs|d|w|wk|min|mins)", words[0]):
         return None, 0
     return 1, 0

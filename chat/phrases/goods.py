@@ -19,7 +19,7 @@ from chat.phrases.parts import (
 from chat.phrases.understood import Question
 from chat.phrases.world import World
 
-CONDITIONS = Condition.__args__  # type: ignore[attr-defined]  # mypy sees no class in a union
+CONDITIONS = Condition.__args__
 _SIZE = "Say a number of shares, such as “10 shares”, or an amount, such as “$500”."
 
 
@@ -43,7 +43,9 @@ def subject_of(found: Sequence[Part], names: Names, world: World) -> Subject:
     size = _size(found)
     if side == "NOTIFY":
         if size is not None:
-            raise Question(f"Shall it buy, sell or only tell you? “{_of(size)}” is a size to trade.")
+            raise Question(
+                f"Shall it buy, sell or only tell you? “{_of(size)}” is a size to trade."
+            )
         symbol = _agree(traded, topic)
         if symbol and watched and symbol != watched:
             raise Question(f"Which one shall it watch, {symbol} or {watched}?")
@@ -53,7 +55,9 @@ def subject_of(found: Sequence[Part], names: Names, world: World) -> Subject:
         raise Question(f"Which symbol shall it {side.lower()}? Such as AAPL.")
     if size is None and closes:
         size = Size("fraction", Decimal(1), noun=True)
-    return Subject(side, symbol, _checked(size, side, symbol, world), watched if watched != symbol else None)
+    return Subject(
+        side, symbol, _checked(size, side, symbol, world), watched if watched != symbol else None
+    )
 
 
 # --- What to do ---
@@ -99,11 +103,18 @@ def _place_of(goods: Goods, before: Sequence[Part], after: Part | None) -> str:
     if goods.size is not None:
         return "traded"
     if isinstance(after, CONDITIONS) and not goods.preposition:
-        return "watched"  # "AAPL above 250", "SPY falls 3%"
+        if before and _named(before[-1]):  # "buy 10 AAPL MSFT below 150"
+            raise Question("It names two symbols in a row. Which is traded, and which is watched?")
+        return "watched"  # "AAPL above 250"
     conditions = [part for part in before if isinstance(part, CONDITIONS)]
     if conditions and any(isinstance(part, Trade) for part in before):
         return "watched"  # "sell 10 AAPL when volume exceeds 100M on SPY"
     return "topic"
+
+
+def _named(part: Part) -> bool:
+    goods = part.goods if isinstance(part, Trade) else part
+    return isinstance(goods, Goods) and goods.symbol is not None
 
 
 def _meant_by_it(found: Sequence[Part], watched: str | None) -> str | None:
@@ -161,7 +172,9 @@ def _size(found: Sequence[Part]) -> Size | None:
             continue
         bare = isinstance(part, Goods) and not (goods.symbol or goods.preposition)
         if bare and not goods.size.noun:
-            raise Question(f"What is {goods.size.value.normalize():,f}: a number of shares or a price?")
+            raise Question(
+                f"What is {goods.size.value.normalize():,f}: a number of shares or a price?"
+            )
         sizes[Size(goods.size.kind, goods.size.value, noun=True)] = None
     if len(sizes) > 1:
         raise Question(f"How much is it, {' or '.join(_of(size) for size in sizes)}?")
@@ -184,7 +197,9 @@ def _check_part(size: Size, side: str, symbol: str, world: World) -> None:
     if size.value > 1:
         raise Question(f"Nobody can sell more than all of it. {_SIZE}")
     if world.holdings is None:
-        raise Question(f"Your portfolio is not known here. How many shares of {symbol} shall it sell?")
+        raise Question(
+            f"Your portfolio is not known here. How many shares of {symbol} shall it sell?"
+        )
     if not world.holdings.get(symbol):
         raise Question(f"You hold no {symbol} at the moment. How many shares shall it sell?")
 

@@ -1,4 +1,4 @@
-"""What is refused before anything is read: other people's things, code, orders to the reader itself,
+"""What is refused at once: what is other people's, code, orders to the reader itself,
 and what the product does not do. Pure."""
 
 import re
@@ -10,11 +10,13 @@ _OWN_ONLY = (
     "ids, and say the rule itself."
 )
 _TAKE_OVER = (
-    "I do not take instructions about how I work. Nothing was done. Tell me the rule that you want, "
+    "I do not take instructions about how I work. Nothing was done. Tell me the rule "
+    "that you want, "
     "such as “sell 10 AAPL if it drops below 150”."
 )
 _CODE = (
-    "That looks like program code, so nothing was done. Write the rule in plain words, such as “buy "
+    "That looks like program code, so nothing was done. Write the rule in plain words, "
+    "such as “buy "
     "10 AAPL if it drops below 150”."
 )
 
@@ -22,20 +24,26 @@ _REFUSALS: tuple[tuple[str, str], ...] = (
     (
         r"\b(ignore|disregard|forget|override|bypass)\b.{0,40}\b(instructions?|rules you|prompts?|"
         r"guidelines|previous|above|safety|restrictions?|confirmations?|cards?|limits?)\b"
-        r"|\bsystem\s*(prompt|message|:)|^\W*(system|assistant|developer)\s*:|\bdan mode\b|\bjailbreak"
+        r"|\bsystem\s*(prompt|message|:)|^\W*(system|assistant|developer)\s*:|"
+        r"\bdan mode\b|\bjailbreak"
         r"|\byou are now\b|\bact as (an?|the|if)\b|\bpretend (to be|you)|\bdeveloper mode\b"
         r"|\bwithout (asking|confirm\w*|restrictions?|my confirmation)\b|\bskip (the )?confirm"
         r"|\b(don't|do not) ask (me )?(for )?confirm|\bcreate_action\b|\bexecute_now\b|<\|"
-        r"|\b(reveal|print|show|tell me) (me )?(your|the) (system |hidden )?(prompt|instructions)\b",
+        r"|\b(reveal|print|show|tell me) (me )?(your|the) (system |hidden )?(prompt|"
+        r"instructions)\b",
         _TAKE_OVER,
     ),
     (
-        r"\b(user|account|portfolio|owner|customer|action)[ _]?id\b|\b(user|account|portfolio)\s*[=#]"
+        r"\b(user|account|portfolio|owner|customer|action)[ _]?id\b|\b(user|account|"
+        r"portfolio)\s*[=#]"
         r"|\b(other|another|different|all) (user|person|customer|client|account|people)s?'?s?\b"
         r"|\b(someone|somebody) else'?s?\b|\b(everyone|everybody)'?s?\b"
-        r"|\bon behalf of\b|\bfor (user|account|customer) \w+|\b(user|account|customer) (number )?#?\d+"
-        r"|\b(his|her|their) (portfolio|account|rules?|holdings)\b|\b(admin|root) (user|account|mode)\b"
-        r"|\b(bob|alice|john|jane|mary|peter|dave|eve|mallory)'s (portfolio|account|rules?|holdings|shares)",
+        r"|\bon behalf of\b|\bfor (user|account|customer) \w+|\b(user|account|"
+        r"customer) (number )?#?\d+"
+        r"|\b(his|her|their) (portfolio|account|rules?|holdings)\b|\b(admin|root) (user|"
+        r"account|mode)\b"
+        r"|\b(bob|alice|john|jane|mary|peter|dave|eve|mallory)'s (portfolio|account|"
+        r"rules?|holdings|shares)",
         _OWN_ONLY,
     ),
     (
@@ -45,19 +53,25 @@ _REFUSALS: tuple[tuple[str, str], ...] = (
         _CODE,
     ),
     (
-        r"\bshort(ing|s)?\b(?![ -]?(ma|average|term|sma|ema))(?=\W+(\d|\$|[a-z.]{1,12}\b))|\bsell(ing)? short\b|\bgo(ing)? short\b|\bshort[- ]sell",
+        r"\bshort(ing|s)?\b(?![ -]?(ma|average|term|sma|ema))(?=\W+(\d|\$|"
+        r"[a-z.]{1,12}\b))|\bsell(ing)? short\b|\bgo(ing)? short\b|\bshort[- ]sell",
         "Short sales are not possible here: only shares that are held can be sold.",
     ),
     (
-        r"\b(call|put)s? (option|contract|spread)|\boptions?\b(?! of)|\b(calls|puts) on\b|\bcovered calls?\b|\bstraddles?\b|\bfutures?\b|\bon margin\b|\bleverage\b|\bmargin (account|loan)\b",
-        "Options, futures and margin are not possible here: rules trade shares with the cash there is.",
+        r"\b(call|put)s? (option|contract|spread)|\boptions?\b(?! of)|\b(calls|puts) on\b|"
+        r"\bcovered calls?\b|\bstraddles?\b|\bfutures?\b|\bon margin\b|\bleverage\b|"
+        r"\bmargin (account|loan)\b",
+        "Options, futures and margin are not possible here: rules trade shares with the "
+        "cash there is.",
     ),
     (
         r"\b(withdraw|deposit|wire|transfer)\b(?=.*\b(\$|\d|cash|money|funds|bank|shares)\b)",
         "Rules do not move money in or out. They buy, sell, rebalance or tell you.",
     ),
     (
-        r"\b(robinhood|fidelity|schwab account|interactive brokers account|etrade|e\*trade|coinbase account|binance|kraken|webull)\b(?=.*\b(account|order|place)\b)|\b(on|at|through|via|in) (robinhood|etrade|webull|binance|kraken)\b",
+        r"\b(robinhood|fidelity|schwab account|interactive brokers account|etrade|"
+        r"e\*trade|coinbase account|binance|kraken|webull)\b(?=.*\b(account|order|"
+        r"place)\b)|\b(on|at|through|via|in) (robinhood|etrade|webull|binance|kraken)\b",
         "I can only act in your portfolio here, not at another broker.",
     ),
 )  # fmt: skip
@@ -65,7 +79,8 @@ _PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), words) for pattern, words
 
 _NEGATION = re.compile(
     r"\b(don't|do not|dont|never|won't|will not|shouldn't|should not|mustn't|must not|cannot|can't|"
-    r"cant|isn't|is not|isnt|doesn't|does not|doesnt|not to|wouldn't|aren't|are not|unless|except|without|nor|neither|"
+    r"cant|isn't|is not|isnt|doesn't|does not|doesnt|not to|wouldn't|aren't|are not|"
+    r"unless|except|without|nor|neither|"
     r"no longer|stop (selling|buying|telling|notifying)|avoid|refrain|instead of|rather than)\b",
     re.IGNORECASE,
 )

@@ -1,11 +1,13 @@
 """How long a rule is valid and how often it fires, from the clauses that say so. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 from chat.phrases.context import Moment
-from chat.phrases.days import Clock, Dates, Span, Unclear
+from chat.phrases.dates import Dates, Unclear
+from chat.phrases.days import Clock, Span
 from chat.phrases.parts import Other
 from chat.phrases.understood import Question
 from chat.phrases.world import World
@@ -37,13 +39,15 @@ def validity(clauses: Sequence[Other], world: World) -> Validity:
     if len(ends) > 1 or len(starts) > 1:
         raise Question("Until when shall it be valid? There is more than one time in it.")
     start, end = next(iter(starts), None), next(iter(ends), None)
-    if end is not None and end <= max(world.now, start or world.now):
+    if start is not None and end is not None and end <= start:
+        raise Question("It would end before it starts. Until when shall it be valid?")
+    if end is not None and end <= world.now:
         raise Question("That time has passed already. Until when shall it be valid?")
     return Validity(start, end)
 
 
 def _end(clause: Other, world: World) -> datetime:
-    reader = {
+    readers: dict[str, Callable[[Any, World], datetime]] = {
         "until": _until,
         "before": _before,
         "following": _following,
@@ -51,8 +55,8 @@ def _end(clause: Other, world: World) -> datetime:
         "this_week": _this_week,
         "day_order": _day_order,
         "on_day": _until,
-    }[clause.kind]
-    return reader(clause.value, world)
+    }
+    return readers[clause.kind](clause.value, world)
 
 
 def _until(value: Moment | Clock | date | Unclear, world: World) -> datetime:
@@ -80,9 +84,7 @@ def _following(span: Span, world: World) -> datetime:
         return world.now + timedelta(seconds=span.count * SECONDS[span.unit])
     local = world.now.astimezone(world.zone)
     try:
-        return local.replace(tzinfo=None).__class__.combine(
-            _later(local.date(), span), local.time(), world.zone
-        )
+        return datetime.combine(_later(local.date(), span), local.time(), world.zone)
     except (OverflowError, ValueError):
         raise Question("That is too long. Until when shall it be valid?") from None
 
@@ -116,9 +118,7 @@ def _start_of(day: date, world: World) -> datetime:
 
 
 def instant(moment: Moment, world: World) -> datetime:
-    return datetime.combine(
-        _day(moment.day), moment.clock.time, moment.clock.zone or world.zone
-    )
+    return datetime.combine(_day(moment.day), moment.clock.time, moment.clock.zone or world.zone)
 
 
 def _day(value: Moment | date | Unclear) -> date:
@@ -148,7 +148,8 @@ def cooldown_seconds(clauses: Sequence[Other]) -> int | None:
 def _seconds(span: Span, times: int) -> int:
     if times != 1:
         raise Question(
-            f"A rule can wait between two firings, such as “at most once a {span.unit}”; it does not "
+            f"A rule can wait between two firings, such as “at most once a {span.unit}”; "
+            f"it does not "
             f"count {times} times a {span.unit}. How long shall it wait?"
         )
     seconds = span.count * SECONDS.get(span.unit, 0)

@@ -76,21 +76,78 @@ NICKNAMES: Mapping[str, tuple[str, ...]] = {
 
 # Symbols of companies, and much oftener something else.
 TERMS = frozenset(
-    "RSI MACD ATR EPS PE CEO CFO IPO GDP CPI FED ETF USD USA ATH ROI VWAP ADX OBV EST EDT PST GTC EOD DCA "
-    "AM PM OK TV".split()
+    [
+        "RSI",
+        "MACD",
+        "ATR",
+        "EPS",
+        "PE",
+        "CEO",
+        "CFO",
+        "IPO",
+        "GDP",
+        "CPI",
+        "FED",
+        "ETF",
+        "USD",
+        "USA",
+        "ATH",
+        "ROI",
+        "VWAP",
+        "ADX",
+        "OBV",
+        "EST",
+        "EDT",
+        "PST",
+        "GTC",
+        "EOD",
+        "DCA",
+        "AM",
+        "PM",
+        "OK",
+        "TV",
+    ]
 )
 
 _WORDS = re.compile(r"[^0-9a-z&]+")
 _FORMS = frozenset(
-    "inc incorporated corp corporation co company ltd limited plc llc lp nv n v sa ag se holdings holding "
-    "group the new com trust reit".split()
+    [
+        "inc",
+        "incorporated",
+        "corp",
+        "corporation",
+        "co",
+        "company",
+        "ltd",
+        "limited",
+        "plc",
+        "llc",
+        "lp",
+        "nv",
+        "n",
+        "v",
+        "sa",
+        "ag",
+        "se",
+        "holdings",
+        "holding",
+        "group",
+        "the",
+        "new",
+        "com",
+        "trust",
+        "reit",
+    ]
 )
 _TAIL = re.compile(
-    r"(,?\s*(ordinary shares?|common (stock|shares)|capital stock|american depositary shares?|when-issued)\b.*)|\(.*?\)",
+    r"(,?\s*(ordinary shares?|common (stock|shares)|capital stock|"
+    r"american depositary shares?|when-issued)\b.*)|\(.*?\)",
     re.IGNORECASE,
 )
 _CLASS = re.compile(r"\b(?:class|series) ([a-c])\b")
-_FUNDS = re.compile(r"\b(etf|etn|fund|notes?|preferred|warrants?|rights?|units?|depositary)\b", re.IGNORECASE)
+_FUNDS = re.compile(
+    r"\b(etf|etn|fund|notes?|preferred|warrants?|rights?|units?|depositary)\b", re.IGNORECASE
+)
 
 
 class Named(NamedTuple):
@@ -116,23 +173,35 @@ class Names:
         if texts[0].isupper() and len(texts[0]) > 1 and (symbol := self.symbol(texts[0])):
             return 1, Named((symbol,))
         for length in range(len(texts), 0, -1):
-            key = _key(" ".join(texts[:length]))
             if self._everyday(texts[:length]):
                 continue
-            if key and (symbols := NICKNAMES.get(key) or self._index.names.get(key)):
-                return length, Named(self._listed(symbols))
+            name = " ".join(texts[:length])
+            for key in (_key(name), _key(name.removesuffix("'s"))):
+                if key and (symbols := NICKNAMES.get(key) or self._index.names.get(key)):
+                    return length, Named(self._listed(symbols))
         symbol = self.symbol(texts[0])
         return (1, Named((symbol,))) if symbol else None
+
+    def ticker(self, text: str) -> Named | None:
+        """What "$AAPL" stands for: with the sign it is a symbol, whatever else the word means."""
+        symbol = text.lstrip("$").rstrip(".").upper()
+        return Named((symbol,)) if self._directory.get(symbol) else None
 
     def _everyday(self, texts: Sequence[str]) -> bool:
         """Whether it is hardly a name: words of the language in small letters, or a slip of one."""
         if any(text[:1].isupper() for text in texts):
-            return all(self._slips.knows(text.lower()) for text in texts) and len(texts) > 1 and not all(
-                text[:1].isupper() for text in texts
+            return (
+                all(self._slips.knows(text.lower()) for text in texts)
+                and len(texts) > 1
+                and not all(text[:1].isupper() for text in texts)
             )
         if len(texts) > 1:
             return all(self._slips.knows(text) for text in texts)
-        return texts[0] not in NICKNAMES and self._is_small(texts[0]) and bool(self._slips.meant(texts[0]))
+        return (
+            texts[0] not in NICKNAMES
+            and self._is_small(texts[0])
+            and bool(self._slips.meant(texts[0]))
+        )
 
     def _is_small(self, name: str) -> bool:
         listings = [self._directory.get(symbol) for symbol in self._index.names.get(_key(name), ())]
@@ -147,7 +216,7 @@ class Names:
         typed = text.removesuffix("'s")
         if typed.isupper() or symbol in self._own:
             return symbol
-        if len(symbol) == 1 or typed != typed.lower() and typed != typed.capitalize():
+        if len(symbol) == 1 or (typed != typed.lower() and typed != typed.capitalize()):
             return None
         if not listing.large and self._slips.meant(typed.lower()):
             return None
@@ -161,7 +230,9 @@ class Names:
         for name in known.name_slips.meant(word) if word else ():
             called = (*called, *known.first_words[name])
         alike = known.slips.meant(text.lower()) if text != text.lower() else ()
-        found = [self._directory.get(symbol) for symbol in (*called, *(one.upper() for one in alike))]
+        found = [
+            self._directory.get(symbol) for symbol in (*called, *(one.upper() for one in alike))
+        ]
         listings = {one.symbol: one for one in found if one is not None}
         return sorted(listings.values(), key=lambda one: not one.large)[:3]
 
@@ -179,7 +250,7 @@ def _may_name(token: Token) -> bool:
 
 def _key(name: str) -> str:
     """A name without case, punctuation and legal forms: "amazon" for "Amazon.com, Inc."."""
-    cut = name.lower().replace("'s", "s").replace("’s", "s")
+    cut = name.lower().replace("'s", "s")
     words = _WORDS.sub(" ", cut).split()
     if words and words[0] == "the" and len(words) > 1:
         words = words[1:]

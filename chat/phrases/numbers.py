@@ -5,11 +5,29 @@ from decimal import Decimal
 
 from chat.phrases.tokens import Token, joined
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _SMALL: Mapping[str, int] = {
     **{word: number for number, word in enumerate(_ONES)},
     **{word: (number + 2) * 10 for number, word in enumerate(_TENS)},
@@ -78,7 +96,7 @@ def _number(tokens: list[Token]) -> tuple[int, Decimal]:
 
 
 def _part_of_a_share(words: list[str]) -> int:
-    """How many words mean a part of one share, without the word "share": "half a", "a quarter of a"."""
+    """How many words before "share" mean a part of one: "half a", "a quarter of a"."""
     for start in ([], ["a"]):
         for middle in (["a"], ["of", "a"], ["of", "one"]):
             length = len(start) + 1 + len(middle)
@@ -124,7 +142,7 @@ def _spelled(words: list[str], position: int, start: Decimal) -> tuple[int, Deci
 
 
 def _may_follow(last: str | None, word: str) -> bool:
-    """Whether `word` goes on with the number that `last` stands in: "twenty five", not "five ten"."""
+    """Whether `word` goes on with the number that `last` is in: "twenty five", not "five ten"."""
     if last is None or last == "and" or last in _LARGE:
         return True
     return last in _TENS and word in _ONES[1:10]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lark import Lark, Transformer, v_args
 from lark import Token as Terminal
@@ -49,6 +49,9 @@ class Trade:
 class Distance:
     unit: str  # PCT, MONEY or NUM: points
     value: Decimal
+
+
+NOTHING = Distance("PCT", Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ class NotUnderstood(ValueError):
 def parts(tokens: Sequence[Token]) -> list[Part]:
     """The clauses that the tokens are. Raises NotUnderstood."""
     try:
-        tree = _parser().parse(tokens)  # type: ignore[arg-type]  # lark reads any input of its lexer
+        tree = _parser().parse(tokens)
     except UnexpectedToken as unexpected:
         token = unexpected.token
         raise NotUnderstood(None if token.type == "$END" else token.value) from None
@@ -161,7 +164,7 @@ class _Tokens(Lexer):
         """Nothing is configured: the tokens are there already."""
 
     def lex(self, lexer_state: LexerState, parser_state: object) -> Iterator[Terminal]:
-        for token in lexer_state.text:
+        for token in cast("Sequence[Token]", lexer_state.text):
             terminal = Terminal(token.type, token.text, token.start, end_pos=token.end)
             terminal.value = token
             yield terminal
@@ -190,7 +193,8 @@ def _one[T](children: Sequence[Any], kind: type[T]) -> T | None:
 
 
 def _span(children: Sequence[Any]) -> Span | None:
-    return _of(children, "PERIOD", "SPAN")
+    span: Span | None = _of(children, "PERIOD", "SPAN")
+    return span
 
 
 class _Mover(str):
@@ -207,9 +211,7 @@ class _Clauses(Transformer[Any, Any]):
 
     def start(self, children: list[Any]) -> list[Part]:
         return [
-            child
-            for child in children
-            if not isinstance(child, Terminal) and child is not None
+            child for child in children if not isinstance(child, Terminal) and child is not None
         ]
 
     # --- What to do ---
@@ -243,8 +245,7 @@ class _Clauses(Transformer[Any, Any]):
         return Size("fraction", round(fraction, 12), noun=True)
 
     def lot(self, children: list[Any]) -> Goods:
-        goods = _one(children, Goods)
-        assert goods
+        goods = _one(children, Goods) or Goods()
         preposed = any(isinstance(child, Other) for child in children)
         return Goods(goods.size, goods.symbol, goods.pronoun, preposed)
 
@@ -317,14 +318,12 @@ class _Clauses(Transformer[Any, Any]):
         return Level(side, price, cross=True) if side else Reach(price, cross=True)
 
     def moved(self, children: list[Any]) -> Moved:
-        distance = _one(children, Distance)
-        assert distance
+        distance = _one(children, Distance) or NOTHING
         return Moved(_one(children, _Mover) or "MOVE", distance)
 
     def away(self, children: list[Any]) -> Away:
-        distance, anchor = _one(children, Distance), _one(children, Anchor)
-        assert distance
-        assert anchor
+        distance = _one(children, Distance) or NOTHING
+        anchor = _one(children, Anchor) or Anchor("average")
         relation = _kind(children, "BELOW", "ABOVE", "FROM") or "FROM"
         return Away(_one(children, _Mover), distance, relation, anchor)
 

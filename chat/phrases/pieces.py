@@ -1,7 +1,7 @@
 """Cuts a text into words, numbers, symbols and punctuation. Pure.
 
-The pieces are tokens of the types WORD, NUM, MONEY, PCT, CLOCK, ISO, SLASH, NTH, PERIOD, TICKER, OP,
-SEP and STRANGE; numbers.py, names.py, days.py and vocabulary.py make of them what the grammar reads.
+The pieces are tokens of the types WORD, NUM, MONEY, PCT, CLOCK, ISO, SLASH, NTH, PERIOD, TICKER,
+OP, SEP and STRANGE; the other modules make of them what the grammar reads.
 """
 
 import re
@@ -28,20 +28,29 @@ _PLAIN = str.maketrans(
     }
 )
 
-SCALES: Mapping[str, int] = {"k": 10**3, "m": 10**6, "mm": 10**6, "mn": 10**6, "b": 10**9, "bn": 10**9}
+SCALES: Mapping[str, int] = {
+    "k": 10**3,
+    "m": 10**6,
+    "mm": 10**6,
+    "mn": 10**6,
+    "b": 10**9,
+    "bn": 10**9,
+}
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
 _ENDS = r"(?![\w.,]*\d)(?!\w)"
 _PIECES = re.compile(
     rf"""
     (?P<ISO>20\d\d-[01]\d-[0-3]\d|20\d\d[01]\d[0-3]\d(?!\d))
-  | (?P<CLOCK>(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b\.?)?|(?:1[0-2]|0?[1-9])\s?[ap]\.?m\b\.?)
+  | (?P<CLOCK>(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b\.?)?
+            |(?:1[0-2]|0?[1-9])\s?[ap]\.?m\b\.?)
   | (?P<SLASH>\d+(?:\.\d+)?(?:/\d+(?:\.\d+)?)+)
   | (?P<NTH>\d{{1,2}}(?:st|nd|rd|th)\b)
   | (?P<PERIOD>\d{{1,4}}-(?:day|session|week|month)s?\b|\d{{1,4}}[-\s]?(?:[dse]ma)\b)
   | (?P<SIGNED>(?<![\w)])[-+]\s?\$?(?:{_NUMBER}){_ENDS})
   | (?P<PCT>(?:{_NUMBER})\s?%)
-  | (?P<MONEY>\$\s?(?:{_NUMBER})(?:\s?(?:k|mm|mn|m|bn|b|K|M|B)\b)?(?!\w)|(?:{_NUMBER})(?:k|K|M|m)?\s?\$(?!\w))
+  | (?P<MONEY>\$\s?(?:{_NUMBER})(?:\s?(?:k|mm|mn|m|bn|b|K|M|B)\b)?(?!\w)
+            |(?:{_NUMBER})(?:k|K|M|m)?\s?\$(?!\w))
   | (?P<NUM>(?:{_NUMBER})(?:k|mm|mn|m|bn|b|K|M|B)?(?!\w|\.\d))
   | (?P<TICKER>\$[A-Za-z][A-Za-z.]{{0,7}}\b)
   | (?P<MULT>(?:{_NUMBER})x\b)

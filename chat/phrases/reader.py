@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 from actions.sentence import sentence
 from chat.phrases import guard, pieces, questions
-from chat.phrases.commands import carried_out, command
+from chat.phrases.command_words import command
+from chat.phrases.commands import carried_out
 from chat.phrases.compose import compose, rule_of
-from chat.phrases.days import Dates
+from chat.phrases.dates import Dates
 from chat.phrases.names import Names
 from chat.phrases.parts import NotUnderstood, parts
 from chat.phrases.repairs import quotes, repaired, without_quotes
@@ -32,29 +33,92 @@ _EXAMPLE = "Such as “sell 10 AAPL if it drops below 150”."
 _JUDGED = "What does that mean in numbers? Say a price or a percentage, such as “below 150”."
 _UNKNOWABLE: Mapping[str, str] = {
     **dict.fromkeys(
-        "cheap cheaper expensive good bad better low high great undervalued overvalued soon later "
-        "bullish bearish attractive oversold overbought volatile big small".split(),
+        [
+            "cheap",
+            "cheaper",
+            "expensive",
+            "good",
+            "bad",
+            "better",
+            "low",
+            "high",
+            "great",
+            "undervalued",
+            "overvalued",
+            "soon",
+            "later",
+            "bullish",
+            "bearish",
+            "attractive",
+            "oversold",
+            "overbought",
+            "volatile",
+            "big",
+            "small",
+        ],
         _JUDGED,
     ),
     **dict.fromkeys(
-        "earnings dividend dividends news announcement merger split ipo fed election resigns ceo cfo ipo cpi gdp".split(),
+        [
+            "earnings",
+            "dividend",
+            "dividends",
+            "news",
+            "announcement",
+            "merger",
+            "split",
+            "ipo",
+            "fed",
+            "election",
+            "resigns",
+            "ceo",
+            "cfo",
+            "ipo",
+            "cpi",
+            "gdp",
+        ],
         "I know prices, volumes and times, but no events. Say a price or a day instead.",
     ),
     **dict.fromkeys(
-        "closes closing closed".split(),
-        "A rule watches the price while the market trades, not its close. Say “drops below” or “rises "
+        ["closes", "closing", "closed"],
+        "A rule watches the price while the market trades, not its close. Say “drops "
+        "below” or “rises "
         "above” if that is meant.",
     ),
     **dict.fromkeys(
-        "rsi macd adx obv bollinger vwap atr beta pe p/e eps fibonacci".split(),
-        "I know prices, percentages, volumes and moving averages, but not that. What shall it wait for?",
+        [
+            "rsi",
+            "macd",
+            "adx",
+            "obv",
+            "bollinger",
+            "vwap",
+            "atr",
+            "beta",
+            "pe",
+            "p/e",
+            "eps",
+            "fibonacci",
+        ],
+        "I know prices, percentages, volumes and moving averages, but not that. What "
+        "shall it wait for?",
     ),
     **dict.fromkeys(
-        "profit loss gains losses".split(),
+        ["profit", "loss", "gains", "losses"],
         "A profit or a loss since when? Say “20% above what I paid”, or “up 5% on the day”.",
     ),
     **dict.fromkeys(
-        "about around approximately roughly nearly almost maybe perhaps probably".split(),
+        [
+            "about",
+            "around",
+            "approximately",
+            "roughly",
+            "nearly",
+            "almost",
+            "maybe",
+            "perhaps",
+            "probably",
+        ],
         "Please say it exactly: a rule needs one number.",
     ),
 }
@@ -74,9 +138,10 @@ def read(
     """What `text` asks for, at `now`, by a user whose clocks show `zone`.
 
     `holdings` are shares by symbol and `rules` the user's; None where no user is known. `prices`
-    are the last ones by symbol: "hits 200" is a rise or a fall by them. Raises nothing for any text.
+    are the last ones by symbol:
+        "hits 200" is a rise or a fall by them. Raises nothing for any text.
     """
-    world = World(now, zone, calendar, directory, holdings, rules, prices or {})
+    world = World(now, zone, calendar, directory, holdings, rules, {} if prices is None else prices)
     try:
         return _Reader(world).read(pieces.plain(text[: LONGEST * 2]))
     except Refused as refused:
@@ -102,7 +167,9 @@ class _Reader:
         if questions.is_question(own) and not (found := command(own)):
             return questions.answered(own, self._tokens(own))
         if quotes(text):
-            raise Question("What stands between quotation marks I do not carry out. What shall I do?")
+            raise Question(
+                "What stands between quotation marks I do not carry out. What shall I do?"
+            )
         if found := command(text):
             return carried_out(found[0], text, self._tokens(found[1]), self._names, self._world)
         return self._rule(text)
@@ -116,10 +183,13 @@ class _Reader:
         fixed = repaired(text)
         if word := guard.negation(fixed.text):
             raise Question(
-                f"I do not read sentences with “{word}”. Say what shall happen, and when. {_EXAMPLE}"
+                f"I do not read sentences with “{word}”. Say what shall happen, and when. "
+                f"{_EXAMPLE}"
             )
         if fixed.unclear:
-            raise Question(f"What do you take back there? Please write the whole rule again. {_EXAMPLE}")
+            raise Question(
+                f"What do you take back there? Please write the whole rule again. {_EXAMPLE}"
+            )
         body = self._body(fixed.text)
         body["notes"] = fixed.note
         words = sentence(rule_of(body, self._world.now), self._world.zone)
@@ -178,7 +248,8 @@ class _Reader:
 def _not_placed(token: Token | None, tokens: Sequence[Token]) -> str:
     if token is not None:
         return (
-            f"I did not understand “{token.text[:40]}” where it stands. Please say it in other words. "
+            f"I did not understand “{token.text[:40]}” where it stands. Please say it in "
+            f"other words. "
             f"{_EXAMPLE}"
         )
     if tokens[-1].type in ("FALL", "RISE", "MOVE"):

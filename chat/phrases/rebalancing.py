@@ -45,7 +45,9 @@ def _in_order(found: Sequence[Part]) -> tuple[list[Decimal], list[Named | str]]:
 
 def _add_goods(goods: Goods, percents: list[Decimal], things: list[Named | str]) -> None:
     if goods.size is not None and goods.size.kind != "fraction":
-        raise Question("A rebalance takes weights, such as 60%. Which weight shall each symbol have?")
+        raise Question(
+            "A rebalance takes weights, such as 60%. Which weight shall each symbol have?"
+        )
     if goods.size is not None:
         percents.append(goods.size.value * ALL)
     if goods.symbol:
@@ -68,7 +70,9 @@ def _targets(
         targets[symbol] = percent / ALL
     if sum(targets.values()) > 1:
         total = (sum(targets.values()) * ALL).normalize()
-        raise Question(f"The weights add up to {total:f}%, more than all there is. Which are right?")
+        raise Question(
+            f"The weights add up to {total:f}%, more than all there is. Which are right?"
+        )
     targets.pop(_CASH, None)
     return targets
 

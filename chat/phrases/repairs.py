@@ -4,7 +4,8 @@ import re
 from typing import NamedTuple
 
 _NOTE = re.compile(
-    r"(?:^|(?<=[.;,\s(]))(?:note|notes|memo)(?: to self)?\s*:\s*(?P<note>.+?)(?=$|[;\n)]|\.(?:\s|$))[.;)]?",
+    r"(?:^|(?<=[.;,\s(]))(?:note|notes|memo)(?: to self)?\s*:\s*(?P<note>.+?)(?=$|[;\n)]|"
+    r"\.(?:\s|$))[.;)]?",
     re.IGNORECASE,
 )
 _SORRY = re.compile(
@@ -29,7 +30,11 @@ def repaired(text: str) -> Repaired:
     if note:
         text = f"{text[: note.start()]} {text[note.end() :]}".strip()
     corrected = _corrected(text)
-    return Repaired(text if corrected is None else corrected, note["note"].strip() if note else None, corrected is None)
+    return Repaired(
+        text if corrected is None else corrected,
+        note["note"].strip() if note else None,
+        corrected is None,
+    )
 
 
 def without_quotes(text: str) -> str:
@@ -44,7 +49,7 @@ def quotes(text: str) -> bool:
 def _corrected(text: str) -> str | None:
     """The text with "whenever it closes... sorry, whenever it is down" as it was meant.
 
-    What is said again begins with the same word as what is taken back, or is a number where a number
+    What is said again begins with the same word as what is taken back, or is a number where one
     stood last. None where it cannot be told what is taken back.
     """
     while marker := _SORRY.search(text):

@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice, product
+from typing import Any
 
-from chat.phrases.days import Dates, find_day
+from chat.phrases.context import in_context
+from chat.phrases.dates import Dates
+from chat.phrases.days import find_day
 from chat.phrases.names import Names
 from chat.phrases.numbers import with_numbers
 from chat.phrases.pieces import pieces
 from chat.phrases.slips import Slips
-from chat.phrases.context import in_context
 from chat.phrases.tokens import Token, joined
 from chat.phrases.vocabulary import FILLER, Meaning, table
 
@@ -48,14 +50,14 @@ class Scanner:
         """What begins here: the longest of a day, a saying and a name."""
         day = find_day(rest, self._dates)
         saying, meanings = _saying(rest)
-        named = self._names.longest(rest) if rest[0].type in ("WORD", "TICKER") else None
         if rest[0].type == "TICKER":
-            named = self._names.longest([rest[0].to("WORD", None).bare(), *rest[1:]])
+            symbol = self._names.ticker(rest[0].text)
+            return 1, [rest[0].to("SYMBOL", symbol) if symbol else rest[0]]
+        named = self._names.longest(rest) if rest[0].type == "WORD" else None
         name_length = named[0] if named else 0
         if day and day[0] >= max(saying, name_length):
             return day[0], [day[1]]
-        if name_length > saying or (rest[0].type == "TICKER" and named):
-            assert named
+        if named and name_length > saying:
             return name_length, [joined(rest[:name_length], "SYMBOL", named[1])]
         if not saying:
             return 1, [rest[0]]
@@ -66,7 +68,7 @@ class Scanner:
 
 
 def _stands_out(word: str) -> bool:
-    return word[0].isupper() and (word.isupper() or len(word) > 3)  # noqa: PLR2004 -- "Gap"
+    return word[0].isupper() and (word.isupper() or len(word) > 3)
 
 
 def _saying(tokens: Sequence[Token]) -> tuple[int, Sequence[Meaning]]:
@@ -85,14 +87,14 @@ def _saying(tokens: Sequence[Token]) -> tuple[int, Sequence[Meaning]]:
         if None in node:
             best, meanings = length, node[None]
     if not best and tokens[0].text.lower() in _ARTICLES:
-        return 1, (Meaning(FILLER),)
+        return 1, (Meaning(FILLER, None),)
     return best, meanings
 
 
 @cache
-def _tree() -> Mapping:
+def _tree() -> Mapping[Any, Any]:
     """The sayings by their words, one after the other; what they mean stands under None."""
-    root: dict = {}
+    root: dict[Any, Any] = {}
     for words, meanings in table().items():
         node = root
         for word in words:

@@ -23,12 +23,13 @@ class Slips:
         return word in self._words
 
     def meant(self, word: str) -> Sequence[str]:
-        """The known words that `word` may be a slip of, in the order of the alphabet."""
-        if word in self._words:
+        """The known words that `word` may be a slip of, the likest first."""
+        if not word or word in self._words:
             return ()
+        near = sorted(self._near(word), key=lambda known: (known[0] != word[0], known))
         if len(word) <= _SHORT:
-            return sorted(known for known in self._near(word) if sorted(known) == sorted(word))
-        return sorted(known for known in self._near(word) if len(known) > _SHORT)
+            return [known for known in near if sorted(known) == sorted(word)]
+        return [known for known in near if len(known) > _SHORT]
 
     def _near(self, word: str) -> set[str]:
         return {known for trace in _traces(word) for known in self._by_trace.get(trace, ())}

@@ -23,10 +23,6 @@ class Token:
         """The same words, read as something else."""
         return replace(self, type=type, value=value)
 
-    def bare(self) -> Token:
-        """Without the dollar sign that stands before a symbol."""
-        return replace(self, text=self.text.lstrip("$"))
-
 
 def joined(tokens: list[Token], type: str, value: Any) -> Token:
     """One token for several that follow each other."""
