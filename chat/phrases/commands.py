@@ -80,7 +80,6 @@ _NOISE_WORDS = frozenset(
         "back",
         "off",
         "again",
-        "all",
         "together",
         "setup",
         "threshold",

@@ -203,7 +203,8 @@ def _conditions(subject: Subject, clauses: _Clauses) -> list[Condition | Other]:
 
 
 def _percent_question(distance: Distance) -> str:
-    amount = f"{distance.value.normalize():f}%"
+    sign = "$" if distance.unit == "MONEY" else ""
+    amount = f"{sign}{distance.value.normalize():f}{'' if sign else '%'}"
     return f"{amount} of what? Such as “falls {amount} in a day” or “{amount} below what I paid”."
 
 

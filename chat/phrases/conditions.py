@@ -174,7 +174,12 @@ def _from_cost(away: Away) -> Trigger:
 def _from_close(away: Away) -> Trigger:
     if away.distance.unit != "PCT":
         raise Question("How far from the previous close, in percent? Such as “down 3%”.")
-    params = {"change": away.distance.value, "direction": _direction(away), "window": "1d"}
+    either = away.relation == "AWAY" and away.mover in (None, "MOVE")
+    params = {
+        "change": away.distance.value,
+        "direction": "either" if either else _direction(away),
+        "window": window(away.anchor.span),
+    }
     return "change_pct", params
 
 
@@ -215,8 +220,12 @@ def _averages(averages: Averages, setting: Setting) -> Trigger:
 
 @trigger_of.register
 def _trail(trail: Trail, setting: Setting) -> Trigger:
-    kind, params = trailing(trail.distance)
-    return kind, {**params, "direction": "up"} if setting.side == "BUY" else params
+    if setting.side == "BUY":
+        raise Question(
+            "A trailing stop sells. Shall it buy once the price has risen so far from its lowest? "
+            "Say “buy ... when it rises 5% from its low”."
+        )
+    return trailing(trail.distance)
 
 
 def trailing(distance: Distance) -> Trigger:

@@ -56,6 +56,7 @@ _MONTHS: Mapping[str, int] = {
 _UNITS: Mapping[str, str] = {
     form: unit
     for unit, forms in {
+        "second": "second seconds s sec secs",
         "minute": "minute minutes min mins",
         "hour": "hour hours hr hrs h",
         "day": "day days d",
@@ -173,10 +174,20 @@ def _weekday(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Fou
         return None
     if words[skipped] in ("sat", "sun"):
         return None
+    if named := _date_after(tokens, words, skipped + 1, dates):
+        return named
     day = dates.weekday(number)
     if following:
         day = dates.today + timedelta(days=7 - dates.today.weekday() + number)
     return _dated(tokens, skipped + 1, day)
+
+
+def _date_after(tokens: Sequence[Token], words: Sequence[str], at: int, dates: Dates) -> Found:
+    """The date that a weekday stands before: "Fri 27 Mar 2026", "Friday, March 27"."""
+    at += words[at : at + 1] == [","]
+    if len(words) <= at or not (found := _named_month(tokens[at:], words[at:], dates)):
+        return None
+    return _take(tokens, at + found[0], "DATE", found[1].value)
 
 
 _ENDS = {
@@ -349,7 +360,8 @@ def _days(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
             return None
         return _take(tokens, at + 1, "DAYS", Days("trading_days"))
     named, length = _weekdays(words, at)
-    if not named or not (each or words[at].endswith("days")):
+    several = at == 1 and len(named) > 1
+    if not named or not (each or several or words[at].endswith("days")):
         return None
     return _take(tokens, length, "DAYS", Days(tuple(day for day in WEEK if day in named)))
 

@@ -13,6 +13,7 @@ from chat.phrases.understood import Question
 from chat.phrases.world import World
 
 SECONDS = {
+    "second": 1,
     "minute": 60,
     "hour": 3_600,
     "day": 86_400,
@@ -80,7 +81,7 @@ def _before(value: Moment | Clock | date | Unclear, world: World) -> datetime:
 
 def _following(span: Span, world: World) -> datetime:
     """So long from now: in days and longer by the clock on the wall, else by the clock's hands."""
-    if span.unit in ("minute", "hour"):
+    if span.unit in ("second", "minute", "hour"):
         return world.now + timedelta(seconds=span.count * SECONDS[span.unit])
     local = world.now.astimezone(world.zone)
     try:

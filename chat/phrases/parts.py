@@ -91,7 +91,7 @@ class Moved:
 class Away:
     mover: str | None
     distance: Distance
-    relation: str  # BELOW, ABOVE or FROM
+    relation: str  # BELOW, ABOVE, FROM or AWAY
     anchor: Anchor
 
 
@@ -256,7 +256,7 @@ class _Clauses(Transformer[Any, Any]):
         return Other("watching" if _kind(children, "WATCH") else "protecting")
 
     def percent(self, children: list[Any]) -> Other:
-        return Other("percent", _one(children, Distance))
+        return Other("percent", _one(children, Distance) or self.distance(children))
 
     def drift(self, children: list[Any]) -> Other:
         return Other("drift", _one(children, Distance))
@@ -324,7 +324,7 @@ class _Clauses(Transformer[Any, Any]):
     def away(self, children: list[Any]) -> Away:
         distance = _one(children, Distance) or NOTHING
         anchor = _one(children, Anchor) or Anchor("average")
-        relation = _kind(children, "BELOW", "ABOVE", "FROM") or "FROM"
+        relation = _kind(children, "BELOW", "ABOVE", "FROM", "AWAY") or "FROM"
         return Away(_one(children, _Mover), distance, relation, anchor)
 
     def high(self, children: list[Any]) -> Anchor:
@@ -338,6 +338,9 @@ class _Clauses(Transformer[Any, Any]):
 
     def previous_close(self, children: list[Any]) -> Anchor:
         return Anchor("previous_close")
+
+    def earlier(self, children: list[Any]) -> Anchor:
+        return Anchor("previous_close", _span(children))
 
     def fixed(self, children: list[Any]) -> Anchor:
         return Anchor("fixed", price=children[0])

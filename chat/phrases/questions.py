@@ -9,12 +9,13 @@ from chat.phrases.understood import Intent, Understood
 
 _ASKS = re.compile(
     r"^\W*(?:(?:hey|hi|hello|ok|okay|so|and|but|please|quick question)[\s,:]+)*"
-    r"(?:what|what's|whats|how|how's|hows|why|when(?! (?:it|the|[a-z.]+ (?:is|hits|drops|"
-    r"falls|rises)))|where|who|which|should|shall i|is|are|was|were|does|do i|do you|did|"
+    r"(?:what|what's|whats|how|how's|hows|why|"
+    r"when (?:does|do|did|will|was|can|should|is the)|where|who|which|should (?:i|we|one)|shall i|"
+    r"is|are|was|were|does|do i|do you|did|"
     r"am i|"
     r"has|have|could i|can i|will it|will [a-z]+ (?:go|rise|fall|drop)|would it|"
     r"would you (?:buy|sell|recommend)|any (?:news|idea|thoughts|advice)|tell me (?:about|"
-    r"what|how|the price|more)|summari[sz]e|"
+    r"what|how|the price|more)\b(?!.*\b(?:when|if|once|every|at)\b)|summari[sz]e|"
     r"explain|translate|compare|analy[sz]e|recommend|suggest|advise|give me (?:advice|"
     r"your|a summary|the price|my)|show me (?:my|the) (?:portfolio|holdings|positions|"
     r"cash|balance|price)|show (?:my )?(?:portfolio|holdings|positions|cash|balance)|"
