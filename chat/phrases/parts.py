@@ -16,7 +16,7 @@ from chat.phrases.days import Span
 from chat.phrases.names import Named
 from chat.phrases.tokens import Token
 
-_GRAMMAR = Path(__file__).with_name("grammar.lark")
+GRAMMAR = Path(__file__).with_name("grammar.lark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def parts(tokens: Sequence[Token]) -> list[Part]:
     return found
 
 
-class _Tokens(Lexer):
+class Tokens(Lexer):
     """Hands the scanner's tokens to lark."""
 
     __future_interface__ = 2
@@ -173,7 +173,7 @@ class _Tokens(Lexer):
 @cache
 def _parser() -> Lark:
     return Lark(
-        _GRAMMAR.read_text(encoding="utf-8"), parser="lalr", lexer=_Tokens, maybe_placeholders=False
+        GRAMMAR.read_text(encoding="utf-8"), parser="lalr", lexer=Tokens, maybe_placeholders=False
     )
 
 
