@@ -305,8 +305,8 @@ def _most(kind: str, clauses: _Clauses, cooldown: int | None) -> int | None:
     if len(counts) > 1:
         raise Question("How many times may it fire? It says more than one number.")
     count = next(iter(counts), None)
-    if count is not None and count < 1:
-        raise Question("How many times may it fire? At least once.")
+    if count is not None and (count < 1 or count % 1):
+        raise Question("How many times may it fire? A whole number, at least once.")
     repeats = clauses.recurring or cooldown is not None
     if count == 1 and repeats:
         raise Question("Once, or every time? It says both.")
@@ -362,7 +362,9 @@ def _body(body: dict[str, Any], world: World) -> dict[str, Any]:
     try:
         rule_of(body, world.now)
     except InvalidRule as invalid:
-        raise Question(next(iter(invalid.errors.values()))) from None
+        path, words = next(iter(invalid.errors.items()))
+        name = path.rpartition(".")[2].replace("_", " ")
+        raise Question(f"That {name} cannot be: {words} What shall it be?") from None
     return {**body, "notes": None}
 
 

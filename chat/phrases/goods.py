@@ -108,6 +108,10 @@ def _place_of(goods: Goods, before: Sequence[Part], after: Part | None) -> str:
         return "watched"  # "AAPL above 250"
     conditions = [part for part in before if isinstance(part, CONDITIONS)]
     if conditions and any(isinstance(part, Trade) for part in before):
+        if not goods.preposition:  # "buy 10 AAPL below 150 EXP"
+            raise Question(
+                "It names a symbol after the condition. What is to be done with that one?"
+            )
         return "watched"  # "sell 10 AAPL when volume exceeds 100M on SPY"
     return "topic"
 

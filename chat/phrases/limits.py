@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 from chat.phrases.context import Moment
@@ -146,7 +147,7 @@ def cooldown_seconds(clauses: Sequence[Other]) -> int | None:
     return next(iter(found), None)
 
 
-def _seconds(span: Span, times: int) -> int:
+def _seconds(span: Span, times: Decimal) -> int:
     if times != 1:
         raise Question(
             f"A rule can wait between two firings, such as “at most once a {span.unit}”; "

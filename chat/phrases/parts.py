@@ -192,6 +192,11 @@ def _one[T](children: Sequence[Any], kind: type[T]) -> T | None:
     return next((child for child in children if isinstance(child, kind)), None)
 
 
+def _first(children: Sequence[Any], default: Decimal) -> Decimal:
+    found = _one(children, Decimal)
+    return default if found is None else found
+
+
 def _span(children: Sequence[Any]) -> Span | None:
     span: Span | None = _of(children, "PERIOD", "SPAN")
     return span
@@ -377,6 +382,12 @@ class _Clauses(Transformer[Any, Any]):
         exponential = _kind(children, "EMA") or _of(children, "MA") == "ema"
         return _span(children), "ema" if exponential else None
 
+    def counted_length(self, children: list[Any]) -> tuple[Span, str | None]:
+        kind = "ema" if _of(children, "MA") == "ema" else None
+        count: Decimal = _of(children, "NUM")
+        # No average takes half a session: 0 is refused with the rule.
+        return Span(0 if count % 1 else int(count), "day"), kind
+
     def averages(self, children: list[Any]) -> Averages:
         (first, kind), (second, other) = [c for c in children if isinstance(c, tuple)]
         up = _kind(children, "CROSS_UP") or _one(children, _Side) == "ABOVE"
@@ -399,18 +410,18 @@ class _Clauses(Transformer[Any, Any]):
 
     # --- How long, how often ---
 
-    def often(self, children: list[Any]) -> int:
-        count = _of(children, "NUM")
-        return int(count) if count is not None else 2 if _kind(children, "TWICE") else 1
+    def often(self, children: list[Any]) -> Decimal:
+        count: Decimal | None = _of(children, "NUM")
+        return Decimal(2 if _kind(children, "TWICE") else 1) if count is None else count
 
     def most(self, children: list[Any]) -> None:
         """At most three times, three times: the same."""
 
     def times(self, children: list[Any]) -> Other:
-        return Other("times", _one(children, int) or 1)
+        return Other("times", _first(children, Decimal(1)))
 
     def cooldown(self, children: list[Any]) -> Other:
-        return Other("cooldown", (_of(children, "SPAN"), _one(children, int) or 1))
+        return Other("cooldown", (_of(children, "SPAN"), _first(children, Decimal(1))))
 
     def __default__(self, data: Any, children: list[Any], meta: Any) -> Other:
         tokens = [child for child in children if isinstance(child, Terminal)]

@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -69,7 +71,7 @@ def test_with_a_user_their_rules_holdings_and_clocks_count_and_nothing_is_create
         trigger_type="price_below",
         trigger_params={"threshold": "150"},
         symbol="AAPL",
-        quantity=10,
+        quantity=Decimal(10),
     )
     rule = create_action(user=user, draft=draft, now=OPENED_AT)
     other = UserFactory.create(username="bob")
@@ -85,10 +87,10 @@ def test_with_a_user_their_rules_holdings_and_clocks_count_and_nothing_is_create
     assert rule.status == "active"
 
 
-def told(text: str, *, user: str) -> dict[str, object]:
+def told(text: str, *, user: str) -> dict[str, Any]:
     output = StringIO()
     call_command("ask", text, "--json", user=user, now=NOW, stdout=output)
-    answer: dict[str, object] = json.loads(output.getvalue())
+    answer: dict[str, Any] = json.loads(output.getvalue())
     return answer
 
 
