@@ -66,7 +66,7 @@ class _Plain:
             field.widget.attrs.pop("placeholder", None)
 
 
-_PASSWORD_HELP = "At least 8 characters: not a common password, not your name, not only digits."
+_PASSWORD_HELP = "At least 8 characters: not a common password, not your name, not only digits."  # noqa: S105
 
 
 class SignIn(_Plain, LoginForm):
