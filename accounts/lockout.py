@@ -1,13 +1,29 @@
-"""What somebody is told who is locked out after repeated failures, in the API and on pages."""
+"""The lock-out after repeated failures: whose they are, and what somebody is told."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from axes.helpers import get_cool_off
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from accounts.models import User
 from rest.answers import as_json
 from rest.problems import MEDIA_TYPE, Problem
+
+
+def whose(request: HttpRequest, credentials: Mapping[str, object] | None = None) -> str:
+    """The account that an attempt is made on, however it is named: by its name or its e-mail.
+
+    Where there is no such account, what was typed, so that nobody learns of it here.
+    (django-axes' AXES_USERNAME_CALLABLE.)
+    """
+    told = credentials or {}
+    typed = str(told.get("username") or told.get("email") or request.POST.get("login") or "")
+    if "@" in typed:
+        owner = User.objects.filter(email__iexact=typed).values_list("username", flat=True).first()
+        typed = owner or typed
+    return typed.lower()[:255]
 
 
 def locked_out(

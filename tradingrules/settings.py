@@ -34,6 +34,9 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "django.forms",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "axes",
     "django_htmx",
     "django_q",
@@ -53,6 +56,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "axes.middleware.AxesMiddleware",  # last: it answers for those who are locked out
 ]
 
@@ -81,7 +85,7 @@ TEMPLATES = [
         },
     },
 ]
-FORM_RENDERER = "accounts.forms.OurRenderer"
+FORM_RENDERER = "accounts.rendering.OurRenderer"
 
 # --- Database: PostgreSQL, always ---
 
@@ -112,22 +116,56 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # first: who is locked out is not asked for a password
-    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
 ]
-LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "actions"
-LOGOUT_REDIRECT_URL = "login"
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "account_login"
+
+ACCOUNT_ADAPTER = "accounts.adapter.Adapter"
+ACCOUNT_LOGIN_METHODS = {"email", "username"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "optional"  # docs/adr/0015: a site may have no mail server
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "Trading Rules: "
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = False  # a second factor is asked for, as always
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600  # seconds for which a password that was typed counts
+ACCOUNT_FORMS = {
+    "login": "accounts.forms.SignIn",
+    "signup": "accounts.forms.SignUp",
+    "reset_password": "accounts.forms.ForgottenPassword",
+    "reset_password_from_key": "accounts.forms.NewPassword",
+    "change_password": "accounts.forms.ChangePassword",
+    "add_email": "accounts.forms.ChangeEmail",
+    "reauthenticate": "accounts.forms.PasswordAgain",
+}
+# Failures are counted by the lock-out below and by nothing else; allauth goes on limiting how often
+# one address signs up or asks for e-mails.
+ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None, "reauthenticate": None}
+MFA_FORMS = {
+    "authenticate": "accounts.forms.SecondFactor",
+    "reauthenticate": "accounts.forms.SecondFactorAgain",
+    "activate_totp": "accounts.forms.BeginSecondFactor",
+}
+MFA_RATE_LIMITS = {"login_failed": None}
+MFA_TOTP_ISSUER = "Trading Rules"
+MFA_TOTP_TOLERANCE = 1  # steps of 30 s by which a telephone's clock may be wrong
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # as above: a site may have no mail server
 
 # After some failures an account is locked out for the address they came from: pages, admin, tokens.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)  # since the last attempt
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_CALLABLE = "accounts.lockout.whose"
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "rest.addresses.client_address"
 AXES_LOCKOUT_CALLABLE = "accounts.lockout.locked_out"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
-TRUSTED_PROXIES = environment.trusted_proxies
+TRUSTED_PROXIES = ALLAUTH_TRUSTED_PROXY_COUNT = environment.trusted_proxies
 
 # --- The API ---
 

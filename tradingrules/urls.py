@@ -1,5 +1,6 @@
 """Every address of the site."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
@@ -11,6 +12,8 @@ urlpatterns = [
     path("", include("actions.urls")),
     path("", include("accounts.urls")),
     path("status", views.status, name="status"),
+    # Support signs in as everybody does, with the second factor and the lock-out.
+    path("admin/login/", secure_admin_login(admin.site.login)),
     path("admin/", admin.site.urls),
     path("api/", include("accounts.api")),
     path("api/", include("market.api")),

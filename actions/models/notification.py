@@ -85,6 +85,11 @@ class Notification(models.Model):
                 condition=Q(dispatched_at__isnull=True),
             ),
             models.Index(
+                fields=["user"],
+                name="notifications_unread_idx",
+                condition=Q(read_at__isnull=True),
+            ),
+            models.Index(
                 fields=["email"],
                 name="notifications_email_idx",
                 condition=Q(email__isnull=False),

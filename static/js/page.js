@@ -84,3 +84,10 @@ document.addEventListener("change", ({ target }) => {
 document.addEventListener("change", ({ target }) => {
   if (target.matches("[data-submit]")) target.form.requestSubmit();
 });
+
+// A person's time zone is proposed, where the server knows it.
+const guess = document.querySelector("select[data-guess-zone]");
+if (guess) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if ([...guess.options].some(({ value }) => value === zone)) guess.value = zone;
+}

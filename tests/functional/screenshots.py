@@ -17,6 +17,7 @@ from playwright.sync_api import Page
 
 from accounts.models import User
 from actions.engine import run_tick
+from tests.factories import PASSWORD
 from tests.functional.visits import DESK, PHONE, Visits
 from tests.functional.world import World, believable_world
 
@@ -42,11 +43,27 @@ def nobody(world: World) -> None:
     return None
 
 
+def confirm_password(page: Page) -> None:
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    page.locator("#secret").wait_for()
+
+
 SHOTS = (
     Shot("actions", lambda world: reverse("actions")),
     Shot("status", lambda world: reverse("status")),
     Shot("actions-empty", lambda world: reverse("actions"), newcomer),
     Shot("sign-in", lambda world: reverse(settings.LOGIN_URL), nobody),
+    Shot("sign-up", lambda world: reverse("account_signup"), nobody),
+    Shot("account", lambda world: reverse("account")),
+    Shot("preferences", lambda world: reverse("preferences")),
+    Shot("notifications", lambda world: reverse("notifications")),
+    Shot("not-found", lambda world: "/nowhere"),
+    Shot(
+        "second-factor",
+        lambda world: reverse("mfa_activate_totp"),
+        steps=confirm_password,
+    ),
     Shot(
         "account-menu",
         lambda world: reverse("actions"),
@@ -64,7 +81,7 @@ def test_screenshots(visits: Visits) -> None:
     for shot in (shot for shot in SHOTS if wanted in shot.name):
         for look, width, dark in LOOKS:
             run_tick(now=timezone.now())  # so that the prices are fresh
-            page = visits.begin(user=shot.who(world), width=width, dark=dark)
+            page = visits.begin(user=shot.who(world), width=width, dark=dark, expected=["404"])
             page.goto(shot.path(world), wait_until="load")
             shot.steps(page)
             # A window as high as the page, so that what is fixed to its edges stands there.

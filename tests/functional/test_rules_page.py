@@ -27,7 +27,7 @@ def owner(now: datetime) -> User:
 
 def sign_in(page: Page, server: LiveServer, name: str, password: str) -> None:
     page.goto(server.url)
-    page.get_by_label("Name").fill(name)
+    page.get_by_label("E-mail or name").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
 

@@ -10,7 +10,7 @@ from actions.models import Action
 from actions.selectors import actions_of
 from actions.services import Draft, cancel_action, create_action, pause_action
 from market.services import restart_replay
-from tests.factories import UserFactory
+from tests.factories import PASSWORD, UserFactory
 from tradingrules.demo.seed import FIRST_SESSION, seed
 
 SESSIONS = 22  # of the autumn that have been played: until the middle of October
@@ -96,7 +96,7 @@ class World:
 def believable_world(*, now: datetime) -> World:
     """Plays SESSIONS sessions to the rules, in ticks that end at `now`. The replay goes on then."""
     begin = now - timedelta(seconds=float(SESSION_SECONDS) * SESSIONS)
-    owner, _ = seed(password=None, now=begin)
+    owner, _ = seed(password=PASSWORD, now=begin)
     restart_replay(now=begin, first_session=FIRST_SESSION, session_seconds=SESSION_SECONDS)
     until = now + timedelta(days=12)
     for draft in (*MORE_RULES, WORDY):

@@ -1,0 +1,45 @@
+"""How allauth does things here."""
+
+import logging
+from smtplib import SMTPException
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
+from django.contrib import messages
+from django.http import HttpRequest
+from django.urls import reverse
+
+MISMATCH = "That name and password do not go together. Check both and try again."
+
+log = logging.getLogger(__name__)
+
+
+class Adapter(DefaultAccountAdapter):
+    """As allauth does it, but a mail server that is missing or ill stops nobody from signing up."""
+
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": MISMATCH,
+        "username_password_mismatch": MISMATCH,
+        "email_taken": "There is an account with this e-mail already. Sign in with it.",
+    }
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("account")
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        try:
+            super().send_mail(template_prefix, email, context)
+        except (SMTPException, OSError):
+            log.exception("An e-mail about an account could not be sent (%s).", template_prefix)
+            _say_so()
+
+
+def _say_so() -> None:
+    if context.request is not None:
+        messages.warning(
+            context.request,
+            "The e-mail could not be sent: the mail server does not answer. Try again later, or "
+            "ask support.",
+        )
