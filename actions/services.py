@@ -14,17 +14,18 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
+from actions.history import because
 from actions.lifecycle import check_transition
 from actions.models import Action
-from actions.registry import SIZE_COLUMNS, parse_effect, parse_trigger
-from actions.rules import InvalidRule, Part, Rule, Status
+from actions.registry import parse_effect, parse_trigger, stored_params
+from actions.rules import InvalidRule, Rule, Status
 from actions.selectors import owned_action
 from actions.sight import Sight, Standing
 from actions.watches import first_look, sleep_for_good
 from market.directory import Listing
 from market.history import keep_history
 from market.selectors import latest_quotes
-from market.services import admit, calendar, follow
+from market.services import admit, calendar, follow, keep_terms
 from portfolios.models import Portfolio
 from portfolios.services import primary_portfolio
 
@@ -68,9 +69,9 @@ def create_action(*, user: User, draft: Draft, now: datetime) -> Action:
         symbol=rule.symbol,
         quantity=draft.quantity,
         amount_usd=draft.amount_usd,
-        action_params=_stored(rule.effect),
+        action_params=stored_params(rule.effect),
         trigger_type=draft.trigger_type,
-        trigger_params=_stored(rule.trigger),
+        trigger_params=stored_params(rule.trigger),
         valid_from=rule.valid_from,
         valid_until=rule.valid_until,
         max_executions=rule.max_executions,
@@ -112,7 +113,8 @@ def resume_action(*, user: User, action_id: UUID, now: datetime) -> Action:
     action.consecutive_failures = 0
     action.updated_at = now
     _start(action, rule, now)
-    action.save()
+    with because("Resumed.", user=user):
+        action.save()
     _look_from(action, rule, now)
     return action
 
@@ -127,7 +129,8 @@ def _end_watch(user: User, action_id: UUID, status: Status, reason: str, now: da
     # Whoever is just looking at the rule finds its lease gone, and lets go of it.
     action.processing_lease_until = None
     action.waking_quote = None
-    action.save()
+    with because(reason, user=user):
+        action.save()
     sleep_for_good(action_ids=[action.pk])
     return action
 
@@ -231,12 +234,6 @@ def _portfolio(user: User, draft: Draft, rule: Rule) -> Portfolio | None:
     return None
 
 
-def _stored(part: Part) -> dict[str, Any]:
-    # As it was understood (numbers as exact text), but only what was given: a default that we
-    # change later then changes for those who never chose.
-    return part.model_dump(mode="json", exclude_unset=True, exclude=set(SIZE_COLUMNS))
-
-
 def _start(action: Action, rule: Rule, now: datetime) -> None:
     """Gives the trigger the state to start from.
 
@@ -246,6 +243,7 @@ def _start(action: Action, rule: Rule, now: datetime) -> None:
     action.runtime_state = {}
     if rule.valid_from > now:
         return  # it is activated by the first look at it then
+    keep_terms(symbols=rule.symbols)  # or else a split could pass between the quote and the commit
     last_close = calendar().last_close(now)
     known = latest_quotes(symbols=rule.trigger.watched(rule))
     standing = {symbol: quote for symbol, quote in known.items() if quote.as_of >= last_close}

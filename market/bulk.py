@@ -7,6 +7,16 @@ from django.db import connection
 from django.db.backends.postgresql.base import ServerBindingCursor
 
 
+class _Bound(ServerBindingCursor):
+    """A cursor whose parameters go beside the text of one statement.
+
+    It has a name as a server's own cursor has: pghistory, which puts a statement of its own before
+    those that write, leaves it alone. What it set before holds for the whole transaction.
+    """
+
+    name = "bound"
+
+
 def run(statement: str, params: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
     """Runs the statement, and returns its rows where it has any.
 
@@ -15,7 +25,7 @@ def run(statement: str, params: Mapping[str, Any] | Sequence[Any]) -> list[tuple
     batch's time. They are planned with, too, so that a plan fits the number of rows it is for.
     """
     connection.ensure_connection()
-    cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
+    cursor: Any = _Bound(connection.connection)  # type: ignore[call-arg]
     wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     with wrapped(cursor) as sent:
         sent.execute(statement, params)

@@ -29,8 +29,42 @@ WITH wanted AS (
 SELECT symbol FROM wanted WHERE NOT known ORDER BY symbol
 """
 
+# What a price is compared with: the last accepted one, or else the last session's close.
+_KNOWN = """
+COALESCE(held.price,
+         (SELECT bar.close FROM market_dailybar AS bar
+           WHERE bar.symbol = sample.symbol
+             AND bar.at BETWEEN sample.as_of - interval '7 days' AND sample.as_of
+           ORDER BY bar.session DESC LIMIT 1),
+         sample.previous_close)
+"""
+
+# Whether a price is about as far away as a split would take it: down by one of 5 for 4, 4 for 3,
+# 3 for 2, 5 for 2 or a whole number for 1, up by 1 for a whole number. A market that opens after a
+# split has moved as well: by less than 5 %, or 3 % where real moves of that size are not rare.
+_LIKE_A_SPLIT = """
+CASE WHEN sample.price < known.price
+     THEN abs(known.price / sample.price - 1.25) <= 0.0375
+       OR abs(known.price / sample.price - 1.333333) <= 0.04
+       OR abs(known.price / sample.price - 1.5) <= 0.045
+       OR abs(known.price / sample.price - 2.5) <= 0.125
+       OR abs(known.price / sample.price - round(known.price / sample.price))
+          <= 0.05 * round(known.price / sample.price) AND known.price > 1.5 * sample.price
+     ELSE abs(sample.price / known.price - round(sample.price / known.price))
+          <= 0.05 * round(sample.price / known.price) AND sample.price > 1.5 * known.price
+END
+"""
+
+# A split takes effect between two days, never within one.
+_OF_A_LATER_DAY = """
+(sample.as_of AT TIME ZONE 'America/New_York')::date
+ > COALESCE((held.as_of AT TIME ZONE 'America/New_York')::date, '-infinity')
+"""
+
 # `newer` locks in the order of symbols and, having waited, looks at the row anew. A price that is
-# too far from the last one is put aside, unless it confirms the one that was put aside before. A
+# too far from the last one is put aside, unless it confirms the one that was put aside before. One
+# that may be a split's is doubted: no second one confirms it, and neither do those that follow it,
+# until the split is recorded, support says that it is none, or the price is back where it was. A
 # price of after the boundary begins a session, and what was seen in the one before is put down.
 # (LEAST, GREATEST and COALESCE pass over NULL; without %(jump)s nothing is too far.)
 _STORE = """
@@ -40,13 +74,11 @@ WITH over AS (
       FROM market_quote WHERE session_opened <= %(ends)s
         ON CONFLICT (symbol, opened) DO NOTHING
 ), newer AS (
-    SELECT sample.*, held.price AS last_price,
-           COALESCE(sample.price > held.price * (1 + %(jump)s::numeric)
-                 OR sample.price < held.price * (1 - %(jump)s::numeric), false)
-           AND NOT COALESCE(aside.as_of < sample.as_of
-                        AND sample.price BETWEEN aside.price * (1 - %(jump)s::numeric)
-                                             AND aside.price * (1 + %(jump)s::numeric), false)
-           AS jumps
+    SELECT sample.*, known.price AS last_price, doubt.doubts,
+           doubt.doubts OR doubt.far AND NOT COALESCE(
+               aside.as_of < sample.as_of
+               AND sample.price BETWEEN aside.price * (1 - %(jump)s::numeric)
+                                    AND aside.price * (1 + %(jump)s::numeric), false) AS jumps
       FROM unnest(%(symbols)s::text[], %(prices)s::numeric[], %(as_of)s::timestamptz[],
                   %(volumes)s::bigint[], %(previous)s::numeric[], %(interpolated)s::boolean[],
                   %(notes)s::text[])
@@ -54,26 +86,43 @@ WITH over AS (
       JOIN market_quote AS held ON held.symbol = sample.symbol
       LEFT JOIN market_feedincident AS aside
         ON aside.symbol = sample.symbol AND aside.kind = 'jump' AND aside.settled_at IS NULL
+     CROSS JOIN LATERAL (SELECT {known} AS price) AS known
+     CROSS JOIN LATERAL (
+         SELECT COALESCE(sample.price > known.price * (1 + %(jump)s::numeric)
+                      OR sample.price < known.price * (1 - %(jump)s::numeric), false) AS far,
+                %(jump)s::numeric IS NOT NULL
+                AND COALESCE(aside.verdict, '') <> 'believed'
+                AND COALESCE(
+                    aside.verdict = 'doubted'
+                        AND (sample.price > known.price * (1 + %(jump)s::numeric / 2)
+                          OR sample.price < known.price * (1 - %(jump)s::numeric / 2))
+                    OR {like_a_split} AND {of_a_later_day}, false) AS doubts) AS doubt
      WHERE held.as_of IS NULL OR held.as_of < sample.as_of
      ORDER BY held.symbol
        FOR NO KEY UPDATE OF held
 ), put_aside AS (
     INSERT INTO market_feedincident AS incident
            (symbol, kind, verdict, provider, reason, price, as_of, first_at, last_at)
-    SELECT symbol, 'jump', 'held', %(provider)s,
-           format('%%s is %%s %%%% away from %%s, the last accepted price: held until a second '
-                  'quote confirms it', trim_scale(price),
-                  round(abs(price - last_price) / last_price * 100, 1), trim_scale(last_price)),
+    SELECT symbol, 'jump', CASE WHEN doubts THEN 'doubted' ELSE 'held' END, %(provider)s,
+           format(CASE WHEN doubts
+                       THEN '%%s is %%s %%%% away from %%s, the last known price, as after a '
+                            'split: held until the split is recorded, or said to be none'
+                       ELSE '%%s is %%s %%%% away from %%s, the last known price: held until a '
+                            'second quote confirms it' END,
+                  trim_scale(price), round(abs(price - last_price) / last_price * 100, 1),
+                  trim_scale(last_price)),
            price, as_of, %(now)s, %(now)s
       FROM newer WHERE jumps
         ON CONFLICT (symbol, kind) WHERE settled_at IS NULL DO UPDATE
-       SET reason = excluded.reason, price = excluded.price, as_of = excluded.as_of,
+       SET verdict = CASE WHEN incident.verdict = 'held' THEN excluded.verdict
+                          ELSE incident.verdict END,
+           reason = excluded.reason, price = excluded.price, as_of = excluded.as_of,
            last_at = excluded.last_at,
            times = incident.times + (excluded.as_of > incident.as_of)::int
 ), settled AS (
     UPDATE market_feedincident AS incident
        SET settled_at = %(now)s,
-           outcome = CASE WHEN verdict = 'held'
+           outcome = CASE WHEN verdict IN ('held', 'believed')
                            AND newer.price BETWEEN incident.price * (1 - %(jump)s::numeric)
                                                AND incident.price * (1 + %(jump)s::numeric)
                           THEN 'confirmed' ELSE 'ended' END
@@ -95,7 +144,12 @@ UPDATE market_quote AS quote
        session_high = GREATEST(newer.price, CASE WHEN {goes_on} THEN session_high END)
   FROM newer
  WHERE quote.symbol = newer.symbol AND NOT newer.jumps
-""".format(goes_on="session_opened > %(boundary)s OR newer.as_of <= %(boundary)s")  # noqa: S608
+""".format(  # noqa: S608 -- constants
+    goes_on="session_opened > %(boundary)s OR newer.as_of <= %(boundary)s",
+    known=_KNOWN,
+    like_a_split=_LIKE_A_SPLIT,
+    of_a_later_day=_OF_A_LATER_DAY,
+)
 
 _BROKEN = """
 SELECT symbol
