@@ -16,6 +16,7 @@ from actions.history import history_of
 from actions.models import (
     Action,
     ActionExecution,
+    ActionHistory,
     Delivery,
     Notification,
     Preferences,
@@ -87,6 +88,16 @@ class ActionAdmin(ReadOnlyAdmin[Action]):
     def executions(self, action: Action) -> str:
         most = action.max_executions
         return f"{action.executions_count} of {'any' if most is None else most}"
+
+
+@admin.register(ActionHistory)
+class ActionHistoryAdmin(ReadOnlyAdmin[ActionHistory]):
+    """What rules were before they were changed; a rule's own page tells it in words."""
+
+    list_display = ("pgh_created_at", "pgh_obj_id", "pgh_label", "status", "pgh_context")
+    list_filter = ("pgh_label", "pgh_created_at")
+    search_fields = ("=pgh_obj__id", "=symbol", "pgh_obj__user__username")
+    search_help_text = "The rule's id, symbol, the owner's name"
 
 
 @admin.register(ActionExecution)

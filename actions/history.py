@@ -5,6 +5,7 @@ The user comes from the request (pghistory's middleware), or from the service th
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, pairwise
@@ -52,16 +53,17 @@ def history_of(*, action: Action, zone: ZoneInfo) -> list[Change]:
     owner = action.user.get_username()
     first = before[0] if before else action
     changes = [Change(action.created_at, owner, (f"Made: {_sentence(first)}",))]
-    if before:
-        people = _people(before)
-        told = _Words(zone, _portfolios([*before, action]))
-        for was, then in pairwise([*before, action]):
-            context = was.pgh_context or {}
-            who = people.get(context.get("user") or context.get("by") or "", NOBODY)
-            why = context.get("why", "") or (
-                then.status_reason if was.status != then.status else ""
-            )
-            changes.append(Change(was.pgh_created_at, who, tuple(told.differences(was, then)), why))
+    people = _people(before)
+    told = _Words(zone, _portfolios([*before, action]))
+    done = _is_done(action, before)
+    for was, then in pairwise([*before, _while_active(action) if done else action]):
+        ended = then.status_reason if was.status != then.status else ""
+        what = tuple(told.differences(was, then))
+        why = (was.pgh_context or {}).get("why") or ended
+        changes.append(Change(was.pgh_created_at, people.get(_by(was), NOBODY), what, why))
+    if done:
+        at = max(filter(None, (action.last_evaluated_at, action.updated_at)))
+        changes.append(Change(at, NOBODY, ("Status: active → completed",), action.status_reason))
     return changes[::-1]
 
 
@@ -97,14 +99,34 @@ def keep_as_it_was(*, actions: Iterable[Action], label: str, why: str) -> None:
 _Row = Any
 
 
+def _is_done(action: Action, before: Sequence[_Row]) -> bool:
+    """Whether the rule was completed while it was active, which no row tells (see the model)."""
+    if action.status != Action.Statuses.COMPLETED:
+        return False
+    # A paused rule that expires has a row; one that a person let go on before has one by a person.
+    paused = bool(before) and before[-1].status == Action.Statuses.PAUSED
+    return not paused or bool(_by(before[-1]))
+
+
+def _while_active(action: Action) -> Action:
+    """The rule as it was before it was completed."""
+    active = copy(action)
+    active.status, active.status_reason = Action.Statuses.ACTIVE, ""
+    return active
+
+
+def _by(row: _Row) -> str:
+    """The id of the user who made the change, empty where nobody did."""
+    context = row.pgh_context or {}
+    return context.get("user") or context.get("by") or ""
+
+
 def _terms(row: _Row) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in _TERMS)
 
 
 def _people(before: Iterable[_Row]) -> dict[str, str]:
-    contexts = [row.pgh_context or {} for row in before]
-    named = [context.get("user") or context.get("by") for context in contexts]
-    ids = {id for id in named if id}
+    ids = {_by(row) for row in before} - {""}
     return {str(user.pk): user.get_username() for user in User.objects.filter(pk__in=ids)}
 
 

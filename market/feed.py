@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models import F, Func, Subquery
 
 from market.asking import Fetched, ask_for_quotes
 from market.budget import Plan
@@ -90,14 +91,15 @@ def replay() -> Replay:
 
     Raises ProviderError, naming the command that helps, without a run or without bars.
     """
-    run = ReplayRun.objects.order_by("-id").first()
+    applied = AnnouncedSplit.objects.filter(applied_at__isnull=False).order_by()
+    splits = applied.annotate(count=Func(F("pk"), function="count")).values("count")
+    run = ReplayRun.objects.annotate(splits=Subquery(splits)).order_by("-id").first()
     if run is None:
         raise ProviderError(
             "No replay has been started. Start one with "
             "`manage.py replay --from 2008-09-02 --session-seconds 2`."
         )
-    splits = AnnouncedSplit.objects.filter(applied_at__isnull=False).count()
-    return _replay_of(run, splits)
+    return _replay_of(run, run.splits)
 
 
 @lru_cache(maxsize=1)  # the bars are read once a run and process, and after a split once more

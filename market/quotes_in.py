@@ -61,20 +61,27 @@ _OF_A_LATER_DAY = """
  > COALESCE((held.as_of AT TIME ZONE 'America/New_York')::date, '-infinity')
 """
 
+# Whatever the market, what is seen is put down by days that end at 16:00 New York, that instant
+# included: for those who ask how far the price went, it does not matter which days had a session.
+_SESSION_OF = "(({} AT TIME ZONE 'America/New_York') - interval '16 hours 1 microsecond')::date"
+
 # `newer` locks in the order of symbols and, having waited, looks at the row anew. A price that is
 # too far from the last one is put aside, unless it confirms the one that was put aside before. One
 # that may be a split's is doubted: no second one confirms it, and neither do those that follow it,
 # until the split is recorded, support says that it is none, or the price is back where it was. A
-# price of after the boundary begins a session, and what was seen in the one before is put down.
+# price of another session than the one before begins it, and what was seen in that one is put down;
+# that of symbols without a price in this tick as soon as anybody's session has begun.
 # (LEAST, GREATEST and COALESCE pass over NULL; without %(jump)s nothing is too far.)
 _STORE = """
 WITH over AS (
     INSERT INTO market_sessionrange (symbol, opened, low, high)
     SELECT symbol, session_opened, session_low, session_high
-      FROM market_quote WHERE session_opened <= %(ends)s
+      FROM market_quote WHERE session_opened <= %(ends)s AND symbol <> ALL(%(symbols)s::text[])
         ON CONFLICT (symbol, opened) DO NOTHING
 ), newer AS (
     SELECT sample.*, known.price AS last_price, doubt.doubts,
+           held.session_opened, held.session_low, held.session_high,
+           COALESCE({session_of_opening} = {session_of_sample}, false) AS goes_on,
            doubt.doubts OR doubt.far AND NOT COALESCE(
                aside.as_of < sample.as_of
                AND sample.price BETWEEN aside.price * (1 - %(jump)s::numeric)
@@ -119,6 +126,12 @@ WITH over AS (
            reason = excluded.reason, price = excluded.price, as_of = excluded.as_of,
            last_at = excluded.last_at,
            times = incident.times + (excluded.as_of > incident.as_of)::int
+), over_for_these AS (
+    INSERT INTO market_sessionrange AS seen (symbol, opened, low, high)
+    SELECT symbol, session_opened, session_low, session_high
+      FROM newer WHERE NOT goes_on AND NOT jumps AND session_opened IS NOT NULL
+        ON CONFLICT (symbol, opened) DO UPDATE
+       SET low = LEAST(seen.low, excluded.low), high = GREATEST(seen.high, excluded.high)
 ), settled AS (
     UPDATE market_feedincident AS incident
        SET settled_at = %(now)s,
@@ -139,13 +152,14 @@ UPDATE market_quote AS quote
        note = newer.note,
        received_at = %(now)s,
        provider = %(provider)s,
-       session_opened = COALESCE(CASE WHEN {goes_on} THEN session_opened END, newer.as_of),
-       session_low = LEAST(newer.price, CASE WHEN {goes_on} THEN session_low END),
-       session_high = GREATEST(newer.price, CASE WHEN {goes_on} THEN session_high END)
+       session_opened = CASE WHEN goes_on THEN newer.session_opened ELSE newer.as_of END,
+       session_low = LEAST(newer.price, CASE WHEN goes_on THEN newer.session_low END),
+       session_high = GREATEST(newer.price, CASE WHEN goes_on THEN newer.session_high END)
   FROM newer
  WHERE quote.symbol = newer.symbol AND NOT newer.jumps
 """.format(  # noqa: S608 -- constants
-    goes_on="session_opened > %(boundary)s OR newer.as_of <= %(boundary)s",
+    session_of_opening=_SESSION_OF.format("held.session_opened"),
+    session_of_sample=_SESSION_OF.format("sample.as_of"),
     known=_KNOWN,
     like_a_split=_LIKE_A_SPLIT,
     of_a_later_day=_OF_A_LATER_DAY,
@@ -193,8 +207,9 @@ def accept_quotes(*, samples: Iterable[Sample], now: datetime, max_age: timedelt
                 "now": now,
                 "provider": settings.MARKET_PROVIDER,
                 "jump": _jump(),
+                "ends": _ends(sane, now),
             }
-            cursor.execute(_STORE, own | _sessions(sane, now) | _columns(sane))
+            cursor.execute(_STORE, own | _columns(sane))
         cursor.execute(_BROKEN, [now - max_age])
         return [symbol for (symbol,) in cursor.fetchall()]
 
@@ -242,12 +257,7 @@ def _columns(samples: Collection[Sample]) -> dict[str, str]:
     }
 
 
-def _sessions(samples: Collection[Sample], now: datetime) -> dict[str, datetime | None]:
-    """The instant after which a price is of a new session, and whether sessions end there now.
-
-    Whatever the market, what is seen is put down by days that end at 16:00 New York: for those who
-    ask how far the price went, it does not matter which of the days had a session.
-    """
+def _ends(samples: Collection[Sample], now: datetime) -> datetime | None:
+    """The end of the sessions that are over because another has begun; None: none has."""
     boundary = AlwaysOpen().last_close(now)
-    begins = any(sample.as_of > boundary for sample in samples)
-    return {"boundary": boundary, "ends": boundary if begins else None}
+    return boundary if any(sample.as_of > boundary for sample in samples) else None

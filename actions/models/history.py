@@ -24,9 +24,13 @@ SETTINGS = (
 )
 _COLUMNS = [field.column for field in Action._meta.concrete_fields if field.name in SETTINGS]
 
-_ENDED_OR_PAUSED = pgtrigger.Q(old__status__df=pgtrigger.F("new__status"))
-for _name in SETTINGS:  # or else the other trigger keeps it
-    _ENDED_OR_PAUSED &= pgtrigger.Q(**{f"old__{_name}__ndf": pgtrigger.F(f"new__{_name}")})
+# That a rule has done what it was for, its executions tell; a row for each would be a quarter of
+# what a firing costs. The other trigger keeps what changes together with a setting.
+_STATUS_ALONE = pgtrigger.Q(old__status__df=pgtrigger.F("new__status")) & ~pgtrigger.Q(
+    old__status="active", new__status="completed"
+)
+for _name in SETTINGS:
+    _STATUS_ALONE &= pgtrigger.Q(**{f"old__{_name}__ndf": pgtrigger.F(f"new__{_name}")})
 
 
 class ActionHistory(
@@ -44,7 +48,7 @@ class ActionHistory(
             trigger_name="status",
             operation=pgtrigger.UpdateOf("status"),
             row=pghistory.Old,
-            condition=_ENDED_OR_PAUSED,
+            condition=_STATUS_ALONE,
         ),
         pghistory.ManualEvent("split"),
         fields=[*SETTINGS, "status", "status_reason", "updated_at"],

@@ -426,9 +426,14 @@ def in_shares_of(sample: Sample, prices: Factor, volumes: Factor) -> Sample:
 
 
 def _bar_in_shares_of(bar: Bar, prices: Factor, volumes: Factor) -> Bar:
-    names = ("open", "high", "low", "close")
-    scaled = {name: exactly(getattr(bar, name), prices) for name in names}
-    return replace(bar, **scaled, volume=int(exactly(Decimal(bar.volume), volumes)))
+    return replace(
+        bar,
+        open=exactly(bar.open, prices),
+        high=exactly(bar.high, prices),
+        low=exactly(bar.low, prices),
+        close=exactly(bar.close, prices),
+        volume=int(exactly(Decimal(bar.volume), volumes)),
+    )
 
 
 def divided(portfolio: Snapshot, symbol: str, factor: Factor) -> Snapshot:
