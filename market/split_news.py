@@ -25,13 +25,13 @@ def ask_for_splits(*, symbols: Collection[str], now: datetime) -> list[SaidSplit
     Nothing, where it is a replay, where its credits do not go that far, or where it does not tell:
     that is an incident, open until it does. Belongs outside any transaction.
     """
-    feed = provider()
-    if not isinstance(feed, WebProvider) or not symbols:
-        return []
     try:
+        feed = provider()
+        if not isinstance(feed, WebProvider) or not symbols:
+            return []
         spend_credits(feed, feed.splits_cost(len(symbols)), now)
-    except ProviderError as none_left:
-        logger.info("Splits were not asked for: %s", none_left)
+    except ProviderError as error:
+        logger.info("Splits were not asked for: %s", error)
         return []
     today = now.astimezone(NEW_YORK).date()
     try:
