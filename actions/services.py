@@ -240,10 +240,10 @@ def _start(action: Action, rule: Rule, now: datetime) -> None:
     The last quote counts as the price at this instant if it is not older than the last close: until
     there is another it tells what the price is. One from before tells what it was.
     """
+    keep_terms(symbols=rule.symbols)  # or else a split could pass between the quote and the commit
     action.runtime_state = {}
     if rule.valid_from > now:
         return  # it is activated by the first look at it then
-    keep_terms(symbols=rule.symbols)  # or else a split could pass between the quote and the commit
     last_close = calendar().last_close(now)
     known = latest_quotes(symbols=rule.trigger.watched(rule))
     standing = {symbol: quote for symbol, quote in known.items() if quote.as_of >= last_close}

@@ -17,7 +17,8 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.core.exceptions import ValidationError
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 
 from accounts.models import User
@@ -130,9 +131,11 @@ def apply_due_splits(*, now: datetime) -> list[str]:
     for split in due_splits(now=now):
         try:
             apply_split(split=split, now=now)
-        except SplitRefused as refused:
-            logger.error("%s could not be applied: %s", split, refused)
-            errors.append(f"{split} could not be applied: {refused}")
+        except (OperationalError, InterfaceError):
+            raise  # the database is gone
+        except Exception as error:  # one bad split never stops the rest
+            logger.error("%s could not be applied", split, exc_info=error)
+            errors.append(f"{split} could not be applied: {type(error).__name__}: {error}")
     return errors
 
 
@@ -185,7 +188,10 @@ def _apply(split: AnnouncedSplit, rules: Mapping[UUID, Action], now: datetime) -
     owners = set(
         Holding.objects.filter(instrument=symbol).values_list("portfolio__user_id", flat=True)
     )
-    divided = split_holdings(symbol=symbol, factor=split.factor, at=now, on=split.on)
+    try:
+        divided = split_holdings(symbol=symbol, factor=split.factor, at=now, on=split.on)
+    except ValidationError as invalid:
+        raise SplitRefused("on", " ".join(invalid.messages)) from None
     if isinstance(divided, Refusal):
         raise SplitRefused("factor", divided.message)
     rescaled = _rescaled(split, rules, now)
@@ -221,7 +227,7 @@ def _rescaled(
             rule = action.as_rule()
             after = rule.after_split(symbol, split.factor, state=not is_late)
             each.rule = rule.with_state(after.state) if action.pk in newer else after
-        except InvalidRule as invalid:
+        except (InvalidRule, TypeError) as invalid:
             if Status(action.status) is Status.ACTIVE:
                 each.paused = f"Paused by the split {_in_words(split)}: {invalid}"
         found.append(each)

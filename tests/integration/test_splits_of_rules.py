@@ -28,6 +28,7 @@ from market.services import SplitRefused, believe_move
 from portfolios.ledger import Side
 from portfolios.models import Portfolio
 from portfolios.selectors import discrepancies, holdings_of
+from portfolios.services import record_split as split_holdings
 from portfolios.services import trade
 from tests.conftest import Feed
 from tests.factories import PortfolioFactory
@@ -291,6 +292,20 @@ def test_what_nobody_can_hold_leaves_nothing_done(feed: Feed, owner: User, now: 
     assert action.trigger_params == {"threshold": "600"}
     assert not AnnouncedSplit.objects.exists()
     assert not Notification.objects.exists()
+
+
+def test_a_split_that_cannot_be_applied_never_stops_a_tick(
+    feed: Feed, owner: User, now: datetime
+) -> None:
+    rule(owner, now, symbol="IBM", params={"threshold": "150"})
+    record(now)
+    split_holdings(symbol="AAPL", factor=Fraction(2), at=now, on=TODAY)  # by somebody else
+    feed.says("IBM", "140", NIGHT)
+    report = run_tick(now=NIGHT)
+    (error,) = report.errors
+    assert error.startswith("AAPL 7-for-1 on 2026-11-18 could not be applied: SplitRefused: AAPL")
+    assert report.fired == 1
+    assert AnnouncedSplit.objects.get().applied_at is None
 
 
 # --- While ticks and firings run ---
