@@ -81,7 +81,8 @@ WITH over AS (
 ), newer AS (
     SELECT sample.*, known.price AS last_price, doubt.doubts,
            held.session_opened, held.session_low, held.session_high,
-           COALESCE({session_of_opening} = {session_of_sample}, false) AS goes_on,
+           COALESCE(held.session_opened > %(boundary)s AND sample.as_of > %(boundary)s
+                    OR {session_of_opening} = {session_of_sample}, false) AS goes_on,
            doubt.doubts OR doubt.far AND NOT COALESCE(
                aside.as_of < sample.as_of
                AND sample.price BETWEEN aside.price * (1 - %(jump)s::numeric)
@@ -103,7 +104,8 @@ WITH over AS (
                     aside.verdict = 'doubted'
                         AND (sample.price > known.price * (1 + %(jump)s::numeric / 2)
                           OR sample.price < known.price * (1 - %(jump)s::numeric / 2))
-                    OR {like_a_split} AND {of_a_later_day}, false) AS doubts) AS doubt
+                    OR (sample.price < known.price * 0.83 OR sample.price > known.price * 1.5)
+                        AND {like_a_split} AND {of_a_later_day}, false) AS doubts) AS doubt
      WHERE held.as_of IS NULL OR held.as_of < sample.as_of
      ORDER BY held.symbol
        FOR NO KEY UPDATE OF held
@@ -207,9 +209,8 @@ def accept_quotes(*, samples: Iterable[Sample], now: datetime, max_age: timedelt
                 "now": now,
                 "provider": settings.MARKET_PROVIDER,
                 "jump": _jump(),
-                "ends": _ends(sane, now),
             }
-            cursor.execute(_STORE, own | _columns(sane))
+            cursor.execute(_STORE, own | _sessions(sane, now) | _columns(sane))
         cursor.execute(_BROKEN, [now - max_age])
         return [symbol for (symbol,) in cursor.fetchall()]
 
@@ -257,7 +258,8 @@ def _columns(samples: Collection[Sample]) -> dict[str, str]:
     }
 
 
-def _ends(samples: Collection[Sample], now: datetime) -> datetime | None:
-    """The end of the sessions that are over because another has begun; None: none has."""
+def _sessions(samples: Collection[Sample], now: datetime) -> dict[str, datetime | None]:
+    """When the last session ended, and the same if another has begun since: then it is over."""
     boundary = AlwaysOpen().last_close(now)
-    return boundary if any(sample.as_of > boundary for sample in samples) else None
+    begins = any(sample.as_of > boundary for sample in samples)
+    return {"boundary": boundary, "ends": boundary if begins else None}
