@@ -95,6 +95,13 @@ def settle_incidents(*, symbols: Collection[str], now: datetime) -> None:
             logger.info("Over: %s: %s", symbol or settings.MARKET_PROVIDER, reason)
 
 
+def is_any_doubt_untold() -> bool:
+    """Whether `take_doubted` has anything to tell."""
+    return FeedIncident.objects.filter(
+        verdict=FeedIncident.Verdicts.DOUBTED, settled_at__isnull=True, is_told=False
+    ).exists()
+
+
 def take_doubted() -> dict[str, str]:
     """The symbols whose price may be that of a split, with the reason; each is told once.
 

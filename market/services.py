@@ -15,7 +15,7 @@ from market.feed import (
     quote_max_age,
     replay,
 )
-from market.incidents import believe_move, take_doubted
+from market.incidents import believe_move, is_any_doubt_untold, take_doubted
 from market.listed import admit, learn, search_symbols
 from market.looking import being_looked_at, quotes_within
 from market.quotes_in import accept_quotes, follow
@@ -51,6 +51,7 @@ __all__ = [
     "fetch_quotes",
     "follow",
     "import_bars",
+    "is_any_doubt_untold",
     "is_in_new_shares",
     "keep_terms",
     "learn",
