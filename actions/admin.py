@@ -1,12 +1,22 @@
 """Rules and what they did, for support: looked at here, changed through the services only."""
 
+from fractions import Fraction
+from typing import Any
+
+from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
+from actions.history import history_of
 from actions.models import (
     Action,
     ActionExecution,
+    ActionHistory,
     Delivery,
     Notification,
     Preferences,
@@ -14,6 +24,10 @@ from actions.models import (
     Watch,
     WaterMark,
 )
+from actions.sentence import in_zone
+from actions.splits import record_split
+from market.models import AnnouncedSplit
+from market.services import SplitRefused
 
 
 class ReadOnlyAdmin[M: Model](admin.ModelAdmin[M]):
@@ -51,6 +65,20 @@ class ActionAdmin(ReadOnlyAdmin[Action]):
     list_select_related = ("user",)
     date_hierarchy = None
     inlines = (WatchInline,)
+    readonly_fields = ("history",)
+
+    @admin.display(description="history")
+    def history(self, action: Action) -> SafeString:
+        """What was changed, newest first, in the owner's time zone."""
+        zone = action.user.zone
+        return format_html_join(
+            "",
+            "<p>{}, {}: {} {}</p>",
+            (
+                (in_zone(change.at, zone), change.who, " ".join(change.what), change.why)
+                for change in history_of(action=action, zone=zone)
+            ),
+        )
 
     @admin.display(description="rule")
     def rule(self, action: Action) -> str:
@@ -60,6 +88,16 @@ class ActionAdmin(ReadOnlyAdmin[Action]):
     def executions(self, action: Action) -> str:
         most = action.max_executions
         return f"{action.executions_count} of {'any' if most is None else most}"
+
+
+@admin.register(ActionHistory)
+class ActionHistoryAdmin(ReadOnlyAdmin[ActionHistory]):
+    """What rules were before they were changed; a rule's own page tells it in words."""
+
+    list_display = ("pgh_created_at", "pgh_obj_id", "pgh_label", "status", "pgh_context")
+    list_filter = ("pgh_label", "pgh_created_at")
+    search_fields = ("=pgh_obj__id", "=symbol", "pgh_obj__user__username")
+    search_help_text = "The rule's id, symbol, the owner's name"
 
 
 @admin.register(ActionExecution)
@@ -159,3 +197,58 @@ class PreferencesAdmin(ReadOnlyAdmin[Preferences]):
 class TickAdmin(ReadOnlyAdmin[Tick]):
     list_display = ("started_at", "duration", "symbols", "woken", "fired", "errors")
     list_filter = ("started_at",)
+
+
+class AnnouncedSplitForm(forms.ModelForm[AnnouncedSplit]):
+    class Meta:
+        model = AnnouncedSplit
+        fields = ("instrument", "on", "new_shares", "old_shares")
+        help_texts = {"new_shares": "So many new shares...", "old_shares": "... for so many old."}
+
+    def clean(self) -> dict[str, Any]:
+        """Rehearses it: what cannot be recorded is said in the form, and nothing is kept."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.errors:
+            with transaction.atomic():
+                try:
+                    recorded(cleaned, source="support")
+                except SplitRefused as refused:
+                    self.add_error(None, str(refused))
+                transaction.set_rollback(True)
+        return cleaned
+
+
+def recorded(split: dict[str, Any], *, source: str) -> None:
+    """Records the split that a form describes."""
+    record_split(
+        symbol=split["instrument"].symbol,
+        factor=Fraction(split["new_shares"], split["old_shares"]),
+        on=split["on"],
+        now=timezone.now(),
+        source=source,
+    )
+
+
+@admin.register(AnnouncedSplit)
+class AnnouncedSplitAdmin(ReadOnlyAdmin[AnnouncedSplit]):
+    """Support records a split here; holdings, rules and prices follow when its day has begun."""
+
+    form = AnnouncedSplitForm
+    list_display = ("on", "instrument", "new_shares", "old_shares", "source", "applied_at")
+    list_select_related = ("instrument",)
+    search_fields = ("=instrument__symbol",)
+    ordering = ("-on", "instrument")
+    raw_id_fields = ("instrument",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("market.add_announcedsplit")
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: AnnouncedSplit,
+        form: forms.ModelForm[AnnouncedSplit],
+        change: bool,
+    ) -> None:
+        recorded(form.cleaned_data, source=f"support: {request.user.get_username()}")
+        obj.pk = AnnouncedSplit.objects.get(instrument=obj.instrument, on=obj.on).pk

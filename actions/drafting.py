@@ -9,8 +9,8 @@ from uuid import UUID
 
 from accounts.models import User
 from actions.models import Action
-from actions.registry import SIZE_COLUMNS, parse_effect, parse_trigger
-from actions.rules import InvalidRule, Part, Rule
+from actions.registry import parse_effect, parse_trigger, stored_params
+from actions.rules import InvalidRule, Rule
 from market.directory import Listing
 from market.services import admit, calendar
 from portfolios.models import Portfolio
@@ -103,9 +103,9 @@ def apply(draft: Draft, rule: Rule, action: Action) -> None:
     action.symbol = rule.symbol
     action.quantity = draft.quantity
     action.amount_usd = draft.amount_usd
-    action.action_params = _stored(rule.effect)
+    action.action_params = stored_params(rule.effect)
     action.trigger_type = draft.trigger_type
-    action.trigger_params = _stored(rule.trigger)
+    action.trigger_params = stored_params(rule.trigger)
     action.valid_from = rule.valid_from
     action.valid_until = rule.valid_until
     action.max_executions = rule.max_executions
@@ -182,9 +182,3 @@ def portfolio_of(user: User, draft: Draft, rule: Rule) -> Portfolio | None:
     if rule.effect.trades or rule.trigger.needs(rule).portfolio:
         return primary_portfolio(user=user)
     return None
-
-
-def _stored(part: Part) -> dict[str, Any]:
-    # As it was understood (numbers as exact text), but only what was given: a default that we
-    # change later then changes for those who never chose.
-    return part.model_dump(mode="json", exclude_unset=True, exclude=set(SIZE_COLUMNS))

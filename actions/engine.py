@@ -21,6 +21,7 @@ from actions.models import Tick
 from actions.rules import InvalidRule, Rule
 from actions.settle import Look, after_fault, expire_paused, settle
 from actions.sight import Sight
+from actions.splits import apply_due_splits, tell_of_doubts
 from market.history import record_history
 from market.quotes import Sample
 from market.services import (
@@ -43,6 +44,7 @@ class Report:
     symbols: int = 0
     woken: int = 0
     fired: int = 0
+    doubted: int = 0  # symbols whose price may be that of a split, as of this tick
     errors: list[str] = field(default_factory=list)
 
 
@@ -58,8 +60,10 @@ def run_tick(*, now: datetime, call_for_help: Callable[[int], object] = lambda n
     started = perf_counter()
     report = Report()
     expire_paused(now=now)
+    report.errors += apply_due_splits(now=now)  # before there is a quote in new shares
     symbols = followed(now=now)
     report.woken = take_in(_quotes(symbols, now, report), now)
+    report.doubted = tell_of_doubts(now=now)
     return _finish(report, now, started, call_for_help)
 
 

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from accounts.models import User
 from actions.booking import Booked, Firing, HeldBack, book, check_paused
+from actions.history import because
 from actions.judge import Finding, Verdict
 from actions.lease import Leased, read_rows
 from actions.limits import GATES, Gate
@@ -88,7 +89,8 @@ def execute_now(
     action = owned_action(user=user, action_id=action_id, lock=True)
     booked = _execute(read_rows(ids=[action.pk])[action.pk], now)
     write_executions(executions=[booked.execution], at=now, key=key, fingerprint=fingerprint)
-    _count(action, booked, now)
+    with because(BY_HAND, user=user):
+        _count(action, booked, now)
     tell(notices=[booked.notice], now=now)
     return ActionExecution.objects.get(pk=booked.execution.id)
 

@@ -124,6 +124,29 @@ def expiring_message(action: Action, approach: Approach | None, now: datetime) -
     )
 
 
+def doubted_message(symbol: str, reason: str) -> Message:
+    """Told to whoever has a rule on a symbol whose price may be that of a split."""
+    return Message(
+        subject=f"{symbol} may have been split: your rules on it are held",
+        body=f"{reason}.\nUntil it is known what it is, no rule fires by that price. If it was a "
+        "split, your rules and your shares follow it by themselves.",
+        kind=Notification.Kinds.SPLIT,
+    )
+
+
+def split_message(symbol: str, split: str, rules: Sequence[str]) -> Message:
+    """Told to whoever holds shares of a symbol that was split, or has rules on it: those rules in
+    new shares, a line each. `split` is such as "7-for-1 of AAPL on 2014-06-09"."""
+    lines = [f"There was a split: {split}. Shares that you hold of it have been split as well."]
+    if rules:
+        lines += ["Your rules now read:", *rules]
+    return Message(
+        subject=f"{symbol} was split: {split.partition(' ')[0]}",
+        body="\n".join(lines),
+        kind=Notification.Kinds.SPLIT,
+    )
+
+
 def _summary(rule: Rule, traded: Sequence[Line], verdict: Verdict, message: str) -> str:
     """What was done; of several trades first the sums, which stand for the whole in a subject."""
     if not traded:

@@ -60,6 +60,13 @@ def parse_effect(
         raise InvalidRule(errors) from None
 
 
+def stored_params(part: Part) -> dict[str, Any]:
+    """A part's parameters as they are stored: as they were understood (numbers as exact text), but
+    only those that were given, so that a default that we change later changes for those who never
+    chose. Sizes are columns of the rule."""
+    return part.model_dump(mode="json", exclude_unset=True, exclude=set(SIZE_COLUMNS))
+
+
 def _parts[P: Part](package: ModuleType, kind: type[P]) -> dict[str, type[P]]:
     parts = {}
     for module in pkgutil.iter_modules(package.__path__):

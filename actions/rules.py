@@ -14,9 +14,17 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from actions.marks import Mark
+from actions.scaling import Factor, Scales, parameter_after, price_after
 from actions.turns import Turn
 from market.hours import TradingCalendar
 from market.quotes import Bar, Sample, is_fresh
@@ -54,8 +62,8 @@ Number = Annotated[
     AfterValidator(_shortest),
     Field(allow_inf_nan=False),
 ]
-Price = Annotated[Number, Field(gt=0, max_digits=18, decimal_places=6)]
-Quantity = Annotated[Number, Field(gt=0, max_digits=20, decimal_places=8)]
+Price = Annotated[Number, Field(gt=0, max_digits=18, decimal_places=6), Scales.PRICE]
+Quantity = Annotated[Number, Field(gt=0, max_digits=20, decimal_places=8), Scales.SHARES]
 Usd = Annotated[Number, Field(gt=0, max_digits=14, decimal_places=2)]
 Fraction = Annotated[Number, Field(gt=0, le=1, max_digits=13, decimal_places=12)]
 Text = Annotated[str, AfterValidator(_storable)]
@@ -212,6 +220,29 @@ class Part(BaseModel):
         """The symbols that its parameters name, by the path of each parameter."""
         return {}
 
+    def after_split(self, factor: Factor) -> Self:
+        """The same in new shares: a parameter whose type is `Price` is divided by the factor, one
+        of `Quantity` (or another that is annotated with Scales) multiplied by it.
+
+        Raises InvalidRule, by the parameter's name, where that is nothing it could be set to.
+        """
+        params = self.model_dump(exclude_unset=True)
+        for name, parameter in type(self).model_fields.items():
+            if name in params:
+                up = self.rounds_up(name)
+                params[name] = parameter_after(parameter, params[name], factor, up=up)
+        try:
+            return type(self).model_validate(params)
+        except ValidationError as invalid:
+            raise InvalidRule(
+                {".".join(map(str, error["loc"])): error["msg"] for error in invalid.errors()}
+            ) from None
+
+    def rounds_up(self, parameter: str) -> bool:
+        """Whether this parameter is rounded up where a split leaves it between two prices or
+        numbers of shares: so that no rule fires that would not have fired before it."""
+        return True
+
 
 class Trigger(Part):
     """A condition. Its file's name is its `trigger_type`, its fields are the `trigger_params`."""
@@ -247,6 +278,19 @@ class Trigger(Part):
     def charted(self, rule: Rule) -> frozenset[str]:
         """The symbols whose sessions and samples it needs: those it watches, by default."""
         return self.watched(rule)
+
+    def state_after_split(self, state: State, factor: Factor) -> State:
+        """The state in new shares.
+
+        By default what it keeps as `peak` and `trough` are prices, the highest and the lowest seen:
+        the one is rounded down and the other up, so that no turn is larger than it was.
+        """
+        scaled = {
+            name: str(price_after(Decimal(state[name]), factor, up=name == "trough"))
+            for name in ("peak", "trough")
+            if name in state
+        }
+        return {**state, **scaled}
 
     def activate(self, rule: Rule, view: View) -> State:
         """The state to start from, given the quotes that tell the price at its activation.
@@ -314,6 +358,9 @@ class Effect(Part):
         if self.trades and not symbol:
             raise InvalidRule({"symbol": f"Say which symbol to {self.key()}."})
 
+    def rounds_up(self, parameter: str) -> bool:
+        return False  # as holdings are cut: what was to sell all of them is not too much
+
     def symbols(self, rule: Rule) -> frozenset[str]:
         """The symbols it trades, whose quotes must be at hand when it fires."""
         return frozenset({rule.symbol}) if self.trades and rule.symbol else frozenset()
@@ -362,3 +409,19 @@ class Rule:
 
     def with_state(self, state: State) -> Self:
         return replace(self, state=state)
+
+    def after_split(self, symbol: str, factor: Factor, *, state: bool = True) -> Self:
+        """The rule after a split of `symbol`: its trigger where it looks at that symbol, its size
+        where it trades it. With `state` false the trigger starts anew.
+
+        Raises InvalidRule where it cannot be.
+        """
+        trigger, effect, remembered = self.trigger, self.effect, self.state
+        if symbol in trigger.watched(self) | trigger.charted(self):
+            trigger = trigger.after_split(factor)
+            remembered = trigger.state_after_split(remembered, factor)
+            if not state and remembered != self.state:
+                remembered = {}
+        if symbol == self.symbol:
+            effect = effect.after_split(factor)
+        return replace(self, trigger=trigger, effect=effect, state=remembered)

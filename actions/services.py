@@ -14,6 +14,7 @@ from django.db import transaction
 
 from accounts.models import User
 from actions.drafting import LONGEST_COOLDOWN_SECONDS, Draft, apply, parse
+from actions.history import because
 from actions.lifecycle import BY_PEOPLE, check_transition
 from actions.models import Action
 from actions.rows import version_of
@@ -22,7 +23,7 @@ from actions.selectors import owned_action
 from actions.starting import starting_state
 from actions.watches import first_look, sleep_for_good
 from market.history import keep_history
-from market.services import follow
+from market.services import follow, keep_terms
 
 __all__ = [
     "LONGEST_COOLDOWN_SECONDS",
@@ -54,7 +55,7 @@ def create_action(*, user: User, draft: Draft, now: datetime) -> Action:
     rule = parse(draft, now)
     action = Action(user=user, created_at=now, updated_at=now)
     apply(draft, rule, action)
-    action.runtime_state = dict(starting_state(rule, action.portfolio_id, now))
+    _start(action, rule, now)
     action.save(force_insert=True)
     _look_from(action, rule, now)
     return action
@@ -117,8 +118,9 @@ def resume_action(*, user: User, action_id: UUID, now: datetime) -> Action:
     action.status_reason = "Resumed by you: its trigger has started anew."
     action.consecutive_failures = 0
     action.updated_at = now
-    action.runtime_state = dict(starting_state(rule, action.portfolio_id, now))
-    action.save()
+    _start(action, rule, now)
+    with because("Resumed.", user=user):
+        action.save()
     _look_from(action, rule, now)
     return action
 
@@ -146,7 +148,8 @@ def _end_watch(user: User, action_id: UUID, status: Status, reason: str, now: da
     # Whoever is just looking at the rule finds its lease gone, and lets go of it.
     action.processing_lease_until = None
     action.waking_quote = None
-    action.save()
+    with because(reason, user=user):
+        action.save()
     sleep_for_good(action_ids=[action.pk])
     return action
 
@@ -168,8 +171,9 @@ def _edit(action: Action, fields: Mapping[str, Any], now: datetime) -> None:
         # What woke the rule was another condition: whoever has just leased it lets go of it.
         action.processing_lease_until = None
         action.waking_quote = None
-        action.runtime_state = dict(starting_state(rule, action.portfolio_id, now))
-    action.save()
+        _start(action, rule, now)
+    with because("Edited.", user=action.user):
+        action.save()
     if active and fields.keys() - {"notes"}:
         _look_from(action, rule, now)
 
@@ -182,6 +186,12 @@ def _watching(action: Action) -> tuple[object, ...]:
     """What its trigger's state is the state of."""
     parts = (action.symbol, action.trigger_type, action.trigger_params, action.valid_from)
     return (*parts, action.action_type, action.action_params, action.portfolio_id)
+
+
+def _start(action: Action, rule: Rule, now: datetime) -> None:
+    """Gives the trigger the state to start from."""
+    keep_terms(symbols=rule.symbols)  # or else a split could pass between the quote and the commit
+    action.runtime_state = dict(starting_state(rule, action.portfolio_id, now))
 
 
 def _look_from(action: Action, rule: Rule, now: datetime) -> None:

@@ -117,6 +117,7 @@ def _notices(looks: Sequence[Look], now: datetime) -> list[Notice]:
 
 
 def _write(looks: Sequence[Look], now: datetime) -> set[UUID]:
+    looks = sorted(looks, key=lambda look: look.leased.id)  # rows are locked in this order
     expired = [look.verdict.finding is Finding.EXPIRED for look in looks]
     rows = run(
         _SETTLE,

@@ -12,6 +12,7 @@ from actions.evaluator import evaluator_lock, tick_for
 from actions.notify.deliver import deliver_due, prune_deliveries
 from actions.notify.dispatch import dispatch
 from actions.notify.expiring import announce_expiries
+from actions.splits import record_announced
 from market.history import prune_history
 from market.incidents import prune_incidents
 from market.ranges import prune_ranges
@@ -19,6 +20,7 @@ from market.ranges import prune_ranges
 EVALUATE = "actions.tasks.evaluate_actions"
 HELP = "actions.tasks.help_evaluate"
 DELIVER = "actions.tasks.deliver_notifications"
+SPLITS = "actions.tasks.look_for_splits"
 KEEP_RANGES = timedelta(days=400)
 KEEP_DELIVERIES = timedelta(days=30)
 KEEP_INCIDENTS = timedelta(days=90)
@@ -72,6 +74,11 @@ def announce() -> str:
     return f"{announce_expiries(now=timezone.now())} expiries announced"
 
 
+def look_for_splits() -> str:
+    """Asks the feed which stocks split, and records those that concern anybody."""
+    return f"{record_announced(now=timezone.now())} splits recorded"
+
+
 def prune() -> str:
     """Forgets prices older than any rule looks back, and how old messages were sent."""
     now = timezone.now()
@@ -83,5 +90,7 @@ def prune() -> str:
 
 def call_for_delivery(report: Report) -> None:
     """Has what a tick gave cause for sent at once, not at the next minute."""
-    if report.fired:
+    if report.fired or report.doubted:
         async_task(DELIVER)
+    if report.doubted:
+        async_task(SPLITS)  # the feed may know of it by now

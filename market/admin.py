@@ -1,7 +1,9 @@
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import models
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from market.incidents import believe_move
 from market.models import (
     DailyBar,
     FeedAsk,
@@ -73,6 +75,17 @@ class FeedIncidentAdmin(ReadOnlyAdmin[FeedIncident]):
     list_filter = (("settled_at", admin.EmptyFieldListFilter), "verdict", "kind", "provider")
     search_fields = ("=instrument__symbol", "reason")
     ordering = ("-settled_at", "-first_at")
+    actions = ("believe",)
+
+    @admin.action(description="Say that it is no split", permissions=["believe"])
+    def believe(self, request: HttpRequest, incidents: QuerySet[FeedIncident]) -> None:
+        doubted = {one.instrument_id for one in incidents if one.instrument_id is not None}
+        count = believe_move(symbols=doubted)
+        words = f"{count} prices are accepted as soon as the feed confirms them."
+        self.message_user(request, words, messages.SUCCESS)
+
+    def has_believe_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("market.believe_move")
 
 
 @admin.register(FeedBudget)

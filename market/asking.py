@@ -188,17 +188,22 @@ def ask_once(feed: WebProvider, *, symbol: str, now: datetime) -> Quotes:
 
     Raises ProviderError where there is none, or no credit to ask.
     """
-    with transaction.atomic(durable=True):
-        budget = open_budget(feed, now)
-        spent = spent_of(budget)
-        if credits_left(feed.plan, spent, now, feed.calendar, paced=False) < feed.cost(1):
-            raise ProviderError(f"{feed.name}: no credits are left. Try again in a minute.")
-        _keep(budget, spent.at(now).and_also(feed.cost(1)))
-        budget.save()
+    spend_credits(feed, feed.cost(1), now)
     try:
         return feed.quotes([symbol], now)
     except FeedFailed as failure:
         raise ProviderError(f"{feed.name}: {failure.words}") from None
+
+
+def spend_credits(feed: WebProvider, cost: int, now: datetime) -> None:
+    """Counts credits for one question. Raises ProviderError where they are not there."""
+    with transaction.atomic(durable=True):
+        budget = open_budget(feed, now)
+        spent = spent_of(budget)
+        if credits_left(feed.plan, spent, now, feed.calendar, paced=False) < cost:
+            raise ProviderError(f"{feed.name}: no credits are left. Try again in a minute.")
+        _keep(budget, spent.at(now).and_also(cost))
+        budget.save()
 
 
 def open_budget(feed: WebProvider, now: datetime) -> FeedBudget:

@@ -8,6 +8,16 @@ from django.db import connection
 from django.db.backends.postgresql.base import ServerBindingCursor
 
 
+class _Bound(ServerBindingCursor):
+    """A cursor whose parameters go beside the text of one statement.
+
+    It has a name as a server's own cursor has: pghistory, which puts a statement of its own before
+    those that write, leaves it alone. What it set before holds for the whole transaction.
+    """
+
+    name = "bound"
+
+
 def run(statement: str, params: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
     """Runs the statement, and returns its rows where it has any.
 
@@ -28,7 +38,7 @@ def write(statement: str, params: Mapping[str, Any]) -> int:
 @contextmanager
 def _sent(statement: str, params: Mapping[str, Any] | Sequence[Any]) -> Iterator[Any]:
     connection.ensure_connection()
-    cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
+    cursor: Any = _Bound(connection.connection)  # type: ignore[call-arg]
     wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     with wrapped(cursor) as sent:
         sent.execute(statement, params)

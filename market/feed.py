@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models import F, Func, Subquery
 
 from market.asking import Fetched, ask_for_quotes
 from market.budget import Plan
 from market.errors import ProviderError
 from market.hours import AlwaysOpen, Exchange, TradingCalendar
-from market.models import DailyBar, ReplayRun
+from market.models import AnnouncedSplit, DailyBar, ReplayRun
 from market.past import recent_sessions
 from market.providers import Provider, WebProvider
 from market.providers.alpaca import Alpaca
@@ -107,17 +108,19 @@ def replay() -> Replay:
 
     Raises ProviderError, naming the command that helps, without a run or without bars.
     """
-    run = ReplayRun.objects.order_by("-id").first()
+    applied = AnnouncedSplit.objects.filter(applied_at__isnull=False).order_by()
+    splits = applied.annotate(count=Func(F("pk"), function="count")).values("count")
+    run = ReplayRun.objects.annotate(splits=Subquery(splits)).order_by("-id").first()
     if run is None:
         raise ProviderError(
             "No replay has been started. Start one with "
             "`manage.py replay --from 2008-09-02 --session-seconds 2`."
         )
-    return _replay_of(run)
+    return _replay_of(run, run.splits)
 
 
-@lru_cache(maxsize=1)  # by the run's primary key: the bars are read once a run and process
-def _replay_of(run: ReplayRun) -> Replay:
+@lru_cache(maxsize=1)  # the bars are read once a run and process, and after a split once more
+def _replay_of(run: ReplayRun, splits: int) -> Replay:
     columns = ("instrument_id", "at", "open", "high", "low", "close", "volume")
     bars: dict[str, list[Bar]] = {}
     for row in DailyBar.objects.values_list(*columns).iterator(chunk_size=5000):

@@ -51,6 +51,13 @@ RETURNING symbol, reason
 """
 
 
+_TAKE_DOUBTED = """
+UPDATE market_feedincident SET is_told = true
+ WHERE verdict = 'doubted' AND settled_at IS NULL AND NOT is_told
+RETURNING symbol, reason
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """One thing that was wrong; `symbol` is None where it concerns the whole feed."""
@@ -105,6 +112,39 @@ def settle_incidents(
         cursor.execute(_SETTLE, values)
         for symbol, reason in cursor.fetchall():
             logger.info("Over: %s: %s", symbol or settings.MARKET_PROVIDER, reason)
+
+
+def is_any_doubt_untold() -> bool:
+    """Whether `take_doubted` has anything to tell."""
+    return FeedIncident.objects.filter(
+        verdict=FeedIncident.Verdicts.DOUBTED, settled_at__isnull=True, is_told=False
+    ).exists()
+
+
+def take_doubted() -> dict[str, str]:
+    """The symbols whose price may be that of a split, with the reason; each is told once.
+
+    Belongs in the transaction that tells those whom it concerns.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE_DOUBTED)
+        return dict(cursor.fetchall())
+
+
+def believe_move(*, symbols: Collection[str]) -> int:
+    """Support says that what is held of these symbols is no split: the next price that confirms it
+    is accepted. Returns of how many that was in doubt."""
+    doubted = FeedIncident.objects.filter(
+        instrument__in=symbols, verdict=FeedIncident.Verdicts.DOUBTED, settled_at__isnull=True
+    )
+    return doubted.update(verdict=FeedIncident.Verdicts.BELIEVED)
+
+
+def settle_doubt(*, symbol: str, now: datetime) -> None:
+    """What was held of the symbol was a split, which has been applied."""
+    FeedIncident.objects.filter(instrument=symbol, kind="jump", settled_at__isnull=True).update(
+        settled_at=now, outcome=FeedIncident.Outcomes.ENDED
+    )
 
 
 def prune_incidents(*, now: datetime, keep: timedelta) -> int:

@@ -1,5 +1,6 @@
 """Instruments, their latest quotes, their recorded sessions and the replay that plays them."""
 
+from fractions import Fraction
 from typing import Self
 
 from django.db import models
@@ -352,6 +353,8 @@ class FeedIncident(models.Model):
 
     class Verdicts(models.TextChoices):
         HELD = "held", "held until a second quote confirms it"
+        DOUBTED = "doubted", "held: it may be a split"
+        BELIEVED = "believed", "held, and said by support to be no split"
         REFUSED = "refused", "refused"
         FAILED = "failed", "no answer"
 
@@ -378,8 +381,12 @@ class FeedIncident(models.Model):
     times = models.PositiveIntegerField(default=1, db_default=1)
     settled_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=9, choices=Outcomes, default="", db_default="")
+    is_told = models.BooleanField(
+        default=False, db_default=False, help_text="Those whom a doubt concerns have been told."
+    )
 
     class Meta:
+        permissions = [("believe_move", "Can say that a price that is held is no split")]
         constraints = [
             models.UniqueConstraint(
                 fields=["instrument", "kind"],
@@ -388,11 +395,62 @@ class FeedIncident(models.Model):
                 name="feed_incident_open_once",
             ),
             models.CheckConstraint(
-                condition=~Q(verdict="held") | Q(price__gt=0, as_of__isnull=False),
+                condition=~Q(verdict__in=["held", "doubted", "believed"])
+                | Q(price__gt=0, as_of__isnull=False),
                 name="feed_incident_held_price",
             ),
         ]
-        indexes = [models.Index(fields=["-first_at"], name="feed_incident_latest_idx")]
+        indexes = [
+            models.Index(fields=["-first_at"], name="feed_incident_latest_idx"),
+            models.Index(
+                fields=["instrument"],
+                condition=Q(verdict="doubted", settled_at__isnull=True, is_told=False),
+                name="feed_incident_doubts_idx",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.instrument_id or self.provider}: {self.reason}"
+
+
+class AnnouncedSplit(models.Model):
+    """A split that is known of: of each `old_shares` of an instrument come `new_shares` on a day.
+
+    It is applied once, when that day begins, or at once where that has been.
+    """
+
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.PROTECT, related_name="+", db_column="symbol", db_index=False
+    )
+    on = models.DateField(
+        help_text="The first day, in New York, on which the shares trade split (the ex-date)."
+    )
+    new_shares = models.PositiveIntegerField()
+    old_shares = models.PositiveIntegerField()
+    source = models.CharField(max_length=100, help_text="Who said so: a feed, or a person.")
+    announced_at = models.DateTimeField()
+    applied_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["instrument", "on"], name="announced_split_once"),
+            models.CheckConstraint(
+                condition=Q(new_shares__gt=0, old_shares__gt=0) & ~Q(new_shares=F("old_shares")),
+                name="announced_split_splits",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["on"],
+                condition=Q(applied_at__isnull=True),
+                name="announced_split_due_idx",
+            )
+        ]
+
+    @property
+    def factor(self) -> Fraction:
+        """The new shares for each old one."""
+        return Fraction(self.new_shares, self.old_shares)
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.new_shares}-for-{self.old_shares} on {self.on}"

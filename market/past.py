@@ -27,6 +27,7 @@ from market.hours import NEW_YORK
 from market.models import DailyBar, FeedAsk
 from market.providers import FeedFailed, Sessions, WebProvider
 from market.quotes import Bar
+from market.splits import applied_splits, in_new_shares
 
 SESSIONS = FeedAsk.Subjects.SESSIONS.value
 _COLUMNS = ("instrument_id", "at", "open", "high", "low", "close", "volume")
@@ -118,12 +119,19 @@ def _claim(
 
 @transaction.atomic
 def _store(bars: Mapping[str, tuple[Bar, ...]], last: date) -> None:
-    """Replaces what there is of each symbol from its first new session on; two statements."""
+    """Replaces what there is of each symbol from its first new session on; three
+    statements."""
     complete = {
         symbol: kept
         for symbol, found in bars.items()
         if (kept := [bar for bar in found if bar.session <= last])
     }
+    if complete:  # a feed takes a while until it has adjusted the past for a split
+        since = min(kept[0].session for kept in complete.values())
+        splits = applied_splits(symbols=sorted(complete), since=since)
+        complete |= {
+            symbol: [*in_new_shares(complete[symbol], of)] for symbol, of in splits.items()
+        }
     with connection.cursor() as cursor:
         firsts = [kept[0].session for kept in complete.values()]
         cursor.execute(_FORGET, [text_array(complete), plain_array(firsts)])

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from market.arrays import instant_array, plain_array, text_array
 from market.bulk import run, write
@@ -16,6 +16,9 @@ from market.hours import AlwaysOpen
 from market.incidents import Said, raise_incidents
 from market.providers.replay import Replay
 from market.quotes import CLOCK_SKEW, Sample
+
+_NO_SPLIT = (Decimal("0.83"), Decimal("1.5"))  # no split takes a price to between these multiples
+_ANY = Decimal("1e18")
 
 _FOLLOW = """
 WITH wanted AS (
@@ -31,53 +34,158 @@ SELECT symbol FROM wanted WHERE NOT known ORDER BY symbol
 """
 
 _SAMPLES = """
-    unnest(%(symbols)s::text[], %(prices)s::numeric[], %(as_of)s::timestamptz[],
-           %(volumes)s::bigint[], %(previous)s::numeric[], %(interpolated)s::boolean[],
-           %(notes)s::text[])
-      AS sample(symbol, price, as_of, volume, previous_close, interpolated, note)
+unnest(%(symbols)s::text[], %(prices)s::numeric[], %(as_of)s::timestamptz[], %(volumes)s::bigint[],
+       %(previous)s::numeric[], %(interpolated)s::boolean[], %(notes)s::text[])
+    AS sample(symbol, price, as_of, volume, previous_close, interpolated, note)
 """
 
-# A price that is too far from the last one is put aside, unless it confirms the one that was put
-# aside before. (Without %(jump)s nothing is too far, and an incident's row may be missing.)
-_IS_NEWER = "(held.as_of IS NULL OR held.as_of < sample.as_of)"
-_JUMPS = """
-    (COALESCE(sample.price > held.price * (1 + %(jump)s::numeric)
-           OR sample.price < held.price * (1 - %(jump)s::numeric), false)
-     AND NOT EXISTS (
-         SELECT FROM market_feedincident AS aside
-          WHERE aside.symbol = sample.symbol AND aside.kind = 'jump' AND aside.settled_at IS NULL
-            AND aside.as_of < sample.as_of
-            AND sample.price BETWEEN aside.price * (1 - %(jump)s::numeric)
-                                 AND aside.price * (1 + %(jump)s::numeric)))
+# What a price is compared with: the last accepted one, or else the last session's close.
+_KNOWN = """
+COALESCE(held.price,
+         (SELECT bar.close FROM market_dailybar AS bar
+           WHERE bar.symbol = sample.symbol
+             AND bar.at BETWEEN sample.as_of - interval '7 days' AND sample.as_of
+           ORDER BY bar.session DESC LIMIT 1),
+         sample.previous_close)
 """
 
-# Two writers wait for each other and never for ever if both go by symbol. Rows are updated in the
-# order in which a join yields them, and only a merge yields them by symbol whatever it reads: the
-# other joins are switched off for this statement. (To lock the rows first, in a subquery with an
-# ORDER BY, takes a third longer.) A price of after the boundary begins a session, and what was
-# seen in the one before is put down. (LEAST, GREATEST and COALESCE pass over NULL.)
-_JOINS = """
-SELECT set_config('enable_hashjoin', %(on)s, true), set_config('enable_nestloop', %(on)s, true)
+# Whether a price is about as far away as a split would take it: down by one of 5 for 4, 4 for 3,
+# 3 for 2, 5 for 2 or a whole number for 1, up by 1 for a whole number. A market that opens after a
+# split has moved as well: by less than 5 %, or 3 % where real moves of that size are not rare.
+_LIKE_A_SPLIT = """
+CASE WHEN sample.price < known.price
+     THEN abs(known.price / sample.price - 1.25) <= 0.0375
+       OR abs(known.price / sample.price - 1.333333) <= 0.04
+       OR abs(known.price / sample.price - 1.5) <= 0.045
+       OR abs(known.price / sample.price - 2.5) <= 0.125
+       OR abs(known.price / sample.price - round(known.price / sample.price))
+          <= 0.05 * round(known.price / sample.price) AND known.price > 1.5 * sample.price
+     ELSE abs(sample.price / known.price - round(sample.price / known.price))
+          <= 0.05 * round(sample.price / known.price) AND sample.price > 1.5 * known.price
+END
 """
-_STORE = f"""
+
+# A split takes effect between two days, never within one.
+_OF_A_LATER_DAY = """
+(sample.as_of AT TIME ZONE 'America/New_York')::date
+ > COALESCE((held.as_of AT TIME ZONE 'America/New_York')::date, '-infinity')
+"""
+
+# Whatever the market, what is seen is put down by days that end at 16:00 New York, that instant
+# included: for those who ask how far the price went, it does not matter which days had a session.
+_SESSION_OF = "(({} AT TIME ZONE 'America/New_York') - interval '16 hours 1 microsecond')::date"
+
+# `newer` locks in the order of symbols and, having waited, looks at the row anew. A price that is
+# too far from the last one is put aside, unless it confirms the one that was put aside before. One
+# that may be a split's is doubted: no second one confirms it, and neither do those that follow it,
+# until the split is recorded, support says that it is none, or the price is back where it was. A
+# price of another session than the one before begins it, and what was seen in that one is put down;
+# that of symbols without a price in this tick as soon as anybody's session has begun.
+# (LEAST, GREATEST and COALESCE pass over NULL; without %(jump)s nothing is too far.)
+_STORE = """
 WITH over AS (
     INSERT INTO market_sessionrange (symbol, opened, low, high)
     SELECT symbol, session_opened, session_low, session_high
-      FROM market_quote WHERE session_opened <= %(ends)s
+      FROM market_quote WHERE session_opened <= %(ends)s AND symbol <> ALL(%(symbols)s::text[])
         ON CONFLICT (symbol, opened) DO NOTHING
+), newer AS (
+    SELECT sample.*, known.price AS last_price, doubt.doubts,
+           held.session_opened, held.session_low, held.session_high,
+           COALESCE(held.session_opened > %(boundary)s AND sample.as_of > %(boundary)s
+                    OR {session_of_opening} = {session_of_sample}, false) AS goes_on,
+           doubt.doubts OR doubt.far AND NOT COALESCE(
+               aside.as_of < sample.as_of
+               AND sample.price BETWEEN aside.price * (1 - %(jump)s::numeric)
+                                    AND aside.price * (1 + %(jump)s::numeric), false) AS jumps
+      FROM {samples}
+      JOIN market_quote AS held ON held.symbol = sample.symbol
+      LEFT JOIN market_feedincident AS aside
+        ON aside.symbol = sample.symbol AND aside.kind = 'jump' AND aside.settled_at IS NULL
+     CROSS JOIN LATERAL (SELECT {known} AS price) AS known
+     CROSS JOIN LATERAL (
+         SELECT COALESCE(sample.price > known.price * (1 + %(jump)s::numeric)
+                      OR sample.price < known.price * (1 - %(jump)s::numeric), false) AS far,
+                %(jump)s::numeric IS NOT NULL
+                AND COALESCE(aside.verdict, '') <> 'believed'
+                AND COALESCE(
+                    aside.verdict = 'doubted'
+                        AND (sample.price > known.price * (1 + %(jump)s::numeric / 2)
+                          OR sample.price < known.price * (1 - %(jump)s::numeric / 2))
+                    OR (sample.price < known.price * {no_split[0]}
+                        OR sample.price > known.price * {no_split[1]})
+                        AND {like_a_split} AND {of_a_later_day}, false) AS doubts) AS doubt
+     WHERE held.as_of IS NULL OR held.as_of < sample.as_of
+     ORDER BY held.symbol
+       FOR NO KEY UPDATE OF held
+), put_aside AS (
+    INSERT INTO market_feedincident AS incident
+           (symbol, kind, verdict, provider, reason, price, as_of, first_at, last_at)
+    SELECT symbol, 'jump', CASE WHEN doubts THEN 'doubted' ELSE 'held' END, %(provider)s,
+           format(CASE WHEN doubts
+                       THEN '%%s is %%s %%%% away from %%s, the last known price, as after a '
+                            'split: held until the split is recorded, or said to be none'
+                       ELSE '%%s is %%s %%%% away from %%s, the last known price: held until a '
+                            'second quote confirms it' END,
+                  trim_scale(price), round(abs(price - last_price) / last_price * 100, 1),
+                  trim_scale(last_price)),
+           price, as_of, %(now)s, %(now)s
+      FROM newer WHERE jumps
+        ON CONFLICT (symbol, kind) WHERE settled_at IS NULL DO UPDATE
+       SET verdict = CASE WHEN incident.verdict = 'held' THEN excluded.verdict
+                          ELSE incident.verdict END,
+           reason = excluded.reason, price = excluded.price, as_of = excluded.as_of,
+           last_at = excluded.last_at,
+           times = incident.times + (excluded.as_of > incident.as_of)::int
+), over_for_these AS (
+    INSERT INTO market_sessionrange AS seen (symbol, opened, low, high)
+    SELECT symbol, session_opened, session_low, session_high
+      FROM newer WHERE NOT goes_on AND NOT jumps AND session_opened IS NOT NULL
+        ON CONFLICT (symbol, opened) DO UPDATE
+       SET low = LEAST(seen.low, excluded.low), high = GREATEST(seen.high, excluded.high)
 ), settled AS (
     UPDATE market_feedincident AS incident
        SET settled_at = %(now)s,
-           outcome = CASE WHEN verdict = 'held'
-                           AND sample.price BETWEEN incident.price * (1 - %(jump)s::numeric)
-                                                AND incident.price * (1 + %(jump)s::numeric)
+           outcome = CASE WHEN verdict IN ('held', 'believed')
+                           AND newer.price BETWEEN incident.price * (1 - %(jump)s::numeric)
+                                               AND incident.price * (1 + %(jump)s::numeric)
                           THEN 'confirmed' ELSE 'ended' END
-      FROM {_SAMPLES}, market_quote AS held
-     WHERE incident.symbol = sample.symbol AND held.symbol = sample.symbol
-       AND incident.settled_at IS NULL AND incident.kind IN ('jump', 'from the future')
-       AND EXISTS (SELECT FROM market_feedincident WHERE settled_at IS NULL)
-       AND {_IS_NEWER} AND NOT {_JUMPS}
+      FROM newer
+     WHERE incident.symbol = newer.symbol AND incident.settled_at IS NULL AND NOT newer.jumps
+       AND incident.kind IN ('jump', 'from the future')
 )
+UPDATE market_quote AS quote
+   SET price = newer.price,
+       as_of = newer.as_of,
+       volume = newer.volume,
+       previous_close = newer.previous_close,
+       interpolated = newer.interpolated,
+       note = newer.note,
+       received_at = %(now)s,
+       provider = %(provider)s,
+       session_opened = CASE WHEN goes_on THEN newer.session_opened ELSE newer.as_of END,
+       session_low = LEAST(newer.price, CASE WHEN goes_on THEN newer.session_low END),
+       session_high = GREATEST(newer.price, CASE WHEN goes_on THEN newer.session_high END)
+  FROM newer
+ WHERE quote.symbol = newer.symbol AND NOT newer.jumps
+""".format(  # noqa: S608 -- constants
+    session_of_opening=_SESSION_OF.format("held.session_opened"),
+    session_of_sample=_SESSION_OF.format("sample.as_of"),
+    samples=_SAMPLES,
+    no_split=_NO_SPLIT,
+    known=_KNOWN,
+    like_a_split=_LIKE_A_SPLIT,
+    of_a_later_day=_OF_A_LATER_DAY,
+)
+
+# Nearly all prices are plainly the next ones: of the session that goes on, near the one before, and
+# nothing is open against the symbol. This stores them in one pass. Two writers wait for each other
+# and never for ever if both go by symbol. Rows are updated in the order in which a join yields
+# them, and only a merge yields them by symbol whatever it reads: the other joins are switched off
+# for this statement. (To lock the rows first, as _STORE does, takes a third longer.)
+_JOINS = """
+SELECT set_config('enable_hashjoin', %(on)s, true), set_config('enable_nestloop', %(on)s, true)
+"""
+_STORE_PLAIN = f"""
 UPDATE market_quote AS held
    SET price = sample.price,
        as_of = sample.as_of,
@@ -87,29 +195,16 @@ UPDATE market_quote AS held
        note = sample.note,
        received_at = %(now)s,
        provider = %(provider)s,
-       session_opened = COALESCE(CASE WHEN {{goes_on}} THEN session_opened END, sample.as_of),
-       session_low = LEAST(sample.price, CASE WHEN {{goes_on}} THEN session_low END),
-       session_high = GREATEST(sample.price, CASE WHEN {{goes_on}} THEN session_high END)
+       session_low = LEAST(session_low, sample.price),
+       session_high = GREATEST(session_high, sample.price)
   FROM {_SAMPLES}
- WHERE held.symbol = sample.symbol AND {_IS_NEWER} AND NOT {_JUMPS}
-""".format(goes_on="session_opened > %(boundary)s OR sample.as_of <= %(boundary)s")  # noqa: S608
-
-_PUT_ASIDE = f"""
-INSERT INTO market_feedincident AS incident
-       (symbol, kind, verdict, provider, reason, price, as_of, first_at, last_at)
-SELECT sample.symbol, 'jump', 'held', %(provider)s,
-       format('%%s is %%s %%%% away from %%s, the last accepted price: held until a second '
-              'quote confirms it', trim_scale(sample.price),
-              round(abs(sample.price - held.price) / held.price * 100, 1), trim_scale(held.price)),
-       sample.price, sample.as_of, %(now)s, %(now)s
-  FROM {_SAMPLES} JOIN market_quote AS held ON held.symbol = sample.symbol
- WHERE {_IS_NEWER} AND {_JUMPS}
- ORDER BY sample.symbol
-    ON CONFLICT (symbol, kind) WHERE settled_at IS NULL DO UPDATE
-   SET reason = excluded.reason, price = excluded.price, as_of = excluded.as_of,
-       last_at = excluded.last_at,
-       times = incident.times + (excluded.as_of > incident.as_of)::int
-"""  # noqa: S608
+ WHERE held.symbol = sample.symbol AND held.as_of < sample.as_of
+   AND held.session_opened > %(boundary)s
+   AND sample.price BETWEEN held.price * %(least)s AND held.price * %(most)s
+   AND NOT EXISTS (SELECT FROM market_feedincident AS incident
+                    WHERE incident.symbol = sample.symbol AND incident.settled_at IS NULL
+                      AND incident.kind IN ('jump', 'from the future'))
+"""  # noqa: S608 -- constants
 
 _BROKEN = """
 SELECT symbol
@@ -152,14 +247,30 @@ def accept_quotes(*, samples: Iterable[Sample], now: datetime, max_age: timedelt
 
 
 def _store(samples: Collection[Sample], now: datetime) -> None:
-    jump = _jump()
-    params: dict[str, Any] = {"now": now, "provider": settings.MARKET_PROVIDER, "jump": jump}
-    params |= _sessions(samples, now) | _columns(samples)
+    params: dict[str, Any] = {"now": now, "provider": settings.MARKET_PROVIDER}
+    params |= _believed() | _sessions(samples, now) | _columns(samples)
+    attempt = transaction.savepoint_create()
     run(_JOINS, {"on": "off"})
-    stored = write(_STORE, params)
-    run(_JOINS, {"on": "on"})
-    if jump is not None and stored < len(samples):
-        write(_PUT_ASIDE, params)
+    if write(_STORE_PLAIN, params) == len(samples):
+        run(_JOINS, {"on": "on"})
+        transaction.savepoint_commit(attempt)
+        return
+    # The rows are let go of first, so that all are locked in one order.
+    transaction.savepoint_rollback(attempt)
+    write(_STORE, params)
+
+
+def _believed() -> dict[str, Decimal | None]:
+    """How far a price may be from the last one, as a fraction of it (None: any distance), and
+    between which multiples of the last one it is plainly the next."""
+    jump = _jump()
+    if jump is None:
+        return {"jump": None, "least": Decimal(0), "most": _ANY}
+    return {
+        "jump": jump,
+        "least": max(1 - jump, _NO_SPLIT[0]),
+        "most": min(1 + jump, _NO_SPLIT[1]),
+    }
 
 
 def _jump() -> Decimal | None:
@@ -206,11 +317,7 @@ def _columns(samples: Collection[Sample]) -> dict[str, str]:
 
 
 def _sessions(samples: Collection[Sample], now: datetime) -> dict[str, datetime | None]:
-    """The instant after which a price is of a new session, and whether sessions end there now.
-
-    Whatever the market, what is seen is put down by days that end at 16:00 New York: for those who
-    ask how far the price went, it does not matter which of the days had a session.
-    """
+    """When the last session ended, and the same if another has begun since: then it is over."""
     boundary = AlwaysOpen().last_close(now)
     begins = any(sample.as_of > boundary for sample in samples)
     return {"boundary": boundary, "ends": boundary if begins else None}

@@ -6,7 +6,7 @@ of their symbols, so that two writers wait for each other and never for ever.
 
 from market.alerts import lock_alerts, narrow_alerts, replace_alerts
 from market.asking import Fetched
-from market.errors import ProviderError, ReplayRefused, UnknownSymbol
+from market.errors import ProviderError, ReplayRefused, SplitRefused, UnknownSymbol
 from market.feed import (
     calendar,
     completed_sessions,
@@ -15,10 +15,21 @@ from market.feed import (
     quote_max_age,
     replay,
 )
+from market.incidents import believe_move, is_any_doubt_untold, take_doubted
 from market.listed import admit, learn, search_symbols
 from market.looking import being_looked_at, quotes_within
 from market.quotes_in import accept_quotes, follow
 from market.recorded import SESSION_SECONDS_MAX, SESSION_SECONDS_MIN, import_bars, restart_replay
+from market.split_news import ask_for_splits
+from market.splits import (
+    announce_split,
+    due_splits,
+    is_in_new_shares,
+    keep_terms,
+    lock_terms,
+    rescale_market,
+    takes_effect,
+)
 
 __all__ = [
     "SESSION_SECONDS_MAX",
@@ -26,23 +37,35 @@ __all__ = [
     "Fetched",
     "ProviderError",
     "ReplayRefused",
+    "SplitRefused",
     "UnknownSymbol",
     "accept_quotes",
     "admit",
+    "announce_split",
+    "ask_for_splits",
     "being_looked_at",
+    "believe_move",
     "calendar",
     "completed_sessions",
+    "due_splits",
     "fetch_quotes",
     "follow",
     "import_bars",
+    "is_any_doubt_untold",
+    "is_in_new_shares",
+    "keep_terms",
     "learn",
     "lock_alerts",
+    "lock_terms",
     "narrow_alerts",
     "provider",
     "quote_max_age",
     "quotes_within",
     "replace_alerts",
     "replay",
+    "rescale_market",
     "restart_replay",
     "search_symbols",
+    "take_doubted",
+    "takes_effect",
 ]

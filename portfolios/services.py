@@ -238,21 +238,24 @@ def trade(
 
 
 @transaction.atomic
-def record_split(*, symbol: str, factor: Fraction, at: datetime) -> Split | Refusal | None:
+def record_split(
+    *, symbol: str, factor: Fraction, at: datetime, on: date | None = None
+) -> Split | Refusal | None:
     """Splits the shares of all who hold `symbol`: `factor` new ones for each old (ledger.split).
 
-    The split, to which their transactions refer, or None where that of this day has been recorded
-    before. Refused as a whole where one holds more than can be split. The same number of
-    statements however many hold it. What somebody buys meanwhile, who held none before, counts as
-    bought after the split. Raises ValidationError where another factor has been recorded for this
-    day, or nobody can hold the symbol; TypeError and ValueError as ledger.checked_factor.
+    `on` is the day that it is the split of, by default that of `at`. The split, to which their
+    transactions refer, or None where that of this day has been recorded before. Refused as a whole
+    where one holds more than can be split. The same number of statements however many hold it. What
+    somebody buys meanwhile, who held none before, counts as bought after the split. Raises
+    ValidationError where another factor has been recorded for this day, or nobody can hold the
+    symbol; TypeError and ValueError as ledger.checked_factor.
     """
     ledger.checked_factor(factor)
     if not Instrument.objects.filter(pk=symbol).exists():
         raise ValidationError({"symbol": f"{symbol} is not a symbol that is traded here."})
     split, recorded = Split.objects.get_or_create(
         instrument_id=symbol,
-        on=day_of(at),
+        on=on or day_of(at),
         defaults={"new_shares": factor.numerator, "old_shares": factor.denominator},
     )
     if not recorded:

@@ -106,7 +106,7 @@ def quote(symbol: str, at: datetime, close: object, **more: object) -> dict[str,
         "last_quote_at": int(at.timestamp()),
         "close": close,
         "volume": "1000",
-        "previous_close": "230.00",
+        "previous_close": close,
     } | more
 
 

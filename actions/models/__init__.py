@@ -3,6 +3,7 @@
 from actions.models.action import Action
 from actions.models.delivery import Delivery
 from actions.models.execution import ActionExecution
+from actions.models.history import ActionHistory
 from actions.models.notification import Notification
 from actions.models.preferences import Preferences
 from actions.models.tick import Tick
@@ -11,6 +12,7 @@ from actions.models.watch import Watch, WaterMark
 __all__ = [
     "Action",
     "ActionExecution",
+    "ActionHistory",
     "Delivery",
     "Notification",
     "Preferences",

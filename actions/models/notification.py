@@ -25,6 +25,7 @@ class Notification(models.Model):
         MISSED = "missed", "A rule's moment was missed"
         EXPIRING = "expiring", "A rule is about to expire"
         EXPIRED = "expired", "A rule has expired"
+        SPLIT = "split", "A stock that a rule is about was split, or may have been"
         WEBHOOK_OFF = "webhook_off", "The webhook was switched off"
 
     id = models.UUIDField(
@@ -98,7 +99,9 @@ class Notification(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="notifications_kind_known",
-                condition=Q(kind__in=["fired", "missed", "expiring", "expired", "webhook_off"]),
+                condition=Q(
+                    kind__in=["fired", "missed", "expiring", "expired", "split", "webhook_off"]
+                ),
             ),
             models.UniqueConstraint(
                 fields=["action", "ends_at"],

@@ -35,6 +35,9 @@ class PriceLevel(Trigger):
 
     rising: ClassVar[bool]
 
+    def rounds_up(self, parameter: str) -> bool:
+        return self.rising  # exact: no price lies between the threshold and where it is rounded to
+
     def activate(self, rule: Rule, view: View) -> State:
         (symbol,) = self.watched(rule)
         quote = view.quotes.get(symbol)

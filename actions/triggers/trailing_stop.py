@@ -77,6 +77,9 @@ class TrailingStop(Trigger):
             raise ValueError(f"Set exactly one of percent or amount; {found}.")
         return amount
 
+    def rounds_up(self, parameter: str) -> bool:
+        return parameter == "amount" or self._falls  # it starts later, and waits for more
+
     def activate(self, rule: Rule, view: View) -> State:
         (symbol,) = self.watched(rule)
         quote = view.quotes.get(symbol)

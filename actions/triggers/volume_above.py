@@ -22,6 +22,7 @@ from actions.rules import (
     View,
     Wake,
 )
+from actions.scaling import Scales
 from actions.triggers._sessions import INSTANT, SPARE, closed_before, last_close_before, missing
 from actions.triggers._whole import Whole
 from actions.triggers._words import day_in_words
@@ -46,7 +47,7 @@ class VolumeAbove(Trigger):
         ),
     )
 
-    threshold: Annotated[Whole, Field(gt=0, le=VOLUME_MAX)] | None = Field(
+    threshold: Annotated[Whole, Field(gt=0, le=VOLUME_MAX), Scales.SHARES] | None = Field(
         None,
         title="Shares",
         description="How many shares must have been traded. Set this or a multiple.",

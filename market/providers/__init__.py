@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from fractions import Fraction
 from typing import Protocol, runtime_checkable
 
 from market.budget import Plan
@@ -81,6 +82,24 @@ class Sessions:
     credits_left: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SaidSplit:
+    """A split as a provider tells it: `factor` new shares for each old one, from the day `on`."""
+
+    symbol: str
+    factor: Fraction
+    on: date
+    source: str
+
+
+@dataclass(slots=True)
+class Splits:
+    """An answer about splits; what could not be read is left out."""
+
+    splits: list[SaidSplit] = field(default_factory=list)
+    credits_left: int | None = None
+
+
 class FeedFailed(Exception):
     """A request that brought nothing at all. `words` never hold a key.
 
@@ -129,4 +148,12 @@ class WebProvider(Protocol):
 
     def sessions(self, symbols: Collection[str], now: datetime, count: int) -> Sessions:
         """Each symbol's newest `count` daily bars, adjusted for splits."""
+        ...
+
+    def splits_cost(self, symbols: int) -> int:
+        """The credits that it costs to ask for the splits of so many symbols."""
+        ...
+
+    def splits(self, symbols: Collection[str], now: datetime, first: date, last: date) -> Splits:
+        """The splits of these symbols, of which any number may be asked at once, in these days."""
         ...

@@ -1,13 +1,23 @@
 """Alpaca: snapshots and daily bars of many symbols in one request, from its free plan."""
 
-from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Iterator, Mapping, Set
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 
 from market.budget import Plan
 from market.hours import NEW_YORK, Exchange, TradingCalendar
-from market.providers import Complaint, FeedFailed, Quotes, Sessions
-from market.providers.web import Reply, Web, clean, number, optional, positive, retry_after, shares
+from market.providers import Complaint, FeedFailed, Quotes, SaidSplit, Sessions, Splits
+from market.providers.web import (
+    Reply,
+    Web,
+    clean,
+    factor,
+    number,
+    optional,
+    positive,
+    retry_after,
+    shares,
+)
 from market.quotes import BadBar, BadQuote, Bar, Sample
 
 _KEY_REFUSED = timedelta(minutes=1)
@@ -95,6 +105,33 @@ class Alpaca:
                 found.complaints.append(Complaint(symbol, "bad session", clean(wrong)))
         return found
 
+    def splits_cost(self, symbols: int) -> int:
+        return -(-symbols // self.batch)
+
+    def splits(self, symbols: Collection[str], now: datetime, first: date, last: date) -> Splits:
+        found = Splits()
+        wanted = sorted(symbols)
+        for start in range(0, len(wanted), self.batch):
+            some = wanted[start : start + self.batch]
+            token = ""
+            for _ in range(_PAGES):
+                params = {
+                    "symbols": ",".join(some),
+                    "types": "forward_split,reverse_split",
+                    "start": first.isoformat(),
+                    "end": last.isoformat(),
+                    "limit": "1000",
+                }
+                more = {"page_token": token} if token else {}
+                reply = self._web.get("/v1/corporate-actions", params | more)
+                found.credits_left = _requests_left(reply)
+                body = self._body(reply, now)
+                found.splits += _splits(body.get("corporate_actions"), set(some))
+                token = str(body.get("next_page_token") or "")
+                if not token:
+                    break
+        return found
+
     def _bars_of(
         self, symbols: Collection[str], now: datetime, count: int, token: str
     ) -> dict[str, str]:
@@ -155,6 +192,22 @@ def _sample(symbol: str, member: Mapping[str, Any]) -> Sample:
         as_of=_instant(trade.get("t")),
         previous_close=optional(positive, before.get("c")) if isinstance(before, dict) else None,
     )
+
+
+def _splits(kinds: object, wanted: Set[str]) -> Iterator[SaidSplit]:
+    """Those of both kinds that are of a symbol that was asked for, and can be read."""
+    for kind in ("forward_splits", "reverse_splits"):
+        members = kinds.get(kind) if isinstance(kinds, dict) else None
+        for member in members if isinstance(members, list) else ():
+            symbol = str(member.get("symbol")) if isinstance(member, dict) else ""
+            if symbol not in wanted:
+                continue
+            try:
+                by = factor(member.get("new_rate"), member.get("old_rate"))
+                on = date.fromisoformat(str(member.get("ex_date")))
+            except ValueError:
+                continue
+            yield SaidSplit(symbol, by, on, Alpaca.name)
 
 
 def _instant(value: object) -> datetime:

@@ -6,11 +6,20 @@ from typing import Any, ClassVar
 
 from market.budget import Plan, next_day
 from market.hours import Exchange, TradingCalendar
-from market.providers import Company, Complaint, FeedFailed, Quotes, Sessions
+from market.providers import (
+    Company,
+    Complaint,
+    FeedFailed,
+    Quotes,
+    SaidSplit,
+    Sessions,
+    Splits,
+)
 from market.providers.web import (
     Reply,
     Web,
     clean,
+    factor,
     instant,
     number,
     optional,
@@ -21,6 +30,8 @@ from market.providers.web import (
 from market.quotes import BadBar, BadQuote, Bar, Sample
 
 _KEY_REFUSED = timedelta(minutes=1)
+_CALENDAR_COST = 40  # credits for one request of the calendar of splits
+_US_EXCHANGES = frozenset({"XNAS", "XNGS", "XNCM", "XNMS", "XNYS", "XASE", "ARCX", "BATS", "IEXG"})
 
 
 class TwelveData:
@@ -90,6 +101,32 @@ class TwelveData:
             except _Refused as refused:
                 words = clean(refused.words)
                 found.complaints.append(Complaint(symbol, refused.kind, words))
+        return found
+
+    def splits_cost(self, symbols: int) -> int:
+        return _CALENDAR_COST if symbols else 0
+
+    def splits(self, symbols: Collection[str], now: datetime, first: date, last: date) -> Splits:
+        """From the calendar of all splits: one request, however many symbols, of a paid plan."""
+        reply = self._web.get(
+            "/splits_calendar", {"start_date": first.isoformat(), "end_date": last.isoformat()}
+        )
+        if reply.status != 200 or not isinstance(reply.body, list):
+            raise self._failure(reply, now)
+        wanted = set(symbols)
+        found = Splits(credits_left=_credits_left(reply.headers))
+        for member in reply.body:
+            if not isinstance(member, dict) or member.get("symbol") not in wanted:
+                continue
+            # The same symbol means another company elsewhere.
+            if member.get("mic_code") not in _US_EXCHANGES:
+                continue
+            try:
+                by = factor(member.get("from_factor"), member.get("to_factor"))
+                on = date.fromisoformat(str(member.get("date")))
+            except ValueError:
+                continue
+            found.splits.append(SaidSplit(member["symbol"], by, on, self.name))
         return found
 
     def _members(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from time import monotonic
 from typing import Any
 
@@ -187,6 +188,14 @@ def number(value: object) -> Decimal:
     if not _is_number(text):
         raise ValueError(f"{_short(value)} is not a number")
     return Decimal(text)
+
+
+def factor(new: object, old: object) -> Fraction:
+    """New shares for each old one. Raises ValueError for what is no split."""
+    shares_before, shares_after = number(old), number(new)
+    if shares_before <= 0 or shares_after <= 0 or shares_before == shares_after:
+        raise ValueError(f"{_short(new)} for {_short(old)} is no split")
+    return Fraction(shares_after) / Fraction(shares_before)
 
 
 def optional[N](read: Callable[[object], N], value: object) -> N | None:

@@ -197,7 +197,7 @@ def test_a_watchlist_of_any_size_costs_a_request_for_each_two_hundred(server: Fe
     symbols = [f"S{n:03}" for n in range(450)]
     list_instruments(symbols)
     follow(symbols=symbols)
-    server.says(snapshots(NOW, **dict.fromkeys(symbols, "5")))
+    server.says(snapshots(NOW, **dict.fromkeys(symbols, "229")))
     fetched = fetch_quotes(symbols=symbols, now=NOW)
     take_in(fetched.samples, NOW)
     assert len(latest_quotes(symbols=symbols)) == 450

@@ -142,9 +142,12 @@ def test_accepting_costs_the_same_few_statements_for_any_number_of_symbols(
     list_instruments(symbols)
     follow(symbols=symbols)
     narrow_alerts(levels={symbol: AlertLevels(below=Decimal(10)) for symbol in symbols})
-    # Joins by merging only, and by any way again; storing and finding between and after.
-    with django_assert_num_queries(4):
+    # An attempt at what is plainly the next price, begun and ended, joining by merging only; of
+    # first prices another statement; and one finds who must be woken.
+    with django_assert_num_queries(6):
         woken = accept(now, *(sample(symbol, "10", now) for symbol in symbols))
+    with django_assert_num_queries(6):
+        accept(now + SECOND, *(sample(symbol, "10", now + SECOND) for symbol in symbols))
     assert woken == sorted(symbols)
 
 

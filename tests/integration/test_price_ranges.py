@@ -92,6 +92,39 @@ def test_a_symbol_without_quotes_for_days_is_put_down_once(now: datetime) -> Non
     assert SessionRange.objects.filter(instrument="IBM").count() == 2
 
 
+def test_a_late_quote_counts_also_when_its_session_was_put_down_already(now: datetime) -> None:
+    close = datetime(2026, 11, 17, 21, 0, tzinfo=UTC)
+    say(now, "150")
+    say(close + MINUTE, "30", "IBM")  # a session has begun, and the one before is put down
+    assert SessionRange.objects.get(instrument="AAPL").low == 150
+    say(close - MINUTE, "145", late=3 * MINUTE)
+    say(close + 5 * MINUTE, "151")
+    assert SessionRange.objects.get(instrument="AAPL").low == 145
+    assert known(now, close + 5 * MINUTE) == ("145.000000", "151.000000")
+
+
+def test_a_quote_that_comes_days_late_counts_for_its_own_session(now: datetime) -> None:
+    say(now, "150")
+    say(now + DAY, "140", late=2 * DAY)  # of a session that is long over, and not of the first
+    quote = Quote.objects.get(instrument="AAPL")
+    assert (quote.session_opened, quote.session_high) == (now + DAY, Decimal(140))
+    assert known(now + HOUR, now + 3 * DAY) == ("140.000000", "140.000000")
+    say(now + 3 * DAY, "155")
+    ranges = SessionRange.objects.order_by("opened").values_list("opened", "low", "high")
+    assert list(ranges) == [
+        (now, Decimal(150), Decimal(150)),
+        (now + DAY, Decimal(140), Decimal(140)),
+    ]
+
+
+def test_the_first_quote_ever_begins_its_own_session_however_old_it_is(now: datetime) -> None:
+    say(now - 3 * DAY, "150", late=3 * DAY)
+    assert Quote.objects.get(instrument="AAPL").session_opened == now - 3 * DAY
+    say(now, "140")
+    assert known(now, now) == ("140.000000", "140.000000")
+    assert known(now - 3 * DAY, now) == ("140.000000", "150.000000")
+
+
 def test_a_range_spans_the_sessions_since_and_the_present_one(now: datetime) -> None:
     for day, price in enumerate(["150", "160", "140", "155"]):
         say(now + day * DAY, price)

@@ -24,10 +24,11 @@ from actions.rules import (
     Rule,
     Trigger,
 )
+from actions.scaling import Factor
 from market.hours import AlwaysOpen, TradingCalendar
 from market.quotes import PRICE_MAX, Bar, Sample
 from portfolios.ledger import Position, Refusal, Snapshot, apply_all
-from portfolios.money import usd
+from portfolios.money import EXACT, usd
 from tests.unit.conftest import (
     BUY_TEN,
     NOTIFY,
@@ -384,3 +385,67 @@ def as_they_fall(count: int, each: int, seed: int) -> list[bytes]:
 calendars: st.SearchStrategy[TradingCalendar] = st.sampled_from(
     [AlwaysOpen(), HourlySessions(), HourlyWithoutBreaks()]
 )
+
+
+# --- The same market in other shares ---
+
+
+def in_other_shares(market: Market, symbol: str, prices: Factor, volumes: Factor) -> Market:
+    """The market with the prices and the volumes of `symbol` multiplied. Both must stay on their
+    grids: nothing is rounded. What is held changes as volumes do not: by the prices' inverse."""
+    bars = {
+        of: [_bar_in_shares_of(bar, prices, volumes) for bar in past] if of == symbol else past
+        for of, past in market.bars.items()
+    }
+    earlier = {
+        of: [in_shares_of(one, prices, volumes) for one in past] if of == symbol else past
+        for of, past in market.earlier.items()
+    }
+    instants = [
+        replace(
+            instant,
+            quotes={
+                of: in_shares_of(quote, prices, volumes) if of == symbol else quote
+                for of, quote in instant.quotes.items()
+            },
+            portfolio=instant.portfolio and divided(instant.portfolio, symbol, 1 / prices),
+        )
+        for instant in market.instants
+    ]
+    return replace(market, bars=bars, earlier=earlier, instants=instants)
+
+
+def in_shares_of(sample: Sample, prices: Factor, volumes: Factor) -> Sample:
+    close = sample.previous_close
+    return replace(
+        sample,
+        price=exactly(sample.price, prices),
+        volume=None if sample.volume is None else int(exactly(Decimal(sample.volume), volumes)),
+        previous_close=None if close is None else exactly(close, prices),
+    )
+
+
+def _bar_in_shares_of(bar: Bar, prices: Factor, volumes: Factor) -> Bar:
+    return replace(
+        bar,
+        open=exactly(bar.open, prices),
+        high=exactly(bar.high, prices),
+        low=exactly(bar.low, prices),
+        close=exactly(bar.close, prices),
+        volume=int(exactly(Decimal(bar.volume), volumes)),
+    )
+
+
+def divided(portfolio: Snapshot, symbol: str, factor: Factor) -> Snapshot:
+    """The portfolio with so many times the shares of `symbol`, which have cost the same."""
+    positions = dict(portfolio.positions)
+    if held := positions.get(symbol):
+        positions[symbol] = replace(held, quantity=exactly(held.quantity, factor))
+    return replace(portfolio, positions=positions)
+
+
+def exactly(number: Decimal, factor: Factor) -> Decimal:
+    """`number` x `factor`, which must be a finite decimal."""
+    return EXACT.divide(
+        EXACT.multiply(number, Decimal(factor.numerator)), Decimal(factor.denominator)
+    )

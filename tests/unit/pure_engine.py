@@ -18,11 +18,19 @@ from actions.rules import (
     View,
     Wake,
 )
+from actions.scaling import Factor
 from market.quotes import PRICE_MAX, Sample, is_fresh
 from tests.unit.conftest import (
     MAX_AGE,
 )
-from tests.unit.made_up_markets import START, Instant, Market, on_grid
+from tests.unit.made_up_markets import (
+    START,
+    Instant,
+    Market,
+    divided,
+    in_shares_of,
+    on_grid,
+)
 
 
 def breaks(band: Band, quote: Sample) -> bool:
@@ -163,3 +171,39 @@ def assert_sleeping_loses_nothing(rule: Rule, market: Market) -> None:
     event(f"fired {len(always.fired)} times")
     event(f"ended {always.rule.status}")
     assert woken.looks <= always.looks
+
+
+# --- Splits ---
+
+
+def assert_a_split_changes_nothing(
+    rules: tuple[Rule, Rule], markets: tuple[Market, Market], symbol: str, factor: Factor, at: int
+) -> None:
+    """A rule that goes through a split at a tick does what one does that has lived in new shares
+    all along. Each pair is the same thing, in old and in new shares, nothing of it rounded."""
+    engine, lived_in_new = (
+        Engine(rule, market, sleeps=True) for rule, market in zip(rules, markets, strict=True)
+    )
+    old, new = markets
+    for tick, instant in enumerate(new.instants):
+        if tick == at:
+            split(engine, new, symbol, factor)
+        engine.tick(old.instants[tick] if tick < at else instant)
+        lived_in_new.tick(instant)
+        assert [now for now, _, _ in engine.fired] == [now for now, _, _ in lived_in_new.fired]
+        assert engine.rule.status == lived_in_new.rule.status
+    event(f"fired {len(engine.fired)} times")
+
+
+def split(engine: Engine, market: Market, symbol: str, factor: Factor) -> None:
+    """What the product does at a split: the rule, with its best price until now, and what is known
+    of the symbol are brought into new shares, and the rule is looked at again."""
+    engine.rule = engine.caught_up().after_split(symbol, factor)
+    engine.wake = Wake(at=max(START, engine.rule.valid_from))
+    engine.market = market
+    of = engine.samples.get(symbol, [])
+    engine.samples[symbol] = [in_shares_of(sample, 1 / factor, factor) for sample in of]
+    if symbol in engine.quotes:
+        engine.quotes[symbol] = in_shares_of(engine.quotes[symbol], 1 / factor, factor)
+    if engine.portfolio is not None:
+        engine.portfolio = divided(engine.portfolio, symbol, factor)

@@ -7,24 +7,29 @@ looked at in every tick does: fire at the same quotes, and miss none.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
-from hypothesis import event, given
+from hypothesis import assume, event, given, reject, settings
 from hypothesis import strategies as st
 
 from actions.judge import Finding, judge
 from actions.registry import parse_trigger
 from actions.rules import (
+    ANY_PRICE,
     Band,
     Evaluation,
+    InvalidRule,
+    Outcome,
     Rule,
     Status,
     Trigger,
     View,
     Wake,
 )
+from actions.triggers.price_below import PriceBelow
 from market.hours import AlwaysOpen, TradingCalendar
-from market.quotes import Sample
+from market.quotes import BadBar, BadQuote, Sample
 from tests.unit.conftest import (
     NOTIFY,
     SECOND,
@@ -37,12 +42,19 @@ from tests.unit.made_up_markets import (
     bounded,
     calendars,
     every_trigger,
+    in_other_shares,
     later,
     markets,
     rules,
     throws,
 )
-from tests.unit.pure_engine import Engine, after, assert_sleeping_loses_nothing, inside
+from tests.unit.pure_engine import (
+    Engine,
+    after,
+    assert_a_split_changes_nothing,
+    assert_sleeping_loses_nothing,
+    inside,
+)
 
 # --- (a) Asleep, nothing happens ---
 
@@ -120,6 +132,35 @@ def test_and_so_it_does_when_the_feed_has_gaps(
     assert_sleeping_loses_nothing(rule, market)
 
 
+# --- (c) A split changes nothing ---
+
+
+@every_trigger
+@settings(bounded, max_examples=150)
+@given(data=st.data(), calendar=calendars, times=st.sampled_from([2, 4, 5, 8, 20]))
+def test_a_rule_that_goes_through_a_split_fires_as_one_on_adjusted_prices(
+    trigger_type: str, data: st.DataObject, calendar: TradingCalendar, times: int
+) -> None:
+    cheap_rule = data.draw(rules(trigger_type))
+    symbol = data.draw(st.sampled_from(sorted(cheap_rule.symbols) or [TRADED]))
+    drawn = data.draw(markets(cheap_rule, calendar, gaps_in_the_feed=True))
+    factor = Fraction(times)
+    try:
+        dear_rule = cheap_rule.after_split(symbol, 1 / factor)
+        assume(dear_rule.after_split(symbol, factor) == cheap_rule)  # nothing is rounded
+        dear = in_other_shares(drawn, symbol, factor, Fraction(1))
+        cheap = in_other_shares(drawn, symbol, Fraction(1), factor)
+    except (InvalidRule, BadQuote, BadBar):  # a number that is too large in other shares
+        reject()
+    at = data.draw(st.integers(0, len(drawn.instants)))
+    if data.draw(st.booleans()):
+        assert_a_split_changes_nothing((dear_rule, cheap_rule), (dear, cheap), symbol, factor, at)
+    else:  # a reverse split
+        assert_a_split_changes_nothing(
+            (cheap_rule, dear_rule), (cheap, dear), symbol, 1 / factor, at
+        )
+
+
 # --- That the test itself sees what it must ---
 
 
@@ -141,3 +182,35 @@ def test_a_band_that_is_too_wide_is_caught() -> None:
     ]
     with pytest.raises(AssertionError):
         assert_sleeping_loses_nothing(rule, Market(AlwaysOpen(), market))
+
+
+class Forgets(PriceBelow):
+    """Keeps the first price under a name of its own, forgets it at a split, and fires at 60 %."""
+
+    def evaluate(self, rule: Rule, view: View) -> Evaluation:
+        price = view.quotes[TRADED].price
+        first = Decimal(rule.state.get("first", price))
+        fired = price <= first * 60 / 100
+        outcome = Outcome.FIRED if fired else Outcome.NOT_FIRED
+        return Evaluation(outcome, "", {"first": str(first)})
+
+    def watch(self, rule: Rule, view: View) -> Wake:
+        return Wake({TRADED: ANY_PRICE})
+
+
+def test_a_trigger_that_forgets_a_price_at_a_split_is_caught() -> None:
+    rule = Rule(None, TRADED, Forgets(threshold=Decimal(1)), NOTIFY, valid_from=START)
+    old, new = (
+        Market(
+            AlwaysOpen(),
+            [
+                Instant(START + n * SECOND, {TRADED: Sample(TRADED, p, START + n * SECOND)}, True)
+                for n, p in enumerate([price] * 2)
+            ],
+        )
+        for price in (Decimal(90), Decimal(45))
+    )
+    pair = rule.after_split(TRADED, Fraction(1, 2)), rule
+    assert_a_split_changes_nothing(pair, (old, new), TRADED, Fraction(2), at=0)
+    with pytest.raises(AssertionError):
+        assert_a_split_changes_nothing(pair, (old, new), TRADED, Fraction(2), at=1)

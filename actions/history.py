@@ -1,0 +1,192 @@
+"""Who changed what in a rule, when and why: read from what it was before each change.
+
+The rows are written by triggers of the database, so that no way of changing a rule passes by them.
+The user comes from the request (pghistory's middleware), or from the service that was called.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby, pairwise
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pghistory
+
+from accounts.models import User
+from actions.models import Action, ActionHistory
+from actions.models.history import SETTINGS
+from actions.registry import parse_effect, parse_trigger
+from actions.rules import InvalidRule
+from actions.sentence import duration, in_zone
+from portfolios.models import Portfolio
+
+NOBODY = "Trading Rules"  # who does what no person did
+
+# What a rule means in shares and prices.
+_TERMS = ("symbol", "quantity", "action_params", "trigger_type", "trigger_params")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a rule: when, by whom, what from what to what (a line each), and why."""
+
+    at: datetime
+    who: str
+    what: Sequence[str]
+    why: str = ""
+
+
+def because(why: str, *, user: User | None = None) -> Any:
+    """A context in which all that is written to rules is said to be done for this reason, and by
+    this user unless a request says by whom."""
+    by = {"by": str(user.pk)} if user else {}
+    return pghistory.context(why=why, **by)
+
+
+def history_of(*, action: Action, zone: ZoneInfo) -> list[Change]:
+    """What became of the rule, newest first, with times in `zone`; three queries at most."""
+    before = list(ActionHistory.objects.filter(pgh_obj=action).order_by("pgh_id"))
+    owner = action.user.get_username()
+    first = before[0] if before else action
+    changes = [Change(action.created_at, owner, (f"Made: {_sentence(first)}",))]
+    people = _people(before)
+    told = _Words(zone, _portfolios([*before, action]))
+    done = _is_done(action, before)
+    for was, then in pairwise([*before, _while_active(action) if done else action]):
+        ended = then.status_reason if was.status != then.status else ""
+        what = tuple(told.differences(was, then))
+        why = (was.pgh_context or {}).get("why") or ended
+        changes.append(Change(was.pgh_created_at, people.get(_by(was), NOBODY), what, why))
+    if done:
+        at = max(filter(None, (action.last_evaluated_at, action.updated_at)))
+        changes.append(Change(at, NOBODY, ("Status: active → completed",), action.status_reason))
+    return changes[::-1]
+
+
+def edited_since(*, actions: Iterable[Action], instant: datetime) -> set[UUID]:
+    """Those of these rules whose terms (in shares and prices) people have set since `instant`."""
+    actions = list(actions)
+    edited = {action.pk for action in actions if action.created_at >= instant}
+    touched = {action.pk: action for action in actions if action.updated_at >= instant}
+    rows = ActionHistory.objects.filter(pgh_obj__in=touched.keys() - edited)
+    for pk, before in groupby(rows.order_by("pgh_obj", "pgh_id"), key=attrgetter("pgh_obj_id")):
+        for was, then in pairwise([*before, touched[pk]]):
+            if then.updated_at >= instant and _terms(was) != _terms(then):
+                edited.add(pk)
+    return edited
+
+
+def keep_as_it_was(*, actions: Iterable[Action], label: str, why: str) -> None:
+    """Puts down that something happened to these rules that none of their settings tells."""
+    copied = (*SETTINGS, "status", "status_reason", "updated_at")
+    ActionHistory.objects.bulk_create(
+        ActionHistory(
+            pgh_obj=action,
+            pgh_label=label,
+            pgh_context={"why": why},
+            **{name: getattr(action, name) for name in copied if name != "portfolio"},
+            portfolio_id=action.portfolio_id,
+        )
+        for action in actions
+    )
+
+
+# A row of what was, or the rule as it is: both have the columns that people set.
+_Row = Any
+
+
+def _is_done(action: Action, before: Sequence[_Row]) -> bool:
+    """Whether the rule was completed while it was active, which no row tells (see the model)."""
+    if action.status != Action.Statuses.COMPLETED:
+        return False
+    # A paused rule that expires has a row; one that a person let go on before has one by a person.
+    paused = bool(before) and before[-1].status == Action.Statuses.PAUSED
+    return not paused or bool(_by(before[-1]))
+
+
+def _while_active(action: Action) -> Action:
+    """The rule as it was before it was completed."""
+    active = copy(action)
+    active.status, active.status_reason = Action.Statuses.ACTIVE, ""
+    return active
+
+
+def _by(row: _Row) -> str:
+    """The id of the user who made the change, empty where nobody did."""
+    context = row.pgh_context or {}
+    return context.get("user") or context.get("by") or ""
+
+
+def _terms(row: _Row) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in _TERMS)
+
+
+def _people(before: Iterable[_Row]) -> dict[str, str]:
+    ids = {_by(row) for row in before} - {""}
+    return {str(user.pk): user.get_username() for user in User.objects.filter(pk__in=ids)}
+
+
+def _portfolios(rows: Iterable[_Row]) -> dict[UUID, str]:
+    ids: set[UUID] = {row.portfolio_id for row in rows} - {None}
+    if len(ids) < 2:
+        return {}
+    return dict(Portfolio.objects.filter(pk__in=ids).values_list("pk", "name"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Says what differs between two states of a rule, with times in `zone`."""
+
+    zone: ZoneInfo
+    portfolios: dict[UUID, str]
+
+    def differences(self, was: _Row, then: _Row) -> Iterator[str]:
+        before, after = self._said(was), self._said(then)
+        for name, value in after.items():
+            if before[name] != value:
+                yield f"{name}: {before[name]} → {value}"
+        if before == after:
+            yield "Only what the rule remembers of the market was changed."
+
+    def _said(self, row: _Row) -> dict[str, str]:
+        """Each of the things that people set, in words."""
+        return {
+            "What it does": _effect(row),
+            "When": _trigger(row),
+            "Portfolio": self.portfolios.get(row.portfolio_id, "the primary one"),
+            "Valid from": self._instant(row.valid_from, "at once"),
+            "Valid until": self._instant(row.valid_until, "no end"),
+            "Executions at most": "any" if row.max_executions is None else str(row.max_executions),
+            "Cooldown": duration(row.cooldown_seconds) if row.cooldown_seconds else "none",
+            "Notes": f"“{row.notes}”" if row.notes else "none",
+            "Status": row.status,
+        }
+
+    def _instant(self, instant: datetime | None, otherwise: str) -> str:
+        return in_zone(instant, self.zone) if instant else otherwise
+
+
+def _sentence(row: _Row) -> str:
+    return f"{_effect(row)} {_trigger(row)}."
+
+
+def _effect(row: _Row) -> str:
+    sizes = {"quantity": row.quantity, "amount_usd": row.amount_usd}
+    given = {name: size for name, size in sizes.items() if size is not None}
+    try:
+        effect = parse_effect(row.action_type, sizes=given, params=row.action_params)
+    except InvalidRule:
+        return f"{row.action_type} {row.action_params}"
+    message = row.action_params.get("message")
+    return effect.describe(row.symbol) + (f" (“{message}”)" if message else "")
+
+
+def _trigger(row: _Row) -> str:
+    try:
+        return parse_trigger(row.trigger_type, row.trigger_params).describe(row.symbol)
+    except InvalidRule:
+        return f"{row.trigger_type} {row.trigger_params}"
