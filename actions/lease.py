@@ -36,21 +36,31 @@ _COLUMNS = """
 # awake is what statistics know least, so nothing here is joined but by the primary key: IS TRUE
 # keeps the index of those awake out of that join, which else took 300 ms of a storm's batch.
 _LEASE = f"""
-WITH awake AS (
-    SELECT id, created_at, COALESCE(portfolio_id, user_id) AS book,
-           COALESCE(last_evaluated_at, '-infinity') AS looked_at
-      FROM actions WHERE processing_lease_until <= %(now)s AND status = 'active'
-), turn AS (
-    SELECT id FROM (SELECT *, min(looked_at) OVER (PARTITION BY book) AS book_looked_at FROM awake)
-     ORDER BY book_looked_at, book, looked_at, created_at, id LIMIT %(limit)s
-), due AS (
-    SELECT a.id FROM actions a JOIN turn ON turn.id = a.id
-     WHERE (a.processing_lease_until <= %(now)s) IS TRUE AND (a.status = 'active') IS TRUE
+WITH turn AS MATERIALIZED (
+    SELECT hint, action_id
+      FROM (SELECT id AS hint, *, min(looked_at) OVER (PARTITION BY book) AS book_looked_at
+              FROM wakings WHERE until <= %(now)s) AS awake
+     ORDER BY book_looked_at, book, looked_at, created_at, action_id LIMIT %(limit)s
+), due AS MATERIALIZED (
+    SELECT a.id FROM actions a
+     WHERE a.id = ANY(ARRAY(SELECT action_id FROM turn))
+       AND a.processing_lease_until <= %(now)s AND a.status = 'active'
        FOR NO KEY UPDATE OF a SKIP LOCKED
 ), r AS (
     UPDATE actions a SET processing_lease_until = %(until)s
-      FROM due WHERE a.id = due.id
+     WHERE a.id = ANY(ARRAY(SELECT id FROM due))
     RETURNING a.*, a.xmin || ' ' || a.ctid AS version
+), taken AS (
+    UPDATE wakings SET until = %(until)s
+     WHERE id = ANY(ARRAY(
+         SELECT hint FROM turn WHERE (action_id IN (SELECT id FROM due)) IS TRUE))
+), stray AS (
+    DELETE FROM wakings
+     WHERE id = ANY(ARRAY(
+         SELECT hint FROM turn
+          WHERE (action_id IN (SELECT id FROM due)) IS FALSE AND NOT EXISTS (
+             SELECT FROM actions a WHERE a.id = action_id AND a.processing_lease_until IS NOT NULL
+             OFFSET 0)))
 )
 SELECT {_COLUMNS} FROM r JOIN accounts_user u ON u.id = r.user_id ORDER BY r.created_at, r.id
 """  # noqa: S608 -- constants

@@ -8,7 +8,7 @@ from actions.booking import Booked, Execution
 from actions.lease import Leased
 from actions.settle import evaluation_record
 from market.arrays import json_array, plain_array, text_array, uuid_array
-from market.bulk import run
+from market.bulk import run, send
 
 _LAST_SEQUENCES = """
 SELECT action_id, max(sequence) FROM action_executions
@@ -28,6 +28,7 @@ SELECT id, action_id, sequence, %(at)s,
 """
 
 _RULES = """
+WITH slept AS (DELETE FROM wakings WHERE action_id = ANY(%(ids)s::uuid[]))
 UPDATE actions a
    SET last_evaluated_at = %(now)s,
        last_evaluation = fired.evaluation::jsonb,
@@ -68,7 +69,7 @@ def write_executions(
     `fingerprint` that of the request."""
     if not executions:
         return
-    run(
+    send(
         _EXECUTIONS,
         {
             "at": at,
@@ -89,7 +90,7 @@ def write_rules(*, booked: Sequence[Booked], now: datetime) -> None:
     if not booked:
         return
     verdicts = [each.firing.verdict for each in booked]
-    run(
+    send(
         _RULES,
         {
             "now": now,

@@ -24,19 +24,24 @@ LONGEST_BACK_OFF = timedelta(minutes=15)
 
 # Only rules that are still ours: one that was paused, or taken over, keeps what it has.
 _SETTLE = """
-UPDATE actions a
-   SET last_evaluated_at = %(now)s,
-       last_evaluation = look.evaluation::jsonb,
-       runtime_state = look.state::jsonb,
-       status = look.status,
-       status_reason = CASE WHEN look.status = 'active' THEN a.status_reason ELSE look.reason END,
-       processing_lease_until = NULL,
-       waking_quote = NULL
-  FROM unnest(%(ids)s::uuid[], %(untils)s::timestamptz[], %(evaluations)s::text[],
-              %(states)s::text[], %(statuses)s::text[], %(reasons)s::text[])
-       AS look(id, until, evaluation, state, status, reason)
- WHERE a.id = look.id AND a.processing_lease_until = look.until
-RETURNING a.id
+WITH settled AS (
+    UPDATE actions a
+       SET last_evaluated_at = %(now)s,
+           last_evaluation = look.evaluation::jsonb,
+           runtime_state = look.state::jsonb,
+           status = look.status,
+           status_reason = CASE WHEN look.status = 'active' THEN a.status_reason ELSE look.reason END,
+           processing_lease_until = NULL,
+           waking_quote = NULL
+      FROM unnest(%(ids)s::uuid[], %(untils)s::timestamptz[], %(evaluations)s::text[],
+                  %(states)s::text[], %(statuses)s::text[], %(reasons)s::text[])
+           AS look(id, until, evaluation, state, status, reason)
+     WHERE a.id = look.id AND a.processing_lease_until = look.until
+    RETURNING a.id
+), slept AS (
+    DELETE FROM wakings WHERE action_id IN (SELECT id FROM settled)
+)
+SELECT id FROM settled
 """
 
 

@@ -1,22 +1,46 @@
 """Statements that take thousands of rows as arrays (see arrays.py)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
 from django.db.backends.postgresql.base import ServerBindingCursor
 
+Params = Mapping[str, Any] | Sequence[Any]
 
-def run(statement: str, params: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Runs the statement, and returns its rows where it has any.
 
-    Its parameters go to the server beside its text, not written into it as Django's cursor does:
-    megabytes of arrays are then neither quoted here nor read as SQL there, which took a sixth of a
-    batch's time. They are planned with, too, so that a plan fits the number of rows it is for.
+def run(statement: str, params: Params) -> list[tuple[Any, ...]]:
+    """Runs a statement that has rows to return, and returns them."""
+    with _cursor() as cursor:
+        cursor.execute(statement, params)
+        return list(cursor.fetchall())
+
+
+def send(statement: str, params: Params) -> None:
+    """Runs a statement that returns nothing. Among `sent_ahead` it is not waited for."""
+    with _cursor() as cursor:
+        cursor.execute(statement, params)
+
+
+@contextmanager
+def sent_ahead() -> Iterator[None]:
+    """Lets PostgreSQL run what is sent in this block while we prepare what comes next.
+
+    At the block's end all of it has run, or the first error is raised. Belongs in a transaction:
+    what was sent after an error is not run, what was sent before it is not undone.
     """
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
+
+
+def _cursor() -> Any:
+    """A cursor whose parameters go to the server beside the statement's text, not written into it
+    as Django's does: megabytes of arrays are then neither quoted here nor read as SQL there, which
+    took a sixth of a batch's time. They are planned with, too, so that a plan fits the number of
+    rows it is for."""
     connection.ensure_connection()
     cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
     wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with wrapped(cursor) as sent:
-        sent.execute(statement, params)
-        return list(sent.fetchall()) if cursor.description else []
+    return wrapped(cursor)

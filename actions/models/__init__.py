@@ -6,6 +6,7 @@ from actions.models.execution import ActionExecution
 from actions.models.notification import Notification
 from actions.models.preferences import Preferences
 from actions.models.tick import Tick
+from actions.models.waking import Waking
 from actions.models.watch import Watch, WaterMark
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Notification",
     "Preferences",
     "Tick",
+    "Waking",
     "Watch",
     "WaterMark",
 ]

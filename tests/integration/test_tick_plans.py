@@ -97,7 +97,7 @@ def test_no_statement_of_a_tick_reads_all_rules_or_all_watches(
 
     woken = indexes(the_one(seen, "found AS"))
     assert {"watches_below_idx", "watches_above_idx", "watches_at_idx", "actions_pkey"} <= woken
-    assert "actions_awake_idx" in indexes(the_one(seen, "due AS"))
+    assert "actions_pkey" in indexes(the_one(seen, "due AS"))
     assert "actions_paused_idx" in indexes(the_one(seen, '"valid_until" <= '))
 
 
