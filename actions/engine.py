@@ -10,7 +10,7 @@ from math import ceil
 from time import perf_counter
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from actions import watches
 from actions.booking import Firing
@@ -21,6 +21,7 @@ from actions.models import Tick
 from actions.rules import InvalidRule, Rule
 from actions.settle import Look, after_fault, expire_paused, settle
 from actions.sight import Sight
+from market.bulk import send, sent_ahead
 from market.history import record_history
 from market.quotes import Sample
 from market.services import (
@@ -76,11 +77,18 @@ def run_tick(*, now: datetime, call_for_help: Callable[[int], object] = lambda n
 
 def look_at_the_woken(*, now: datetime, report: Report) -> None:
     """Leases woken rules, batch after batch, until none is left that nobody holds."""
-    while leased := lease_actions_for_evaluation(
-        now=now, limit=settings.LEASE_BATCH, lease_seconds=settings.LEASE_SECONDS
-    ):
-        with collector_paused():
-            _look_at(leased, now, report)
+    limit = settings.LEASE_BATCH
+    some_are_left = True
+    while some_are_left:
+        leased = lease_actions_for_evaluation(
+            now=now, limit=limit, lease_seconds=settings.LEASE_SECONDS
+        )
+        if leased:
+            with collector_paused():
+                _look_at(leased, now, report)
+        # A full batch may lack a few that somebody has locked, and that the next one would pass
+        # over as well; one that lacks half of them was the last.
+        some_are_left = len(leased) > limit // 2
 
 
 @contextmanager
@@ -140,9 +148,8 @@ def _look_at(batch: list[Leased], now: datetime, report: Report) -> None:
 
 def _widen(symbols: set[str]) -> None:
     # Nobody waits for the disk: a level that a crash of the server takes back is too narrow.
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL synchronous_commit TO off")
+    with transaction.atomic(), sent_ahead():
+        send("SET LOCAL synchronous_commit TO off", [])
         watches.widen_alerts(symbols=symbols)
 
 

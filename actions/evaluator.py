@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from actions.engine import Report, run_tick
+from actions.execute import is_disturbance
 from market.services import calendar
 
 logger = logging.getLogger(__name__)
@@ -65,9 +66,10 @@ def tick_for(
         try:
             report = run_tick(now=now, call_for_help=call_for_help)
             after_tick(report)
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception:
+        except Exception as error:  # one bad tick does not end the loop
+            gone = isinstance(error, OperationalError | InterfaceError)
+            if gone and not is_disturbance(error):
+                raise
             logger.exception("the tick of %s failed", now)
         ticks += 1
         wait = max(0.0, started + interval(now) - monotonic())

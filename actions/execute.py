@@ -23,7 +23,7 @@ from actions.limits import Gate, first_refusal
 from actions.notify.outbox import Notice, tell
 from actions.receipts import held_message
 from actions.recording import last_sequences, write_executions, write_rules
-from actions.rules import Desk
+from actions.rules import Desk, Wake
 from actions.settle import Look
 from actions.watches import set_watches
 from market.bulk import sent_ahead
@@ -34,7 +34,7 @@ from portfolios.services import LockedPortfolio, locked, primary_portfolios, wri
 logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 4  # of a batch that PostgreSQL rolled back for another transaction's sake
-BOOKED_AT_ONCE = 100  # firings: PostgreSQL writes them while we work out the next
+BOOKED_AT_ONCE = 250  # firings: PostgreSQL writes them while we work out the next
 
 
 @dataclass(slots=True)
@@ -88,38 +88,46 @@ def _until_undisturbed(firings: Sequence[Firing]) -> Fired:
         try:
             return _commit(firings)
         except OperationalError as error:
-            if not _is_disturbance(error):
+            if not is_disturbance(error):
                 raise
             logger.warning("attempt %d at %d firings: %s", attempt, len(firings), error)
             disturbance = error
     return Fired(faults=[(firing.leased, disturbance) for firing in firings])
 
 
-def _is_disturbance(error: OperationalError) -> bool:
-    return isinstance(error.__cause__, errors.SerializationFailure | errors.DeadlockDetected)
+def is_disturbance(error: Exception) -> bool:
+    """Whether PostgreSQL rolled back for another transaction's sake: the connection still stands,
+    and what was tried may be tried again."""
+    return isinstance(
+        error.__cause__,
+        errors.SerializationFailure | errors.DeadlockDetected | errors.LockNotAvailable,
+    )
 
 
-@transaction.atomic
 def _commit(firings: Sequence[Firing]) -> Fired:
+    with transaction.atomic(), sent_ahead():
+        return _fire(firings)
+
+
+def _fire(firings: Sequence[Firing]) -> Fired:
     now = firings[0].view.now
     ours, shut = _still_true(firings)
     portfolios = _lock_portfolios(ours)
     quotes = _quotes(ours)
     sequences = last_sequences(leased=[firing.leased for firing in ours])
     fired = Fired(looks=shut)
-    wakes = {}
-    with sent_ahead():
-        for some in batched(ours, BOOKED_AT_ONCE, strict=False):
-            booked, held, faults = _book(some, portfolios, quotes, sequences)
-            write_executions(executions=[each.execution for each in booked], at=now)
-            write_rules(booked=booked, now=now)
-            tell(notices=[each.notice for each in booked] + _spent_days(held), now=now)
-            wakes |= {each.firing.leased.id: (each.after.symbols, each.wake) for each in booked}
-            fired.add(Fired(len(booked), held, faults))
-        write(locked=portfolios.values(), at=now)
-        # Of a rule that has ended nothing is left to wait for. The engine widens the levels of a
-        # whole batch at once, so that batches beside each other do not queue for a symbol's row.
-        set_watches(wakes=wakes)
+    wakes: dict[UUID, tuple[frozenset[str], Wake]] = {}
+    for some in batched(ours, BOOKED_AT_ONCE, strict=False):
+        booked, held, faults = _book(some, portfolios, quotes, sequences)
+        write_executions(executions=[each.execution for each in booked], at=now)
+        write_rules(booked=booked, now=now)
+        tell(notices=[each.notice for each in booked] + _spent_days(held), now=now)
+        wakes |= {each.firing.leased.id: (each.after.symbols, each.wake) for each in booked}
+        fired.add(Fired(len(booked), held, faults))
+    write(locked=portfolios.values(), at=now)
+    # Of a rule that has ended nothing is left to wait for. The engine widens the levels of a whole
+    # batch at once, so that batches beside each other do not queue for a symbol's row.
+    set_watches(wakes=wakes)
     return fired
 
 

@@ -133,16 +133,19 @@ SELECT symbol,
 
 _REMOVE = "DELETE FROM watches WHERE action_id = ANY(%s::uuid[])"
 
+# A rule that names no portfolio trades in its owner's primary one, and follows that.
 _INSERT = """
 INSERT INTO watches (action_id, symbol, below, above, volume_above, turning, turn_by, water_mark,
                      at, portfolio_id)
 SELECT row.action_id, row.symbol, row.below, row.above, row.volume_above, row.turning, row.turn_by,
-       row.water_mark, row.at, a.portfolio_id
+       row.water_mark, row.at, COALESCE(a.portfolio_id, p.id)
   FROM unnest(%s::uuid[], %s::text[], %s::numeric[], %s::numeric[], %s::bigint[], %s::text[],
               %s::numeric[], %s::bigint[], %s::timestamptz[], %s::boolean[])
        AS row(action_id, symbol, below, above, volume_above, turning, turn_by, water_mark, at,
               follows_portfolio)
   LEFT JOIN actions a ON row.follows_portfolio AND a.id = row.action_id
+  LEFT JOIN portfolios_portfolio p
+    ON a.portfolio_id IS NULL AND p.user_id = a.user_id AND p.is_primary
 """
 
 

@@ -27,8 +27,8 @@ def send(statement: str, params: Params) -> None:
 def sent_ahead() -> Iterator[None]:
     """Lets PostgreSQL run what is sent in this block while we prepare what comes next.
 
-    At the block's end all of it has run, or the first error is raised. Belongs in a transaction:
-    what was sent after an error is not run, what was sent before it is not undone.
+    We wait where we ask for rows, and at the block's end: by then all has run, or the first error
+    was raised and nothing after it was run. Outside a transaction the block is one.
     """
     connection.ensure_connection()
     with connection.wrap_database_errors, connection.connection.pipeline():

@@ -71,6 +71,11 @@ TEMPLATES = [
 
 # --- Database: PostgreSQL, always ---
 
+# A process that hangs amid a transaction holds its rules and its portfolio: after half a minute,
+# which is as long as it may keep a rule, PostgreSQL ends its session. Nobody waits for a lock any
+# longer than is needed to try again once it is gone.
+_SESSION = "-c idle_in_transaction_session_timeout=30s -c lock_timeout=15s"
+
 EMBEDDED_POSTGRES_DIR = environment.embedded_postgres_dir
 EMBEDDED_POSTGRES_FSYNC = environment.embedded_postgres_fsync
 DATABASES: dict[str, dict[str, Any]] = {
@@ -82,6 +87,10 @@ DATABASES: dict[str, dict[str, Any]] = {
     # Long-lived connections, never psycopg's pool: the cluster forks, and a pool does not survive.
     | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 }
+_options = DATABASES["default"].setdefault("OPTIONS", {})
+_options["options"] = (
+    f"{_SESSION} {_options.get('options', '')}".rstrip()
+)  # the address has the last word
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Accounts ---
