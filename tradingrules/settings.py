@@ -71,11 +71,12 @@ TEMPLATES = [
 
 # --- Database: PostgreSQL, always ---
 
-# A process that hangs amid a transaction holds its rules and its portfolio: after half a minute,
-# which is as long as it may keep a rule, PostgreSQL ends its session. Nobody waits for a lock any
-# longer than is needed to try again once it is gone.
-_SESSION = "-c idle_in_transaction_session_timeout=30s -c lock_timeout=15s"
-
+# A process that hangs amid a transaction holds its rules and its portfolio until PostgreSQL ends its
+# session. Whoever waits for a lock gives up before that, and tries again.
+_SESSION = (
+    f"-c idle_in_transaction_session_timeout={environment.idle_transaction_seconds}s "
+    "-c lock_timeout=15s"
+)
 EMBEDDED_POSTGRES_DIR = environment.embedded_postgres_dir
 EMBEDDED_POSTGRES_FSYNC = environment.embedded_postgres_fsync
 DATABASES: dict[str, dict[str, Any]] = {
