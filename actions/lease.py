@@ -32,8 +32,8 @@ _COLUMNS = """
 # Longest not looked at first, so that no rule starves when more are awake than one lease takes; and
 # with a rule those of its portfolio, so that two evaluators do not wait for each other's, and that
 # of rules which want the same shares the oldest goes first: it has the earlier claim. How many are
-# awake is what statistics know least, so nothing here is joined but by the primary key: IS TRUE
-# keeps the index of those awake out of that join, which else took 300 ms of a storm's batch.
+# awake is what statistics know least, so nothing here is joined: rows are found by arrays of keys,
+# and IS TRUE has a list looked up in a hash table, not walked through for each rule.
 _LEASE = f"""
 WITH turn AS MATERIALIZED (
     SELECT hint, action_id

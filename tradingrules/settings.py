@@ -71,12 +71,13 @@ TEMPLATES = [
 
 # --- Database: PostgreSQL, always ---
 
-# A process that hangs amid a transaction holds its rules and its portfolio until PostgreSQL ends its
-# session. Whoever waits for a lock gives up before that, and tries again.
+# A process that hangs amid a transaction holds its rules and its portfolio until PostgreSQL ends
+# its session. Whoever waits for a lock gives up before that, and tries again.
 _SESSION = (
     f"-c idle_in_transaction_session_timeout={environment.idle_transaction_seconds}s "
     "-c lock_timeout=15s"
 )
+
 EMBEDDED_POSTGRES_DIR = environment.embedded_postgres_dir
 EMBEDDED_POSTGRES_FSYNC = environment.embedded_postgres_fsync
 DATABASES: dict[str, dict[str, Any]] = {
