@@ -116,7 +116,8 @@ def after_fault(leased: Leased, error: Exception, now: datetime) -> Look:
         faults=faults,
     )
     # The rule may be past reading: what it watched is what there was to wake it with.
-    return Look(leased, verdict, frozenset(leased.quotes))
+    watched = {*leased.quotes, leased.symbol}
+    return Look(leased, verdict, frozenset(symbol for symbol in watched if symbol))
 
 
 def evaluation_record(verdict: Verdict, now: datetime) -> dict[str, Any]:
