@@ -9,6 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
+from django.db import transaction
 
 from actions.registry import parse_effect, parse_trigger
 from actions.rules import Effect, Rule, State, Status, Trigger
@@ -178,7 +179,7 @@ def lease_actions_for_evaluation(
     evaluator that held it died. Both are taken alike, with the quotes that woke them.
     """
     until = now + timedelta(seconds=lease_seconds)
-    with sent_ahead():
+    with transaction.atomic(), sent_ahead():
         send(_TAKE_TURNS, [])
         rows = run(_LEASE, {"now": now, "until": until, "limit": limit})
     return [Leased._make(row) for row in rows]

@@ -28,7 +28,7 @@ def sent_ahead() -> Iterator[None]:
     """Lets PostgreSQL run what is sent in this block while we prepare what comes next.
 
     We wait where we ask for rows, and at the block's end: by then all has run, or the first error
-    was raised and nothing after it was run. Outside a transaction the block is one.
+    was raised and nothing after it was run. Belongs in a transaction, which is then rolled back.
     """
     connection.ensure_connection()
     with connection.wrap_database_errors, connection.connection.pipeline():
