@@ -77,18 +77,11 @@ def run_tick(*, now: datetime, call_for_help: Callable[[int], object] = lambda n
 
 def look_at_the_woken(*, now: datetime, report: Report) -> None:
     """Leases woken rules, batch after batch, until none is left that nobody holds."""
-    limit = settings.LEASE_BATCH
-    some_are_left = True
-    while some_are_left:
-        leased = lease_actions_for_evaluation(
-            now=now, limit=limit, lease_seconds=settings.LEASE_SECONDS
-        )
-        if leased:
-            with collector_paused():
-                _look_at(leased, now, report)
-        # A full batch may lack a few that somebody has locked, and that the next one would pass
-        # over as well; one that lacks half of them was the last.
-        some_are_left = len(leased) > limit // 2
+    while leased := lease_actions_for_evaluation(
+        now=now, limit=settings.LEASE_BATCH, lease_seconds=settings.LEASE_SECONDS
+    ):
+        with collector_paused():
+            _look_at(leased, now, report)
 
 
 @contextmanager
