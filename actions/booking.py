@@ -76,7 +76,7 @@ def book(firing: Firing, *, desk: Desk, portfolio: LockedPortfolio | None, seque
     leased, rule = firing.leased, firing.rule
     id = uuid4()
     plan = rule.effect.plan(rule, desk)
-    traded = _traded(plan, portfolio, id, desk.now)
+    traded = trades_of(plan, portfolio, id, desk.now)
     refused = isinstance(traded, Refusal)
     lines, standing = ([], None) if isinstance(traded, Refusal) else traded
     details = execution_details(
@@ -107,10 +107,13 @@ def book(firing: Firing, *, desk: Desk, portfolio: LockedPortfolio | None, seque
     return booked
 
 
-def _traded(
+def trades_of(
     plan: Plan | Refusal, portfolio: LockedPortfolio | None, reference: UUID, now: datetime
 ) -> tuple[list[Line], Snapshot | None] | Refusal:
-    """The ledger's lines and the portfolio after them, or why it is refused."""
+    """The ledger's lines and the portfolio after them, or why it is refused. Posts nothing.
+
+    Raises HeldBack where the portfolio's day is spent.
+    """
     if isinstance(plan, Refusal):
         return plan
     if portfolio is None:

@@ -16,7 +16,7 @@ from actions import watches
 from actions.booking import Firing
 from actions.execute import commit_firings
 from actions.judge import Finding, judge
-from actions.lease import Leased, lease_actions_for_evaluation
+from actions.lease import Leased, count_awake, lease_actions_for_evaluation
 from actions.models import Tick
 from actions.rules import InvalidRule, Rule
 from actions.settle import Look, after_fault, expire_paused, settle
@@ -59,8 +59,25 @@ def run_tick(*, now: datetime, call_for_help: Callable[[int], object] = lambda n
     started = perf_counter()
     report = Report()
     expire_paused(now=now)
-    symbols = sorted({*watches.watchlist(), *being_looked_at(now=now)})
+    symbols = followed(now=now)
     report.woken = take_in(_quotes(symbols, now, report), now)
+    return _finish(report, now, started, call_for_help)
+
+
+def run_short_tick(
+    *, now: datetime, call_for_help: Callable[[int], object] = lambda n: None
+) -> Report:
+    """A tick that asks the feed for nothing: for prices that came by themselves.
+
+    Whoever took them in has woken the rules.
+    """
+    started = perf_counter()
+    return _finish(Report(woken=count_awake(now=now)), now, started, call_for_help)
+
+
+def _finish(
+    report: Report, now: datetime, started: float, call_for_help: Callable[[int], object]
+) -> Report:
     if report.woken > settings.LEASE_BATCH:
         call_for_help(ceil(report.woken / settings.LEASE_BATCH) - 1)
     look_at_the_woken(now=now, report=report)
@@ -82,6 +99,11 @@ def look_at_the_woken(*, now: datetime, report: Report) -> None:
     ):
         with collector_paused():
             _look_at(leased, now, report)
+
+
+def followed(*, now: datetime) -> list[str]:
+    """The symbols that rules wait for, that somebody holds or looks at, in order."""
+    return sorted({*watches.watchlist(), *being_looked_at(now=now)})
 
 
 @contextmanager
@@ -121,7 +143,6 @@ def _look_at(batch: list[Leased], now: datetime, report: Report) -> None:
     rules, asleep = _read(batch, now, report)
     sight = Sight(rules, now=now, max_age=quote_max_age())
     if sight.error:
-        logger.warning("%s", sight.error)
         report.errors.append(sight.error)
     firings = []
     for leased, rule in rules:

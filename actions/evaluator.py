@@ -1,6 +1,7 @@
 """The loop around the tick: one evaluator at a time, on whichever process holds the lock."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -9,8 +10,9 @@ from time import monotonic
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from actions.engine import Report, run_tick
+from actions.engine import Report, run_short_tick, run_tick
 from actions.execute import is_disturbance
+from market.locks import session_lock
 from market.services import calendar
 
 logger = logging.getLogger(__name__)
@@ -18,6 +20,7 @@ logger = logging.getLogger(__name__)
 # The name of the advisory lock, as PostgreSQL knows it: any number, always the same.
 _LOCK = 7_205_318_440_116_093
 
+_BREATH_SECONDS = 0.25  # between two ticks that were called for: what comes meanwhile is one call
 _END_MILLISECONDS = 1_000  # to wait for the end of a session
 
 # The session that holds it. PostgreSQL shows a lock of 64 bits as two halves.
@@ -34,14 +37,8 @@ SELECT a.pid,
 @contextmanager
 def evaluator_lock() -> Iterator[bool]:
     """Whether we are the one evaluator. The lock is the connection's, so it ends with either."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-        (held,) = cursor.fetchone()
-    try:
+    with session_lock(_LOCK) as held:
         yield held
-    finally:
-        if held:
-            _unlock()
 
 
 def tick_for(
@@ -55,27 +52,37 @@ def tick_for(
 ) -> int:
     """Ticks until `seconds` have passed (None: until `stopping`), as often as the market asks.
 
+    `sleep` waits so many seconds, or says earlier, by what is true, that somebody calls: then a
+    short tick is made at once, though no two within 250 ms.
+
     Returns the number of ticks. A tick that fails is logged, and the next one is made; a database
     that is gone ends the loop, since the lock is gone with it (OperationalError, InterfaceError).
     """
-    began = monotonic()
-    ticks = 0
-    while not stopping():
-        started = monotonic()
+
+    def tick(kind: Callable[..., Report]) -> datetime:
         now = clock()
         try:
-            report = run_tick(now=now, call_for_help=call_for_help)
-            after_tick(report)
+            after_tick(kind(now=now, call_for_help=call_for_help))
         except Exception as error:  # one bad tick does not end the loop
             gone = isinstance(error, OperationalError | InterfaceError)
             if gone and not is_disturbance(error):
                 raise
             logger.exception("the tick of %s failed", now)
+        return now
+
+    began = monotonic()
+    ticks = 0
+    while not stopping():
+        started = monotonic()
+        now = tick(run_tick)
         ticks += 1
-        wait = max(0.0, started + interval(now) - monotonic())
-        if seconds is not None and monotonic() + wait - began >= seconds:
+        due = started + interval(now)
+        if seconds is not None and max(due, monotonic()) - began >= seconds:
             break
-        sleep(wait)
+        while (left := due - monotonic()) > 0 and sleep(left) and not stopping():
+            called = monotonic()
+            tick(run_short_tick)
+            time.sleep(max(0.0, called + _BREATH_SECONDS - monotonic()))
     return ticks
 
 
@@ -110,12 +117,3 @@ def _holder() -> tuple[int, float | None] | None:
         cursor.execute(_HOLDER, [_LOCK >> 32, _LOCK & 0xFFFFFFFF])
         row: tuple[int, float | None] | None = cursor.fetchone()
     return row
-
-
-def _unlock() -> None:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
-    except (OperationalError, InterfaceError):
-        # The connection that held the lock is gone, and the lock with it.
-        connection.close()

@@ -65,6 +65,8 @@ WITH turn AS MATERIALIZED (
 SELECT {_COLUMNS} FROM r JOIN accounts_user u ON u.id = r.user_id ORDER BY r.created_at, r.id
 """  # noqa: S608 -- constants
 
+_AWAKE = "SELECT count(*) FROM wakings WHERE until <= %s"
+
 # Whose turn it is, is for one at a time to say: two at once would say the same. Any number will do,
 # as long as it is always the same. Nobody waits for the disk: a lease that a crash of the server
 # takes back leaves a rule that is awake, and the firing's commit takes the lease to disk with it.
@@ -183,6 +185,12 @@ def lease_actions_for_evaluation(
         send(_TAKE_TURNS, [])
         rows = run(_LEASE, {"now": now, "until": until, "limit": limit})
     return [Leased._make(row) for row in rows]
+
+
+def count_awake(*, now: datetime) -> int:
+    """How many rules wait to be leased."""
+    ((count,),) = run(_AWAKE, [now])
+    return int(count)
 
 
 def lock_leased(*, batch: Collection[Leased]) -> dict[UUID, Leased]:

@@ -6,7 +6,6 @@ engine, a simulation and a backtest all ask the same question and get the same a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -22,6 +21,7 @@ from actions.turns import Turn
 from market.hours import TradingCalendar
 from market.quotes import Bar, Sample, is_fresh
 from portfolios.ledger import Order, Refusal, Snapshot
+from portfolios.money import plain_number
 
 PRICE_STEP = Decimal("0.000001")  # the finest difference between two prices
 
@@ -29,20 +29,6 @@ State = Mapping[str, Any]
 
 
 # --- The numbers and words that people type ---
-
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
-_LONGEST_NUMBER = 60  # characters
-
-
-def _plain_number(value: object) -> object:
-    # JSON's true is Python's 1, and Python reads 1_000 and digits of other scripts: a person who
-    # sends one of these meant something else.
-    plain = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-    if isinstance(value, str):
-        plain = len(value) <= _LONGEST_NUMBER and bool(_NUMBER.fullmatch(value.strip()))
-    if not plain:
-        raise ValueError("Use a plain number, such as 150 or 0.5.")
-    return value
 
 
 def _shortest(value: Decimal) -> Decimal:
@@ -64,7 +50,7 @@ def in_capitals(value: object) -> object:
 
 Number = Annotated[
     Decimal,
-    BeforeValidator(_plain_number),
+    BeforeValidator(plain_number),
     AfterValidator(_shortest),
     Field(allow_inf_nan=False),
 ]

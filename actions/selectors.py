@@ -4,18 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.db.models import Case, QuerySet, When
 
 from accounts.models import User
 from actions.limits import Gate
-from actions.models import Action, ActionExecution, Watch
+from actions.models import Action, ActionExecution, Tick, Watch
 from actions.rules import Band, InvalidRule, View
+from actions.sentence import in_zone
 from actions.watches import on_grid
 from actions.water_marks import followed
 from actions.why import Distance, GateState, gate_states, nearest
 from market.quotes import Sample
 from market.services import calendar
+from portfolios.models import Holding
+from portfolios.money import format_price
 
 
 def owned_action(*, user: User, action_id: UUID, lock: bool = False) -> Action:
@@ -47,15 +51,30 @@ def executions_of(*, user: User) -> QuerySet[ActionExecution]:
     )
 
 
+def symbols_concerning(*, user: User) -> list[str]:
+    """The symbols that the user's rules wait for, or that the user holds, in order."""
+    waited_for = Watch.objects.filter(action__user=user, symbol__isnull=False)
+    held = Holding.objects.filter(portfolio__user=user)
+    symbols = waited_for.values_list("symbol").union(held.values_list("instrument_id"))
+    return sorted(str(symbol) for (symbol,) in symbols)
+
+
+def last_tick() -> Tick | None:
+    """The evaluator's newest, whichever process made it."""
+    return Tick.objects.order_by("-started_at").first()
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a rule has not fired: its gates in their order, and the way to the level that wakes it.
 
-    Without gates the rule cannot be read; its last evaluation says why.
+    `band` is the one in which `distance` was measured. Without gates the rule cannot be read; its
+    last evaluation says why.
     """
 
     gates: Sequence[GateState]
     distance: Distance | None
+    band: Band | None
 
     @property
     def blocking(self) -> GateState | None:
@@ -70,9 +89,40 @@ def explain(
     bands = _bands(actions)
     view = View(now=now, woken_at=now, calendar=calendar(), max_age=timedelta(0))
     return {
-        action.pk: Explanation(_gates(action, view), nearest(bands.get(action.pk, {}), quotes))
+        action.pk: _explanation(_gates(action, view), bands.get(action.pk, {}), quotes)
         for action in actions
     }
+
+
+def _explanation(
+    gates: Sequence[GateState], bands: Mapping[str, Band], quotes: Mapping[str, Sample]
+) -> Explanation:
+    distance = nearest(bands, quotes)
+    return Explanation(gates, distance, bands[distance.symbol] if distance else None)
+
+
+def why_in_words(action: Action, why: Explanation, zone: ZoneInfo) -> str:
+    """Why it has not fired yet, or why it will not."""
+    if action.status != Action.Statuses.ACTIVE:
+        return action.status_reason
+    if action.last_evaluation is None:
+        return "Looked at with the next tick."
+    if gate := why.blocking:
+        until = f" It waits until {in_zone(gate.until, zone)}." if gate.until else ""
+        return gate.reason + until
+    if why.distance is None:
+        return str(action.last_evaluation["reason"])
+    rises = "rises" if why.distance.to_go > 0 else "falls"
+    level = format_price(why.distance.level)
+    return f"Asleep until {why.distance.symbol} {rises} to {level}."
+
+
+def symbols_of(action: Action) -> frozenset[str]:
+    """Every symbol whose quote the rule needs; its own where it cannot be read."""
+    try:
+        return action.as_rule().symbols
+    except InvalidRule:
+        return frozenset({action.symbol} if action.symbol else ())
 
 
 def _bands(actions: Sequence[Action]) -> Mapping[UUID, Mapping[str, Band]]:

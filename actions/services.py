@@ -4,54 +4,45 @@ Pages, admin, API and chat call these and nothing else. Instants are handed in. 
 be is refused with InvalidRule, which names every field that is wrong.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
 from accounts.models import User
-from actions.lifecycle import check_transition
+from actions.drafting import LONGEST_COOLDOWN_SECONDS, Draft, apply, parse
+from actions.lifecycle import BY_PEOPLE, check_transition
 from actions.models import Action
-from actions.registry import SIZE_COLUMNS, parse_effect, parse_trigger
-from actions.rules import InvalidRule, Part, Rule, Status
+from actions.rows import version_of
+from actions.rules import InvalidRule, Rule, Status
 from actions.selectors import owned_action
-from actions.sight import Sight, Standing
+from actions.starting import starting_state
 from actions.watches import first_look, sleep_for_good
-from market.directory import Listing
 from market.history import keep_history
-from market.selectors import latest_quotes
-from market.services import admit, calendar, follow
-from portfolios.models import Portfolio
-from portfolios.services import primary_portfolio
+from market.services import follow
 
-LONGEST_COOLDOWN_SECONDS = 366 * 86_400
+__all__ = [
+    "LONGEST_COOLDOWN_SECONDS",
+    "Draft",
+    "EditRefused",
+    "RuleChanged",
+    "cancel_action",
+    "create_action",
+    "pause_action",
+    "resume_action",
+    "update_action",
+]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A rule as somebody asks for it: names and meanings are those of the columns.
+class EditRefused(ValueError):
+    """A rule that has ended, and stays as it was."""
 
-    `valid_until` may be an instant, or a date: then it is that date's close, or the last close
-    before it where that day has no session.
-    """
 
-    action_type: str
-    trigger_type: str
-    trigger_params: Mapping[str, Any]
-    symbol: str | None = None
-    quantity: Decimal | None = None
-    amount_usd: Decimal | None = None
-    action_params: Mapping[str, Any] = field(default_factory=dict)
-    portfolio_id: UUID | None = None
-    valid_from: datetime | None = None
-    valid_until: datetime | date | None = None
-    max_executions: int | None = 1
-    cooldown_seconds: int | None = None
-    notes: str | None = None
+class RuleChanged(ValueError):
+    """Somebody else has changed the rule since it was read."""
 
 
 @transaction.atomic
@@ -60,28 +51,43 @@ def create_action(*, user: User, draft: Draft, now: datetime) -> Action:
 
     Raises InvalidRule, naming each field that is wrong.
     """
-    rule = _parse(draft, now)
-    action = Action(
-        user=user,
-        portfolio=_portfolio(user, draft, rule),
-        action_type=draft.action_type,
-        symbol=rule.symbol,
-        quantity=draft.quantity,
-        amount_usd=draft.amount_usd,
-        action_params=_stored(rule.effect),
-        trigger_type=draft.trigger_type,
-        trigger_params=_stored(rule.trigger),
-        valid_from=rule.valid_from,
-        valid_until=rule.valid_until,
-        max_executions=rule.max_executions,
-        cooldown_seconds=rule.cooldown_seconds,
-        notes=draft.notes,
-        created_at=now,
-        updated_at=now,
-    )
-    _start(action, rule, now)
+    rule = parse(draft, now)
+    action = Action(user=user, created_at=now, updated_at=now)
+    apply(draft, rule, action)
+    action.runtime_state = dict(starting_state(rule, action.portfolio_id, now))
     action.save(force_insert=True)
     _look_from(action, rule, now)
+    return action
+
+
+@transaction.atomic
+def update_action(
+    *,
+    user: User,
+    action_id: UUID,
+    changes: Mapping[str, Any],
+    now: datetime,
+    version: str | None = None,
+) -> Action:
+    """Changes fields of the rule: `changes` maps those of Draft, and `status`, to their new values.
+
+    The rule that comes of it is checked as a whole, as a new one is. Where what its trigger watches
+    or waits for is changed, the trigger starts anew, and says so; otherwise it goes on. `status`
+    is set last, as by pause_action, resume_action and cancel_action. `version` is the one that the
+    changes were thought out for (rows.rule_row).
+
+    Raises InvalidRule, TransitionRefused, EditRefused for a rule that has ended, RuleChanged where
+    it is no longer of that version. Nothing is changed then.
+    """
+    action = owned_action(user=user, action_id=action_id, lock=True)
+    if version is not None and version != version_of(action=action):
+        raise RuleChanged("The rule has been changed since you read it. Read it again.")
+    fields = dict(changes)
+    status = fields.pop("status", None)
+    if fields:
+        _edit(action, fields, now)
+    if status is not None and (status != action.status or not fields):
+        return _move(user, action_id, Status(status), now)
     return action
 
 
@@ -111,9 +117,22 @@ def resume_action(*, user: User, action_id: UUID, now: datetime) -> Action:
     action.status_reason = "Resumed by you: its trigger has started anew."
     action.consecutive_failures = 0
     action.updated_at = now
-    _start(action, rule, now)
+    action.runtime_state = dict(starting_state(rule, action.portfolio_id, now))
     action.save()
     _look_from(action, rule, now)
+    return action
+
+
+def _move(user: User, action_id: UUID, status: Status, now: datetime) -> Action:
+    match status:
+        case Status.ACTIVE:
+            return resume_action(user=user, action_id=action_id, now=now)
+        case Status.PAUSED:
+            return pause_action(user=user, action_id=action_id, now=now)
+        case Status.CANCELLED:
+            return cancel_action(user=user, action_id=action_id, now=now)
+    action = owned_action(user=user, action_id=action_id)
+    check_transition(Status(action.status), status)  # refuses: only the engine ends rules so
     return action
 
 
@@ -132,126 +151,37 @@ def _end_watch(user: User, action_id: UUID, status: Status, reason: str, now: da
     return action
 
 
-def _parse(draft: Draft, now: datetime) -> Rule:
-    """The draft as a rule. Raises InvalidRule with all that is wrong, not only the first."""
-    errors: dict[str, str] = {}
-    trigger = _try(errors, parse_trigger, draft.trigger_type, draft.trigger_params)
-    sizes = {"quantity": draft.quantity, "amount_usd": draft.amount_usd}
-    effect = _try(
-        errors,
-        parse_effect,
-        draft.action_type,
-        sizes={name: size for name, size in sizes.items() if size is not None},
-        params=draft.action_params,
-    )
-    errors |= _limit_errors(draft)
-    if trigger is None or effect is None or errors:
-        raise InvalidRule(errors)
-    rule = Rule(
-        id=None,
-        symbol=draft.symbol.strip().upper() if draft.symbol else None,
-        trigger=trigger,
-        effect=effect,
-        valid_from=draft.valid_from or now,
-        valid_until=_instant(draft.valid_until),
-        max_executions=draft.max_executions,
-        cooldown_seconds=draft.cooldown_seconds,
-    )
-    effect.check(rule.symbol)
-    trigger.check(rule)
-    _check_symbols(rule)
-    _check_span(rule, now)
-    return rule
+def _edit(action: Action, fields: Mapping[str, Any], now: datetime) -> None:
+    """Changes the rule, whose row is locked, and has it looked at if it is active."""
+    if not BY_PEOPLE[Status(action.status)]:
+        raise EditRefused(f"The rule is {action.status}, and stays as it was. Write a new one.")
+    before = _watching(action)
+    draft = replace(Draft.of(action), **fields)
+    rule = parse(draft, now)
+    if rule.max_executions is not None and rule.max_executions <= action.executions_count:
+        raise InvalidRule({"max_executions": _too_few(action.executions_count)})
+    apply(draft, rule, action)
+    action.updated_at = now
+    active = action.status == Action.Statuses.ACTIVE
+    if active and _watching(action) != before:
+        action.status_reason = "Edited by you: its trigger has started anew."
+        # What woke the rule was another condition: whoever has just leased it lets go of it.
+        action.processing_lease_until = None
+        action.waking_quote = None
+        action.runtime_state = dict(starting_state(rule, action.portfolio_id, now))
+    action.save()
+    if active and fields.keys() - {"notes"}:
+        _look_from(action, rule, now)
 
 
-def _try[**P, R](
-    errors: dict[str, str], parse: Callable[P, R], *args: P.args, **kw: P.kwargs
-) -> R | None:
-    try:
-        return parse(*args, **kw)
-    except InvalidRule as invalid:
-        errors |= invalid.errors
-        return None
+def _too_few(executed: int) -> str:
+    return f"It has been executed {executed} times already. Use a larger number, or null for any."
 
 
-def _limit_errors(draft: Draft) -> dict[str, str]:
-    errors = {}
-    if draft.max_executions is not None and not 1 <= draft.max_executions <= 1_000_000:
-        errors["max_executions"] = "Use a whole number from 1, or leave it out for no limit."
-    cooldown = draft.cooldown_seconds
-    if cooldown is not None and not 0 <= cooldown <= LONGEST_COOLDOWN_SECONDS:
-        errors["cooldown_seconds"] = "Use whole seconds, from 0 to a year."
-    return errors
-
-
-def _check_symbols(rule: Rule) -> None:
-    named = {"symbol": rule.symbol} if rule.symbol else {}
-    for prefix, part in (("trigger_params", rule.trigger), ("action_params", rule.effect)):
-        named |= {f"{prefix}.{path}": symbol for path, symbol in part.named().items()}
-    unknown = admit(symbols=set(named.values()))
-    if unknown:
-        raise InvalidRule(
-            {
-                path: _not_known(symbol, unknown[symbol])
-                for path, symbol in named.items()
-                if symbol in unknown
-            }
-        )
-
-
-def _not_known(symbol: str, near: Sequence[Listing]) -> str:
-    words = f"“{symbol}” is not a symbol that is known here."
-    meant = " or ".join(f"{listing.symbol} ({listing.name})" for listing in near)
-    return f"{words} Did you mean {meant}?" if meant else words
-
-
-def _check_span(rule: Rule, now: datetime) -> None:
-    if rule.valid_until is None:
-        return
-    if rule.valid_until <= now:
-        raise InvalidRule({"valid_until": "That has passed already. Choose a later end."})
-    if rule.valid_until <= rule.valid_from:
-        raise InvalidRule({"valid_until": "It must be later than valid_from."})
-
-
-def _instant(end: datetime | date | None) -> datetime | None:
-    if end is None or isinstance(end, datetime):
-        return end
-    return calendar().last_close_until(end)
-
-
-def _portfolio(user: User, draft: Draft, rule: Rule) -> Portfolio | None:
-    if draft.portfolio_id is not None:
-        mine = Portfolio.objects.filter(user=user, pk=draft.portfolio_id).first()
-        if mine is None:
-            raise InvalidRule({"portfolio_id": "You have no such portfolio."})
-        return mine
-    if rule.effect.trades or rule.trigger.needs(rule).portfolio:
-        return primary_portfolio(user=user)
-    return None
-
-
-def _stored(part: Part) -> dict[str, Any]:
-    # As it was understood (numbers as exact text), but only what was given: a default that we
-    # change later then changes for those who never chose.
-    return part.model_dump(mode="json", exclude_unset=True, exclude=set(SIZE_COLUMNS))
-
-
-def _start(action: Action, rule: Rule, now: datetime) -> None:
-    """Gives the trigger the state to start from.
-
-    The last quote counts as the price at this instant if it is not older than the last close: until
-    there is another it tells what the price is. One from before tells what it was.
-    """
-    action.runtime_state = {}
-    if rule.valid_from > now:
-        return  # it is activated by the first look at it then
-    last_close = calendar().last_close(now)
-    known = latest_quotes(symbols=rule.trigger.watched(rule))
-    standing = {symbol: quote for symbol, quote in known.items() if quote.as_of >= last_close}
-    seen = Standing(action.portfolio_id, woken_at=now, quotes=standing)
-    view = Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule)
-    action.runtime_state = dict(rule.trigger.activate(rule, view))
+def _watching(action: Action) -> tuple[object, ...]:
+    """What its trigger's state is the state of."""
+    parts = (action.symbol, action.trigger_type, action.trigger_params, action.valid_from)
+    return (*parts, action.action_type, action.action_params, action.portfolio_id)
 
 
 def _look_from(action: Action, rule: Rule, now: datetime) -> None:

@@ -1,12 +1,12 @@
 """The jobs of the cluster. Each may run twice, or be killed anywhere, without harm."""
 
-import time
 from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
 from django_q.tasks import async_task
 
+from actions.alarm import listening
 from actions.engine import Report, look_at_the_woken
 from actions.evaluator import evaluator_lock, tick_for
 from actions.notify.deliver import deliver_due, prune_deliveries
@@ -34,13 +34,14 @@ def evaluate_actions() -> str:
     with evaluator_lock() as held:
         if not held:
             return "another evaluator is at work"
-        ticks = tick_for(
-            seconds=settings.EVALUATOR_SHIFT_SECONDS,
-            clock=timezone.now,
-            sleep=time.sleep,
-            call_for_help=call_for_help,
-            after_tick=call_for_delivery,
-        )
+        with listening() as alarm:
+            ticks = tick_for(
+                seconds=settings.EVALUATOR_SHIFT_SECONDS,
+                clock=timezone.now,
+                sleep=alarm.wait,
+                call_for_help=call_for_help,
+                after_tick=call_for_delivery,
+            )
     async_task(EVALUATE)
     return f"{ticks} ticks"
 

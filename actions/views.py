@@ -5,18 +5,16 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from accounts.http import SignedIn
+from accounts.http import SignedIn, page_or_part, told
+from actions.meter import Meter, meter
 from actions.models import Action
-from actions.selectors import Explanation, actions_of, executions_of, explain
-from actions.sentence import in_zone
-from actions.why import Distance
-from market.quotes import Sample
+from actions.selectors import Explanation, actions_of, executions_of, explain, why_in_words
 from market.selectors import latest_quotes
-from portfolios.money import format_price
 from portfolios.selectors import holdings_of, primary_portfolio_of
 from portfolios.services import pause_portfolio, primary_portfolio, unpause_portfolio
 
@@ -31,17 +29,13 @@ class RuleLine:
     action: Action
     sentence: str
     state: str
-    quote: Sample | None
-    distance: Distance | None
+    meter: Meter | None
 
 
 @login_required
-def index(request: SignedIn) -> HttpResponse:
+def index(request: SignedIn) -> HttpResponseBase:
     """The rules with their state, and the latest executions; HTMX asks for the part that moves."""
-    template = "actions/index.html"
-    if request.htmx:
-        template += "#live"
-    return render(request, template, _context(request))
+    return page_or_part(request, "actions/index.html", "live", _context(request))
 
 
 @login_required
@@ -49,8 +43,12 @@ def index(request: SignedIn) -> HttpResponse:
 def pause_everything(request: SignedIn) -> HttpResponse:
     """Pauses all rules of the user's portfolio, or lets them go on: `paused` is "on" or absent."""
     portfolio = primary_portfolio(user=request.user)
-    change = pause_portfolio if request.POST.get("paused") == "on" else unpause_portfolio
-    change(portfolio_id=portfolio.pk)
+    if request.POST.get("paused") == "on":
+        pause_portfolio(portfolio_id=portfolio.pk)
+        told(request, "All your rules are paused.", undo=request.path)
+    else:
+        unpause_portfolio(portfolio_id=portfolio.pk)
+        told(request, "Your rules go on.")
     return redirect("actions")
 
 
@@ -66,7 +64,8 @@ def _context(request: SignedIn) -> dict[str, object]:
     why = explain(actions=shown, quotes=quotes, now=now)
     return {
         "zone": user.zone,
-        "rules": [_line(action, quotes, why[action.pk], user.zone) for action in shown],
+        "now": now,
+        "rules": [_line(action, why[action.pk], user.zone) for action in shown],
         "more_rules": len(actions) > RULES_SHOWN,
         "executions": executions_of(user=user)[:EXECUTIONS_SHOWN],
         "portfolio": portfolio,
@@ -75,27 +74,11 @@ def _context(request: SignedIn) -> dict[str, object]:
     }
 
 
-def _line(action: Action, quotes: dict[str, Sample], why: Explanation, zone: ZoneInfo) -> RuleLine:
+def _line(action: Action, why: Explanation, zone: ZoneInfo) -> RuleLine:
+    drawn = meter(band=why.band, distance=why.distance) if why.band and why.distance else None
     return RuleLine(
         action=action,
         sentence=action.sentence(zone),
-        state=_state(action, why, zone),
-        quote=quotes.get(action.symbol) if action.symbol else None,
-        distance=why.distance,
+        state=why_in_words(action, why, zone),
+        meter=drawn,
     )
-
-
-def _state(action: Action, why: Explanation, zone: ZoneInfo) -> str:
-    """Why it has not fired yet, or why it will not."""
-    if action.status != Action.Statuses.ACTIVE:
-        return action.status_reason
-    if action.last_evaluation is None:
-        return "Looked at with the next tick."
-    if gate := why.blocking:
-        until = f" It waits until {in_zone(gate.until, zone)}." if gate.until else ""
-        return gate.reason + until
-    if why.distance is None:
-        return str(action.last_evaluation["reason"])
-    rises = "rises" if why.distance.to_go > 0 else "falls"
-    level = format_price(why.distance.level)
-    return f"Asleep until {why.distance.symbol} {rises} to {level}."

@@ -22,7 +22,8 @@ def main() -> None:
     figures = tick.run(rules=RULES, symbols=SYMBOLS, trailing=RULES)
     print(tick.table(figures))
     print(f"\nIt took {perf_counter() - started:.0f} s. Full size: python -m bench.tick")
-    print("What firings cost: python -m bench.fires\n")
+    print("What firings cost: python -m bench.fires")
+    print("What reading a phrase costs: python -m bench.phrases\n")
     say("Measuring from a price to its trade: under a minute.")
     _become("bench.latency", *LATENCY)
 

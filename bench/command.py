@@ -4,9 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from bench.feed import PRICES
 from tradingrules.environment import BASE_DIR
@@ -39,7 +40,13 @@ class Command:
 
 
 @contextmanager
-def running(name: str, *, prices: Path, interval: float) -> Iterator[Command]:
+def running(
+    name: str,
+    *,
+    prices: Path,
+    interval: float,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Command]:
     """`manage.py NAME` with ticks `interval` seconds apart; ended with all that it has started.
 
     On the watchdog's leash, so that it does not outlive this process either.
@@ -53,6 +60,7 @@ def running(name: str, *, prices: Path, interval: float) -> Iterator[Command]:
                 "DJANGO_SETTINGS_MODULE": "bench.settings",
                 "TICK_SECONDS_OPEN": str(interval),
                 PRICES: str(prices),
+                **environment,
             },
             stdin=subprocess.PIPE,
             stdout=output,

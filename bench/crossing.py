@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,10 +20,14 @@ from bench.command import Command, running
 from bench.feed import PricesInAFile
 from bench.machine import machine
 from bench.population import Population
+from bench.stream import stream
 from bench.timing import percentile_ms
+from market.models import FeedAsk
 
 WARM_UP = 3  # trades that do not count: the first one loads what all need
 WARM_UP_TICKS = 3
+NO_JUMP = Decimal("0.81")
+STREAM_INTERVAL = 600  # seconds: longer than it takes, so that no tick asks for what is streamed
 START_SECONDS = 60
 PATIENCE_SECONDS = 30  # for a trade, beside two intervals
 LOOK_SECONDS = 0.001  # between two looks for the trade
@@ -80,10 +85,11 @@ class Bench:
         self._population.grow(rules)
 
     def run(self) -> dict[str, Any]:
-        """The figures of both ways to evaluate."""
+        """The figures of both ways to evaluate, and of a stream beside the first."""
         return {
             "evaluator": self._measure("evaluator"),
             "cluster": self._measure("worker"),
+            "stream": self._measure_stream(),
             "rules": self._population.rules,
             "symbols": len(self._population.prices),
             "interval_s": self._interval,
@@ -105,20 +111,61 @@ class Bench:
             samples = [self._cross(crossing, command, watcher) for crossing in crossings][WARM_UP:]
         return _figures(samples)
 
+    def _measure_stream(self) -> dict[str, float]:
+        """The same with `manage.py evaluator` and `manage.py stream`, told over a socket."""
+        self._say(f"manage.py stream: {self._samples} trades ...")
+        self._feed.say(self._population.prices)
+        crossings = self._choose()
+        symbols = list(self._population.prices)
+        FeedAsk.objects.bulk_create(  # what is streamed is believed once it was asked for
+            FeedAsk(instrument_id=symbol, subject="quote", answered_at=datetime.now(UTC))
+            for symbol in symbols
+        )
+        with stream() as told:
+            environment = {
+                "MARKET_PROVIDER": "twelvedata",
+                "TWELVEDATA_API_KEY": "bench",
+                "TWELVEDATA_STREAM_URL": told.url,
+                "TWELVEDATA_STREAM_SYMBOLS": str(len(symbols)),
+            }
+            begin = partial(
+                running, prices=self._file, interval=STREAM_INTERVAL, environment=environment
+            )
+            with (
+                begin("evaluator") as command,
+                psycopg.connect(**connection.get_connection_params(), autocommit=True) as watcher,
+            ):
+                self._wait_for_ticks(command, 1)
+                with begin("stream") as streaming:
+                    _wait_until(
+                        lambda: len(told.symbols) == len(symbols), streaming, "does not listen"
+                    )
+                    time.sleep(1)  # its instants are whole seconds, and must be after the tick's
+                    samples = []
+                    for crossing in crossings:
+                        time.sleep(self._random.uniform(0, self._interval))
+                        changed = told.tell(crossing.symbol, crossing.price)
+                        ticked, seen = self._trade(crossing.action_id, command, watcher)
+                        samples.append(_sample(changed, ticked, seen))
+        return _figures(samples[WARM_UP:])
+
     def _choose(self) -> list[Crossing]:
         with connection.cursor() as cursor:
             cursor.execute(_NEAREST)
             nearest = [Crossing(*row) for row in cursor.fetchall()]
+        # A fall of more than a fifth would be held until a second price confirms it.
+        prices = self._population.prices
+        nearest = [one for one in nearest if one.price > prices[one.symbol] * NO_JUMP]
         return self._random.sample(nearest, WARM_UP + self._samples)
 
-    def _wait_for_ticks(self, command: Command) -> None:
-        before = Tick.objects.count()
-        deadline = time.monotonic() + START_SECONDS + WARM_UP_TICKS * self._interval
-        while Tick.objects.count() < before + WARM_UP_TICKS:
-            command.check()
-            if time.monotonic() > deadline:
-                raise command.failure("does not tick")
-            time.sleep(0.05)
+    def _wait_for_ticks(self, command: Command, ticks: int = WARM_UP_TICKS) -> None:
+        until = Tick.objects.count() + ticks
+        _wait_until(
+            lambda: Tick.objects.count() >= until,
+            command,
+            "does not tick",
+            START_SECONDS + ticks * self._interval,
+        )
 
     def _cross(
         self, crossing: Crossing, command: Command, watcher: "psycopg.Connection[Any]"
@@ -129,7 +176,7 @@ class Bench:
         changed = self._feed.say(prices | {crossing.symbol: crossing.price})
         ticked, seen = self._trade(crossing.action_id, command, watcher)
         self._feed.say(prices)
-        return Sample((seen - changed).total_seconds(), (seen - ticked).total_seconds())
+        return _sample(changed, ticked, seen)
 
     def _trade(
         self, action_id: UUID, command: Command, watcher: "psycopg.Connection[Any]"
@@ -144,6 +191,21 @@ class Bench:
         ticked, status = row
         assert status == "success", status
         return ticked, seen
+
+
+def _wait_until(
+    condition: Callable[[], bool], command: Command, failing: str, seconds: float = START_SECONDS
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        command.check()
+        if time.monotonic() > deadline:
+            raise command.failure(failing)
+        time.sleep(0.05)
+
+
+def _sample(changed: datetime, ticked: datetime, seen: datetime) -> Sample:
+    return Sample((seen - changed).total_seconds(), (seen - ticked).total_seconds())
 
 
 def _figures(samples: Sequence[Sample]) -> dict[str, float]:

@@ -20,11 +20,18 @@ from market.quotes import Bar, Sample
 PRICES = "BENCH_PRICES"  # the environment variable that names the file
 
 
+class RoundTheClock(AlwaysOpen):
+    """Opens the moment that it closes, where AlwaysOpen has no opening at all."""
+
+    def next_open(self, at: datetime) -> datetime:
+        return at if at == self.last_close(at) else self.next_close(at)
+
+
 class PricesInAFile:
     """The provider: each symbol trades at every instant, at the price that the file says."""
 
     name = "bench"
-    calendar = AlwaysOpen()
+    calendar = RoundTheClock()
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -2,7 +2,8 @@
 
 While the rules sleep, the feed's price of one symbol is moved to where one rule fires, at a random
 instant between two ticks, until another connection sees the trade. With `manage.py evaluator`, then
-with the cluster that `manage.py worker` runs: real processes, on a PostgreSQL of the bench's own.
+with the cluster that `manage.py worker` runs, then with the evaluator and `manage.py stream`, which
+is told the price over a socket: real processes, on a PostgreSQL of the bench's own.
 """
 
 import argparse
@@ -51,6 +52,7 @@ def table(figures: Mapping[str, Any]) -> str:
         for title, part in (
             ("manage.py evaluator", figures["evaluator"]),
             ("the cluster", figures["cluster"]),
+            ("manage.py stream", figures["stream"]),
         )
     ]
     return f"""\

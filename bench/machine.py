@@ -16,21 +16,26 @@ def machine() -> dict[str, str | float]:
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
         (postgres,) = cursor.fetchone()
+    return {**bare_machine(), "postgres": postgres}
+
+
+def bare_machine() -> dict[str, str | float]:
+    """The same without a database."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count() or 0,
         "load": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        "postgres": postgres,
     }
 
 
 def machine_in_words(machine: Mapping[str, Any]) -> str:
     """`machine()` as a line of a table's head."""
-    return (
+    words = (
         f"{machine['cpu']}, {machine['cores']} cores (load {machine['load']:.1f}), "
-        f"Python {machine['python']}, PostgreSQL {machine['postgres']}"
+        f"Python {machine['python']}"
     )
+    return f"{words}, PostgreSQL {machine['postgres']}" if "postgres" in machine else words
 
 
 def peak_mb() -> float:

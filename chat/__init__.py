@@ -1,1 +1,1 @@
-"""Rules in plain words: the layer above actions. It holds no code yet."""
+"""Rules in plain words: the layer above actions. `phrases` reads them without a model."""

@@ -7,6 +7,7 @@ from market.models import (
     FeedAsk,
     FeedBudget,
     FeedIncident,
+    FeedStream,
     Instrument,
     Look,
     PastQuote,
@@ -89,6 +90,11 @@ class FeedAskAdmin(ReadOnlyAdmin[FeedAsk]):
     list_display = ("instrument_id", "subject", "answered_at", "pending_until", "not_before")
     list_filter = ("subject",)
     search_fields = ("=instrument__symbol",)
+
+
+@admin.register(FeedStream)
+class FeedStreamAdmin(ReadOnlyAdmin[FeedStream]):
+    list_display = ("provider", "connected_at", "alive_at", "symbols", "words")
 
 
 @admin.register(SessionRange)

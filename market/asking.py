@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from market.budget import Candidate, Spent, credits_left, distance, most_wanted, next_minute
 from market.companies import strangers
 from market.errors import ProviderError
-from market.incidents import Said, raise_incidents, settle_incidents
+from market.incidents import SESSIONS, Said, raise_incidents, settle_incidents
 from market.models import FeedAsk, FeedBudget, FeedIncident
 from market.providers import Complaint, FeedFailed, Quotes, Sessions, WebProvider
 from market.quotes import Sample
@@ -27,15 +27,23 @@ _FIRST_WAIT = timedelta(seconds=10)  # after a failure, doubled with each furthe
 _LONGEST_WAIT = timedelta(minutes=5)
 _FEED = FeedIncident.Verdicts.FAILED.value
 
+# What the stream keeps fresh is asked for now and then all the same: it does not say whose price it
+# is, the volume of the session or the close before.
+STREAMED_WITHIN = timedelta(minutes=1)
+STREAMED_TOO = timedelta(minutes=15)
+
 _DUE = """
 SELECT wanted.symbol, ask.answered_at, quote.price, quote.alert_below, quote.alert_above
   FROM unnest(%(symbols)s::text[]) AS wanted(symbol)
   JOIN market_instrument instrument ON instrument.symbol = wanted.symbol
   LEFT JOIN market_quote quote ON quote.symbol = wanted.symbol
   LEFT JOIN market_feedask ask ON ask.symbol = wanted.symbol AND ask.subject = %(subject)s
+  LEFT JOIN market_feedask streamed ON streamed.symbol = wanted.symbol
+                                   AND streamed.subject = 'stream'
  WHERE (ask.pending_until IS NULL OR ask.pending_until <= %(now)s)
    AND (ask.not_before IS NULL OR ask.not_before <= %(now)s)
    AND (ask.answered_at IS NULL OR ask.answered_at < %(due)s)
+   AND (streamed.answered_at >= %(streamed)s AND ask.answered_at >= %(asked)s) IS NOT TRUE
 """
 
 _PENDING = """
@@ -130,7 +138,15 @@ def _claim(
         budget = open_budget(feed, now)
         with connection.cursor() as cursor:
             cursor.execute(
-                _DUE, {"symbols": list(symbols), "subject": QUOTE, "now": now, "due": due}
+                _DUE,
+                {
+                    "symbols": list(symbols),
+                    "subject": QUOTE,
+                    "now": now,
+                    "due": due,
+                    "streamed": now - (STREAMED_WITHIN if within is None else within),
+                    "asked": now - STREAMED_TOO,
+                },
             )
             candidates = [
                 Candidate(symbol, answered_at, distance(price, below, above))
@@ -247,6 +263,11 @@ def record[A: (Quotes, Sessions)](
             if isinstance(answer, Sessions)
             else {sample.symbol for sample in answer.samples}
         )
+    # A past session stays as bad as it is, and where none can be had the present goes on.
+    later = [one.symbol for one in complaints if one.lasting or past]
+    if past and outcome.failure:
+        later += set(outcome.asked) - good - complained
+    source = SESSIONS if past else ""
     with transaction.atomic():
         _count(feed, outcome, now)
         with connection.cursor() as cursor:
@@ -255,18 +276,18 @@ def record[A: (Quotes, Sessions)](
                 {
                     "asked": outcome.asked,
                     "answered": list(good | complained),
-                    # A past session stays as bad as it is.
-                    "lasting": [one.symbol for one in complaints if one.lasting or past],
-                    "later": now + LASTING,
+                    "lasting": later,
+                    "later": now + (_LONGEST_WAIT if outcome.failure else LASTING),
                     "subject": subject,
                     "now": now,
                 },
             )
-        said = [Said(one.symbol, one.kind, one.words) for one in complaints]
-        if outcome.failure:
-            said.append(Said(None, outcome.failure.kind, outcome.failure.words, _FEED))
+        kind = f"{SESSIONS}: {{}}" if past else "{}"
+        said = [Said(one.symbol, kind.format(one.kind), one.words) for one in complaints]
+        if failure := outcome.failure:
+            said.append(Said(None, kind.format(failure.kind), failure.words, _FEED))
         elif outcome.answers:
-            settle_incidents(symbols=good - complained, now=now)
+            settle_incidents(symbols=good - complained, now=now, source=source)
         raise_incidents(said=said, now=now)
 
 

@@ -1,6 +1,6 @@
 """What a plan's credits allow, and which symbols to spend them on. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +13,7 @@ BEFORE_OPEN = 0.05
 # a symbol at its trigger is asked for some 26 times as often as one a quarter of its price away.
 NO_TRIGGER = 0.25
 NEAREST = 0.01
+STAYS = 0.8
 _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
 
@@ -131,6 +132,23 @@ def most_wanted(candidates: Iterable[Candidate], now: datetime, count: int) -> l
     """The `count` symbols to ask for first: the nearest to a trigger, the longest not asked."""
     ordered = sorted(candidates, key=lambda one: (-one.urgency(now), one.symbol))
     return [candidate.symbol for candidate in ordered[:count]]
+
+
+def nearest(
+    distances: Mapping[str, Decimal | None], staying: Collection[str], count: int
+) -> list[str]:
+    """The `count` symbols that are nearest to a trigger; those without one are the farthest.
+
+    Those that `staying` names count as nearer by a fifth, so that two that are about as near do
+    not change places all the time.
+    """
+
+    def rank(symbol: str) -> tuple[float, str]:
+        away = distances[symbol]
+        far = NO_TRIGGER if away is None else float(away)
+        return far * (STAYS if symbol in staying else 1), symbol
+
+    return sorted(distances, key=rank)[:count]
 
 
 def distance(price: Decimal | None, below: Decimal | None, above: Decimal | None) -> Decimal | None:

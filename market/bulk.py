@@ -12,15 +12,20 @@ Params = Mapping[str, Any] | Sequence[Any]
 
 def run(statement: str, params: Params) -> list[tuple[Any, ...]]:
     """Runs a statement that has rows to return, and returns them."""
-    with _cursor() as cursor:
-        cursor.execute(statement, params)
+    with _sent(statement, params) as cursor:
         return list(cursor.fetchall())
+
+
+def write(statement: str, params: Params) -> int:
+    """Runs a statement that returns nothing, and says how many rows it wrote."""
+    with _sent(statement, params) as cursor:
+        return int(cursor.rowcount)
 
 
 def send(statement: str, params: Params) -> None:
     """Runs a statement that returns nothing. Among `sent_ahead` it is not waited for."""
-    with _cursor() as cursor:
-        cursor.execute(statement, params)
+    with _sent(statement, params):
+        pass
 
 
 @contextmanager
@@ -29,18 +34,22 @@ def sent_ahead() -> Iterator[None]:
 
     We wait where we ask for rows, and at the block's end: by then all has run, or the first error
     was raised and nothing after it was run. Belongs in a transaction, which is then rolled back.
+    What `write` would say is not known in here.
     """
     connection.ensure_connection()
     with connection.wrap_database_errors, connection.connection.pipeline():
         yield
 
 
-def _cursor() -> Any:
-    """A cursor whose parameters go to the server beside the statement's text, not written into it
-    as Django's does: megabytes of arrays are then neither quoted here nor read as SQL there, which
-    took a sixth of a batch's time. They are planned with, too, so that a plan fits the number of
-    rows it is for."""
+@contextmanager
+def _sent(statement: str, params: Params) -> Iterator[Any]:
+    """A cursor that was given the statement. Its parameters go to the server beside its text, not
+    written into it as Django's cursor does: megabytes of arrays are then neither quoted here nor
+    read as SQL there, which took a sixth of a batch's time. They are planned with, too, so that a
+    plan fits the number of rows it is for."""
     connection.ensure_connection()
     cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
     wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    return wrapped(cursor)
+    with wrapped(cursor) as sent:
+        sent.execute(statement, params)
+        yield sent

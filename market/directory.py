@@ -40,6 +40,9 @@ class Directory:
         both._words = self._words | more._words
         return both
 
+    def listings(self) -> Iterable[Listing]:
+        return self._by_symbol.values()
+
     def get(self, symbol: str) -> Listing | None:
         return self._by_symbol.get(symbol)
 

@@ -18,6 +18,7 @@ from market.providers import Provider, WebProvider
 from market.providers.alpaca import Alpaca
 from market.providers.replay import Replay
 from market.providers.twelvedata import TwelveData
+from market.providers.twelvedata_stream import TwelveDataStream
 from market.quotes import Bar, max_age
 
 
@@ -70,6 +71,22 @@ def twelve_data() -> TwelveData:
         ),
         connect_seconds=settings.MARKET_CONNECT_SECONDS,
         read_seconds=settings.MARKET_READ_SECONDS,
+    )
+
+
+def stream() -> TwelveDataStream:
+    """The stream of the feed that is configured. Raises ProviderError for one that has none."""
+    if TwelveData.name != settings.MARKET_PROVIDER:
+        raise ProviderError(
+            f"MARKET_PROVIDER={settings.MARKET_PROVIDER!r} has no stream, only "
+            f"{TwelveData.name!r} has. Its prices are asked for, which needs no process of its own."
+        )
+    return TwelveDataStream(
+        key=settings.TWELVEDATA_API_KEY,
+        url=settings.TWELVEDATA_STREAM_URL,
+        symbols=settings.TWELVEDATA_STREAM_SYMBOLS,
+        connect_seconds=settings.MARKET_CONNECT_SECONDS,
+        ping_seconds=settings.MARKET_READ_SECONDS,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -36,11 +37,16 @@ SELECT said.symbol, said.kind, said.verdict, %(provider)s, said.reason, said.pri
 RETURNING symbol, reason, xmax = 0
 """
 
+# What is wrong with past sessions and with the stream is of kinds that begin with that word: a good
+# answer about the present says nothing about it, and must not have it raised anew.
+SESSIONS, STREAM = "sessions", "stream"
+
 _SETTLE = """
 UPDATE market_feedincident
    SET settled_at = %(now)s, outcome = 'ended'
  WHERE settled_at IS NULL AND kind <> ALL(%(kept)s)
-   AND (symbol = ANY(%(symbols)s) OR symbol IS NULL AND verdict = 'failed')
+   AND COALESCE(substring(kind FROM '^(sessions|stream)'), '') = %(source)s
+   AND (symbol = ANY(%(symbols)s) OR %(whole)s AND symbol IS NULL AND verdict = 'failed')
 RETURNING symbol, reason
 """
 
@@ -80,10 +86,23 @@ def raise_incidents(*, said: Sequence[Said], now: datetime) -> None:
                 logger.warning("%s: %s", symbol or settings.MARKET_PROVIDER, reason)
 
 
-def settle_incidents(*, symbols: Collection[str], now: datetime) -> None:
-    """The feed has answered, and well about these symbols: what was wrong with that is over."""
+def settle_incidents(
+    *, symbols: Collection[str], now: datetime, whole: bool = True, source: str = ""
+) -> None:
+    """An answer was good about these symbols: what was wrong with that is over.
+
+    `whole`: and what was wrong with all of it. `source`: of whom it is, SESSIONS or STREAM; else of
+    the present.
+    """
+    values: dict[str, Any] = {
+        "now": now,
+        "symbols": list(symbols),
+        "kept": list(OF_PRICES),
+        "whole": whole,
+        "source": source,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_SETTLE, {"now": now, "symbols": list(symbols), "kept": list(OF_PRICES)})
+        cursor.execute(_SETTLE, values)
         for symbol, reason in cursor.fetchall():
             logger.info("Over: %s: %s", symbol or settings.MARKET_PROVIDER, reason)
 

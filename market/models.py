@@ -295,15 +295,33 @@ class FeedBudget(models.Model):
         return self.provider
 
 
+class FeedStream(models.Model):
+    """The stream of a live feed: whether somebody is connected to it, and since when.
+
+    Whoever is says so every few seconds; one who dies does not say that he is no more.
+    """
+
+    provider = models.CharField(max_length=32, primary_key=True)
+    connected_at = models.DateTimeField(null=True, help_text="Empty: not connected.")
+    alive_at = models.DateTimeField(help_text="When its process last gave a sign of life.")
+    symbols = models.PositiveIntegerField(default=0, help_text="How many it is subscribed to.")
+    words = models.CharField(max_length=300, default="", help_text="Why it is not connected.")
+
+    def __str__(self) -> str:
+        return self.provider
+
+
 class FeedAsk(models.Model):
     """What a live feed was asked about a symbol: shared by all processes, so that one of them asks.
 
-    While `pending_until` has not come somebody else waits for the answer, or died waiting.
+    While `pending_until` has not come somebody else waits for the answer, or died waiting. What its
+    stream tells by itself counts as an answer, under a subject of its own.
     """
 
     class Subjects(models.TextChoices):
         QUOTE = "quote"
         SESSIONS = "sessions"
+        STREAM = "stream"
 
     instrument = models.ForeignKey(
         Instrument, on_delete=models.CASCADE, db_index=False, db_column="symbol"

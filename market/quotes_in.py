@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connection
 
 from market.arrays import instant_array, plain_array, text_array
+from market.bulk import run, write
 from market.errors import UnknownSymbol
 from market.hours import AlwaysOpen
 from market.incidents import Said, raise_incidents
@@ -29,73 +30,86 @@ WITH wanted AS (
 SELECT symbol FROM wanted WHERE NOT known ORDER BY symbol
 """
 
-# `newer` locks in the order of symbols and, having waited, looks at the row anew. A price that is
-# too far from the last one is put aside, unless it confirms the one that was put aside before. A
-# price of after the boundary begins a session, and what was seen in the one before is put down.
-# (LEAST, GREATEST and COALESCE pass over NULL; without %(jump)s nothing is too far.)
-_STORE = """
+_SAMPLES = """
+    unnest(%(symbols)s::text[], %(prices)s::numeric[], %(as_of)s::timestamptz[],
+           %(volumes)s::bigint[], %(previous)s::numeric[], %(interpolated)s::boolean[],
+           %(notes)s::text[])
+      AS sample(symbol, price, as_of, volume, previous_close, interpolated, note)
+"""
+
+# A price that is too far from the last one is put aside, unless it confirms the one that was put
+# aside before. (Without %(jump)s nothing is too far, and an incident's row may be missing.)
+_IS_NEWER = "(held.as_of IS NULL OR held.as_of < sample.as_of)"
+_JUMPS = """
+    (COALESCE(sample.price > held.price * (1 + %(jump)s::numeric)
+           OR sample.price < held.price * (1 - %(jump)s::numeric), false)
+     AND NOT EXISTS (
+         SELECT FROM market_feedincident AS aside
+          WHERE aside.symbol = sample.symbol AND aside.kind = 'jump' AND aside.settled_at IS NULL
+            AND aside.as_of < sample.as_of
+            AND sample.price BETWEEN aside.price * (1 - %(jump)s::numeric)
+                                 AND aside.price * (1 + %(jump)s::numeric)))
+"""
+
+# Two writers wait for each other and never for ever if both go by symbol. Rows are updated in the
+# order in which a join yields them, and only a merge yields them by symbol whatever it reads: the
+# other joins are switched off for this statement. (To lock the rows first, in a subquery with an
+# ORDER BY, takes a third longer.) A price of after the boundary begins a session, and what was
+# seen in the one before is put down. (LEAST, GREATEST and COALESCE pass over NULL.)
+_JOINS = """
+SELECT set_config('enable_hashjoin', %(on)s, true), set_config('enable_nestloop', %(on)s, true)
+"""
+_STORE = f"""
 WITH over AS (
     INSERT INTO market_sessionrange (symbol, opened, low, high)
     SELECT symbol, session_opened, session_low, session_high
       FROM market_quote WHERE session_opened <= %(ends)s
         ON CONFLICT (symbol, opened) DO NOTHING
-), newer AS (
-    SELECT sample.*, held.price AS last_price,
-           COALESCE(sample.price > held.price * (1 + %(jump)s::numeric)
-                 OR sample.price < held.price * (1 - %(jump)s::numeric), false)
-           AND NOT COALESCE(aside.as_of < sample.as_of
-                        AND sample.price BETWEEN aside.price * (1 - %(jump)s::numeric)
-                                             AND aside.price * (1 + %(jump)s::numeric), false)
-           AS jumps
-      FROM unnest(%(symbols)s::text[], %(prices)s::numeric[], %(as_of)s::timestamptz[],
-                  %(volumes)s::bigint[], %(previous)s::numeric[], %(interpolated)s::boolean[],
-                  %(notes)s::text[])
-        AS sample(symbol, price, as_of, volume, previous_close, interpolated, note)
-      JOIN market_quote AS held ON held.symbol = sample.symbol
-      LEFT JOIN market_feedincident AS aside
-        ON aside.symbol = sample.symbol AND aside.kind = 'jump' AND aside.settled_at IS NULL
-     WHERE held.as_of IS NULL OR held.as_of < sample.as_of
-     ORDER BY held.symbol
-       FOR NO KEY UPDATE OF held
-), put_aside AS (
-    INSERT INTO market_feedincident AS incident
-           (symbol, kind, verdict, provider, reason, price, as_of, first_at, last_at)
-    SELECT symbol, 'jump', 'held', %(provider)s,
-           format('%%s is %%s %%%% away from %%s, the last accepted price: held until a second '
-                  'quote confirms it', trim_scale(price),
-                  round(abs(price - last_price) / last_price * 100, 1), trim_scale(last_price)),
-           price, as_of, %(now)s, %(now)s
-      FROM newer WHERE jumps
-        ON CONFLICT (symbol, kind) WHERE settled_at IS NULL DO UPDATE
-       SET reason = excluded.reason, price = excluded.price, as_of = excluded.as_of,
-           last_at = excluded.last_at,
-           times = incident.times + (excluded.as_of > incident.as_of)::int
 ), settled AS (
     UPDATE market_feedincident AS incident
        SET settled_at = %(now)s,
            outcome = CASE WHEN verdict = 'held'
-                           AND newer.price BETWEEN incident.price * (1 - %(jump)s::numeric)
-                                               AND incident.price * (1 + %(jump)s::numeric)
+                           AND sample.price BETWEEN incident.price * (1 - %(jump)s::numeric)
+                                                AND incident.price * (1 + %(jump)s::numeric)
                           THEN 'confirmed' ELSE 'ended' END
-      FROM newer
-     WHERE incident.symbol = newer.symbol AND incident.settled_at IS NULL AND NOT newer.jumps
-       AND incident.kind IN ('jump', 'from the future')
+      FROM {_SAMPLES}, market_quote AS held
+     WHERE incident.symbol = sample.symbol AND held.symbol = sample.symbol
+       AND incident.settled_at IS NULL AND incident.kind IN ('jump', 'from the future')
+       AND EXISTS (SELECT FROM market_feedincident WHERE settled_at IS NULL)
+       AND {_IS_NEWER} AND NOT {_JUMPS}
 )
-UPDATE market_quote AS quote
-   SET price = newer.price,
-       as_of = newer.as_of,
-       volume = newer.volume,
-       previous_close = newer.previous_close,
-       interpolated = newer.interpolated,
-       note = newer.note,
+UPDATE market_quote AS held
+   SET price = sample.price,
+       as_of = sample.as_of,
+       volume = sample.volume,
+       previous_close = sample.previous_close,
+       interpolated = sample.interpolated,
+       note = sample.note,
        received_at = %(now)s,
        provider = %(provider)s,
-       session_opened = COALESCE(CASE WHEN {goes_on} THEN session_opened END, newer.as_of),
-       session_low = LEAST(newer.price, CASE WHEN {goes_on} THEN session_low END),
-       session_high = GREATEST(newer.price, CASE WHEN {goes_on} THEN session_high END)
-  FROM newer
- WHERE quote.symbol = newer.symbol AND NOT newer.jumps
-""".format(goes_on="session_opened > %(boundary)s OR newer.as_of <= %(boundary)s")  # noqa: S608
+       session_opened = COALESCE(CASE WHEN {{goes_on}} THEN session_opened END, sample.as_of),
+       session_low = LEAST(sample.price, CASE WHEN {{goes_on}} THEN session_low END),
+       session_high = GREATEST(sample.price, CASE WHEN {{goes_on}} THEN session_high END)
+  FROM {_SAMPLES}
+ WHERE held.symbol = sample.symbol AND {_IS_NEWER} AND NOT {_JUMPS}
+""".format(goes_on="session_opened > %(boundary)s OR sample.as_of <= %(boundary)s")  # noqa: S608
+
+_PUT_ASIDE = f"""
+INSERT INTO market_feedincident AS incident
+       (symbol, kind, verdict, provider, reason, price, as_of, first_at, last_at)
+SELECT sample.symbol, 'jump', 'held', %(provider)s,
+       format('%%s is %%s %%%% away from %%s, the last accepted price: held until a second '
+              'quote confirms it', trim_scale(sample.price),
+              round(abs(sample.price - held.price) / held.price * 100, 1), trim_scale(held.price)),
+       sample.price, sample.as_of, %(now)s, %(now)s
+  FROM {_SAMPLES} JOIN market_quote AS held ON held.symbol = sample.symbol
+ WHERE {_IS_NEWER} AND {_JUMPS}
+ ORDER BY sample.symbol
+    ON CONFLICT (symbol, kind) WHERE settled_at IS NULL DO UPDATE
+   SET reason = excluded.reason, price = excluded.price, as_of = excluded.as_of,
+       last_at = excluded.last_at,
+       times = incident.times + (excluded.as_of > incident.as_of)::int
+"""  # noqa: S608
 
 _BROKEN = """
 SELECT symbol
@@ -128,21 +142,24 @@ def accept_quotes(*, samples: Iterable[Sample], now: datetime, max_age: timedelt
     level, whether this call stored it or an earlier one: a level that was set meanwhile is not
     missed. A sample from the future is refused, and one of a live feed that jumps is held until a
     second one confirms it; both are recorded as incidents and fire nothing. One of a symbol that
-    nobody follows is ignored. Two statements, for the caller's transaction; a third where any are
-    from the future.
+    nobody follows is ignored. Belongs in a transaction of the caller's.
     """
     newest = {sample.symbol: sample for sample in sorted(samples, key=attrgetter("as_of"))}
     sane = _without_future(newest.values(), now)
-    with connection.cursor() as cursor:
-        if sane:
-            own: dict[str, Any] = {
-                "now": now,
-                "provider": settings.MARKET_PROVIDER,
-                "jump": _jump(),
-            }
-            cursor.execute(_STORE, own | _sessions(sane, now) | _columns(sane))
-        cursor.execute(_BROKEN, [now - max_age])
-        return [symbol for (symbol,) in cursor.fetchall()]
+    if sane:
+        _store(sane, now)
+    return [symbol for (symbol,) in run(_BROKEN, [now - max_age])]
+
+
+def _store(samples: Collection[Sample], now: datetime) -> None:
+    jump = _jump()
+    params: dict[str, Any] = {"now": now, "provider": settings.MARKET_PROVIDER, "jump": jump}
+    params |= _sessions(samples, now) | _columns(samples)
+    run(_JOINS, {"on": "off"})
+    stored = write(_STORE, params)
+    run(_JOINS, {"on": "on"})
+    if jump is not None and stored < len(samples):
+        write(_PUT_ASIDE, params)
 
 
 def _jump() -> Decimal | None:

@@ -4,6 +4,7 @@ All are Decimal. A float is refused with TypeError, NaN and the infinities with 
 an inexact or meaningless number never reaches a sum.
 """
 
+import re
 from decimal import (
     ROUND_DOWN,
     ROUND_HALF_UP,
@@ -30,8 +31,27 @@ EXACT = Context(
     prec=120, rounding=ROUND_HALF_UP, traps=[InvalidOperation, DivisionByZero, Overflow]
 )
 
+_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+_LONGEST = 60  # characters
+
 # The same few numbers are written again and again, and hashing one is a tenth of writing it.
 _kept = lru_cache(maxsize=4096)
+
+
+def plain_number(value: object) -> object:
+    """`value` itself, a number or one as text. Raises ValueError for anything else.
+
+    JSON's true is Python's 1, and Python reads 1_000 and digits of other scripts: a person who
+    sends one of these meant something else.
+    """
+    plain = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    if isinstance(value, str):
+        plain = len(value) <= _LONGEST and bool(_PLAIN.fullmatch(value.strip()))
+    if isinstance(value, Decimal) and value.is_finite():
+        plain = abs(value.adjusted()) <= _LONGEST  # 1e999999 written out is a million digits
+    if not plain:
+        raise ValueError("Use a plain number, such as 150 or 0.5.")
+    return value
 
 
 def usd(amount: Decimal) -> Decimal:

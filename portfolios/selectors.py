@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 
 from django.db import connection
 from django.db.models import QuerySet
@@ -23,6 +24,42 @@ SELECT portfolio_id, symbol, quantity, cost_basis FROM portfolios_holding
 def primary_portfolio_of(*, user: User) -> Portfolio | None:
     """The user's primary portfolio if there is one yet (services.primary_portfolio opens it)."""
     return Portfolio.objects.filter(user=user, is_primary=True).first()
+
+
+class Pause(StrEnum):
+    """Whether the rules of a user's portfolios are paused, and by whom."""
+
+    NONE = "none"
+    IN_PART = "in_part"
+    BY_OWNER = "by_owner"
+    BY_STAFF = "by_staff"
+
+
+def pause_of(*, user: User) -> Pause:
+    """Whether all rules of the user are paused, some, or none; support's pause is named first."""
+    switches = list(
+        Portfolio.objects.filter(user=user).values_list("paused_by_owner", "paused_by_staff")
+    )
+    if not any(owner or staff for owner, staff in switches):
+        return Pause.NONE
+    if not all(owner or staff for owner, staff in switches):
+        return Pause.IN_PART
+    return Pause.BY_STAFF if any(staff for _, staff in switches) else Pause.BY_OWNER
+
+
+def portfolios_of(*, user: User) -> QuerySet[Portfolio]:
+    """The user's portfolios, the primary one first."""
+    return Portfolio.objects.filter(user=user).order_by("-is_primary", "name")
+
+
+def owned_portfolio(*, user: User, portfolio_id: uuid.UUID) -> Portfolio:
+    """The one gate to somebody's portfolio. Raises Portfolio.DoesNotExist for another's."""
+    return Portfolio.objects.get(user=user, pk=portfolio_id)
+
+
+def transactions_of(*, portfolio: Portfolio) -> QuerySet[Transaction]:
+    """The portfolio's ledger, its newest line first."""
+    return Transaction.objects.filter(portfolio=portfolio).order_by("-sequence")
 
 
 def holdings_of(*, portfolio: Portfolio) -> QuerySet[Holding]:

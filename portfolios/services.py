@@ -38,14 +38,16 @@ RETURNING p.id
 """
 
 
-# NO KEY: rows that only refer to a portfolio, such as a rule's, may be written meanwhile.
-_LOCK = """
+_READ = """
 SELECT id, cash, transactions_count, paused_by_owner, paused_by_staff,
        order_least, order_most, day_executions, day_usd,
        counted_on, executions_counted, usd_counted
   FROM portfolios_portfolio
- WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+ WHERE id = ANY(%s::uuid[]) ORDER BY id
 """
+
+# NO KEY: rows that only refer to a portfolio, such as a rule's, may be written meanwhile.
+_LOCK = f"{_READ} FOR NO KEY UPDATE"
 
 
 @dataclass(slots=True)
@@ -132,8 +134,11 @@ def locked(*, portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, LockedPortf
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Portfolios are locked in a transaction.")
-    wanted = set(portfolio_ids)
-    found = run(_LOCK, [uuid_array(wanted)])
+    return _portfolios(_LOCK, set(portfolio_ids))
+
+
+def _portfolios(statement: str, wanted: set[uuid.UUID]) -> dict[uuid.UUID, LockedPortfolio]:
+    found = run(statement, [uuid_array(wanted)])
     if missing := wanted - {row[0] for row in found}:
         raise Portfolio.DoesNotExist(f"No portfolio {', '.join(map(str, sorted(missing)))}.")
     positions = positions_of(portfolio_ids=wanted)
@@ -159,6 +164,11 @@ def _locked(row: tuple[Any, ...], positions: Mapping[str, Position]) -> LockedPo
 def lock_portfolio(*, portfolio_id: uuid.UUID) -> LockedPortfolio:
     """As `locked`, for one."""
     return locked(portfolio_ids=[portfolio_id])[portfolio_id]
+
+
+def as_if_locked(*, portfolio_id: uuid.UUID) -> LockedPortfolio:
+    """As `lock_portfolio` without the lock: to try what would become of it. Write none of it."""
+    return _portfolios(_READ, {portfolio_id})[portfolio_id]
 
 
 def write(*, locked: Iterable[LockedPortfolio], at: datetime, note: str = "") -> None:

@@ -16,7 +16,14 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -71,6 +78,12 @@ class Environment(BaseSettings):
     )
     twelvedata_credits_per_day: int = Field(
         800, ge=0, description="Of your plan; the free one has 800. 0: no limit."
+    )
+    twelvedata_stream_url: str = Field(
+        "wss://ws.twelvedata.com", description="Where its stream is, for `manage.py stream`."
+    )
+    twelvedata_stream_symbols: int = Field(
+        8, gt=0, le=10_000, description="Symbols that your plan lets it stream; the free one has 8."
     )
     alpaca_key_id: SecretStr = Field(
         SecretStr(""), description="Needed with MARKET_PROVIDER=alpaca."
@@ -135,6 +148,19 @@ class Environment(BaseSettings):
         description="Where the links in e-mails lead, such as https://rules.example.org. By "
         "default http://localhost:8000 in development, in production the first of ALLOWED_HOSTS.",
     )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="How many proxies of your own stand in front and add to X-Forwarded-For. The "
+        "address that rate limits and the lock-out count is read from it only so far.",
+    )
+    api_requests_per_minute: int = Field(
+        600, gt=0, description="Of one user to the API, counted in each process by itself."
+    )
+    api_tokens_per_minute: int = Field(
+        20, gt=0, description="Attempts of one address to get a token, counted in the same way."
+    )
     webhook_allow_private: bool = Field(
         False,
         description="Lets webhooks call private and loopback addresses, and by plain http: for "
@@ -175,13 +201,16 @@ class Environment(BaseSettings):
         self.site_url = self.site_url or f"https://{host}"
         return self
 
-    @field_validator("twelvedata_url", "alpaca_url")
+    @field_validator("twelvedata_url", "twelvedata_stream_url", "alpaca_url")
     @classmethod
-    def _keeps_keys_secret(cls, value: str) -> str:
+    def _keeps_keys_secret(cls, value: str, field: ValidationInfo) -> str:
         parts = urlsplit(value)
         local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-        if not parts.hostname or parts.scheme not in ({"http", "https"} if local else {"https"}):
-            raise ValueError("must begin with https://, so that the key stays secret on its way.")
+        secure = "wss" if field.field_name == "twelvedata_stream_url" else "https"
+        if not parts.hostname or parts.scheme not in {secure, secure[:-1] if local else secure}:
+            raise ValueError(
+                f"must begin with {secure}://, so that the key stays secret on its way."
+            )
         return value
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """Django's settings, all of them, read from the environment (see environment.py for each)."""
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -32,8 +33,13 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "django.forms",
+    "axes",
     "django_htmx",
     "django_q",
+    "drf_spectacular",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
     "tradingrules",
 ]
 
@@ -47,6 +53,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",  # last: it answers for those who are locked out
 ]
 
 if not DEBUG:  # in development, runserver serves the static files itself
@@ -64,10 +71,17 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "tradingrules.shell.shell",
+            ],
+            "builtins": [
+                "accounts.templatetags.parts",
+                "actions.templatetags.rules",
+                "portfolios.templatetags.money",
             ],
         },
     },
 ]
+FORM_RENDERER = "accounts.forms.OurRenderer"
 
 # --- Database: PostgreSQL, always ---
 
@@ -107,9 +121,61 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # first: who is locked out is not asked for a password
+    "django.contrib.auth.backends.ModelBackend",
+]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "actions"
 LOGOUT_REDIRECT_URL = "login"
+
+# After some failures an account is locked out for the address they came from: pages, admin, tokens.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)  # since the last attempt
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "rest.addresses.client_address"
+AXES_LOCKOUT_CALLABLE = "accounts.lockout.locked_out"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+TRUSTED_PROXIES = environment.trusted_proxies
+
+# --- The API ---
+
+API_REQUESTS_PER_MINUTE = environment.api_requests_per_minute
+API_TOKENS_PER_MINUTE = environment.api_tokens_per_minute
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["rest.parsing.StrictJson"],
+    "DEFAULT_RENDERER_CLASSES": ["rest.answers.Json"],
+    "DEFAULT_THROTTLE_CLASSES": ["rest.throttling.PerCaller"],
+    "DEFAULT_SCHEMA_CLASS": "rest.schema.AutoSchema",
+    "EXCEPTION_HANDLER": "rest.refusing.answer",
+    "URL_FORMAT_OVERRIDE": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    "CHECK_REVOKE_TOKEN": True,  # a changed password ends every token
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Trading Rules",
+    "DESCRIPTION": "Rules that watch the market and trade, rebalance or tell you, exactly once.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_PUBLIC": True,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SCHEMA_PATH_PREFIX": "/api",
+    "POSTPROCESSING_HOOKS": [],  # the models name their own choices
+    "ENABLE_DJANGO_DEPLOY_CHECK": True,
+}
 
 # --- Language, time, files ---
 
@@ -119,7 +185,11 @@ USE_I18N = False
 USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [
+    BASE_DIR / "static",
+    # `npm ci` puts it there (make setup does), and no server of ours does without: fail, not guess.
+    ("lightweight-charts", BASE_DIR / "node_modules" / "lightweight-charts" / "dist"),
+]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -200,6 +270,8 @@ TWELVEDATA_API_KEY = environment.twelvedata_api_key.get_secret_value()
 TWELVEDATA_URL = environment.twelvedata_url
 TWELVEDATA_CREDITS_PER_MINUTE = environment.twelvedata_credits_per_minute
 TWELVEDATA_CREDITS_PER_DAY = environment.twelvedata_credits_per_day
+TWELVEDATA_STREAM_URL = environment.twelvedata_stream_url
+TWELVEDATA_STREAM_SYMBOLS = environment.twelvedata_stream_symbols
 ALPACA_KEY_ID = environment.alpaca_key_id.get_secret_value()
 ALPACA_SECRET_KEY = environment.alpaca_secret_key.get_secret_value()
 ALPACA_URL = environment.alpaca_url
@@ -242,5 +314,11 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"django-q": {"level": "WARNING"}, "django.server": {"level": "WARNING"}},
+    "loggers": {
+        "axes": {"level": "WARNING"},
+        "django-q": {"level": "WARNING"},
+        "django.server": {"level": "WARNING"},
+        # It warns of each connection that is refused; a feed's incident says so once.
+        "urllib3": {"level": "ERROR"},
+    },
 }

@@ -98,7 +98,7 @@ class Action(models.Model):
         db_table = "actions"
         ordering = ("-created_at", "id")
         indexes = [
-            models.Index(fields=["user", "-created_at"], name="actions_user_idx"),
+            models.Index(fields=["user", "-created_at", "id"], name="actions_user_idx"),
             models.Index(fields=["status"], name="actions_status_idx"),
             models.Index(fields=["symbol"], name="actions_symbol_idx"),
             models.Index(fields=["trigger_type"], name="actions_trigger_idx"),

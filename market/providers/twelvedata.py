@@ -1,7 +1,7 @@
 """Twelve Data: quotes and daily series in batches, a credit a symbol."""
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 
 from market.budget import Plan, next_day
@@ -11,6 +11,7 @@ from market.providers.web import (
     Reply,
     Web,
     clean,
+    instant,
     number,
     optional,
     positive,
@@ -96,8 +97,8 @@ class TwelveData:
     ) -> dict[str, Mapping[str, Any]]:
         """Each symbol's part of the answer; what is wrong with others goes to `complaints`."""
         body = reply.body
-        failed = not isinstance(body, dict) or _is_error(body) or reply.status != 200
-        if failed and not (len(symbols) == 1 and _code(body) in {400, 404}):
+        failed = not isinstance(body, dict) or is_error(body) or reply.status != 200
+        if failed and not (len(symbols) == 1 and code_of(body) in {400, 404}):
             raise self._failure(reply, now)
         if len(symbols) == 1 and not isinstance(body.get(*symbols), dict):
             body = dict.fromkeys(symbols, body)  # an answer about one symbol is not keyed by it
@@ -106,14 +107,14 @@ class TwelveData:
             member = body.get(symbol)
             if not isinstance(member, dict):
                 complaints.append(Complaint(symbol, "no answer", "the answer leaves it out"))
-            elif _is_error(member):
+            elif is_error(member):
                 complaints.append(self._complaint(symbol, member))
             else:
                 members[symbol] = member
         return members
 
     def _complaint(self, symbol: str, error: Mapping[str, Any]) -> Complaint:
-        code = _code(error)
+        code = code_of(error)
         words = clean(error.get("message", ""))
         kinds = {
             400: "unknown symbol",
@@ -136,7 +137,7 @@ class TwelveData:
             return FeedFailed(
                 "no JSON object", f"HTTP {reply.status} with another kind of JSON", billed=True
             )
-        code = _code(reply.body) or reply.status
+        code = code_of(reply.body) or reply.status
         message = clean(reply.body.get("message", ""))
         words = f"{code}: {message}" if message else f"{code}"
         if code == 429:
@@ -188,8 +189,8 @@ def _sample(symbol: str, member: Mapping[str, Any]) -> Sample:
     echoed = member.get("symbol", symbol)
     if echoed != symbol:
         raise _Refused("wrong symbol", f"asked for {symbol}, it answers for {echoed}")
-    as_of = optional(_instant, member.get("last_quote_at")) or optional(
-        _instant, member.get("timestamp")
+    as_of = optional(instant, member.get("last_quote_at")) or optional(
+        instant, member.get("timestamp")
     )
     if as_of is None:
         raise _Refused("no instant", "it does not say when that was the price")
@@ -205,18 +206,13 @@ def _sample(symbol: str, member: Mapping[str, Any]) -> Sample:
         raise _Refused("bad price", str(wrong)) from None
 
 
-def _instant(value: object) -> datetime:
-    try:
-        return datetime.fromtimestamp(int(number(value)), UTC)
-    except (OverflowError, OSError):
-        raise ValueError(f"{value!r} is no instant") from None
-
-
-def _is_error(body: Mapping[str, Any]) -> bool:
+def is_error(body: Mapping[str, Any]) -> bool:
+    """Whether it is an error, whatever the status with which it came."""
     return body.get("status") == "error" or ("code" in body and "message" in body)
 
 
-def _code(body: object) -> int:
+def code_of(body: object) -> int:
+    """The code that an error gives, 0 where it gives none."""
     code = body.get("code") if isinstance(body, dict) else None
     text = str(code)
     return int(text) if text.isdecimal() and len(text) <= 4 else 0

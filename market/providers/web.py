@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from time import monotonic
 from typing import Any
@@ -203,6 +203,14 @@ def shares(value: object) -> int:
     if not 0 <= volume < 2**63:
         raise ValueError(f"{_short(value)} is not a volume")
     return int(volume)
+
+
+def instant(value: object) -> datetime:
+    """An instant given as seconds since 1970. Raises ValueError."""
+    try:
+        return datetime.fromtimestamp(int(number(value)), UTC)
+    except (OverflowError, OSError):
+        raise ValueError(f"{_short(value)} is no instant") from None
 
 
 def positive(value: object) -> Decimal:

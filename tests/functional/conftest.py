@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from tests.functional.visits import Visits
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
@@ -37,13 +40,14 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that fails its test on any error in the console, a violated CSP included."""
-    context = browser.new_context()
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield page
-    context.close()
-    assert complaints == []
+def visits(browser: Browser, live_server: LiveServer) -> Iterator[Visits]:
+    """Opens pages, as somebody or as nobody; fails the test on what any browser complained of."""
+    visits = Visits(browser, live_server.url)
+    yield visits
+    visits.end()
+
+
+@pytest.fixture
+def page(visits: Visits) -> Page:
+    """A page of somebody who has not signed in, at a desk."""
+    return visits.begin()

@@ -52,7 +52,7 @@ def test_a_rule_that_fires_appears_without_a_reload(
         "Buy 10 MSFT when the price is at or below $25.00, once."
     )
     expect(page.locator(".rule")).to_contain_text("Asleep until MSFT falls to $25.00.")
-    expect(page.locator(".rule")).to_contain_text("-3.8 % to go")
+    expect(page.locator(".rule")).to_contain_text("3.8 % away")
     expect(page.get_by_text("Replaying 2008-09-16")).to_be_visible()
     expect(page.get_by_text("Nothing yet.")).to_be_visible()
 
@@ -84,5 +84,6 @@ def test_nobody_sees_another_persons_rules(
     sign_in(page, live_server, "bob", PASSWORD)
     expect(page.get_by_text("You have no rules yet.")).to_be_visible()
     expect(page.locator(".rule")).to_have_count(0)
+    page.get_by_text("Account of").locator("..").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from actions.rebuild import rebuild_watches
-from bench import fires, latency
+from bench import api, fires, latency
 from bench.feed import PRICES
 from bench.population import Population
 from bench.tick import sizes_up_to, table
@@ -29,6 +29,7 @@ from tradingrules.embedded.sockets import temporary_directory
 ROOT = Path(__file__).parents[2]
 SMALL = ("--rules=80", "--portfolios=10", "--rounds=1")
 FEW = ("--rules=400", "--symbols=40", "--interval=0.2", "--no-fsync")
+SHORT = ("--rules=2000", "--seconds=1", "--rounds=1", "--no-fsync")
 TINY = ("--rules=1000", "--symbols=50", "--ticks=2", "--naive-seconds=0.1", "--no-fsync")
 
 
@@ -125,7 +126,7 @@ def test_the_way_from_a_price_to_its_trade_is_measured_with_real_processes() -> 
     said, complained = bench.communicate(timeout=240)
     assert bench.returncode == 0, complained
     figures = json.loads(said)
-    for way in ("evaluator", "cluster"):
+    for way in ("evaluator", "cluster", "stream"):
         took = figures[way]
         assert 0 < took["p50_ms"] <= took["p99_ms"], way
         assert 0 < took["engine_p50_ms"] <= took["engine_p99_ms"], way
@@ -134,6 +135,20 @@ def test_the_way_from_a_price_to_its_trade_is_measured_with_real_processes() -> 
     assert "400 rules over 40 symbols" in latency.table(figures)
     assert left_by(bench) == []
     assert at_work_for(bench) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not on the PATH")
+def test_the_api_is_measured_beside_a_bare_viewset() -> None:
+    bench = run_of("bench.api", *SHORT, "--json")
+    said, complained = bench.communicate(timeout=240)
+    assert bench.returncode == 0, complained
+    figures = json.loads(said)
+    for key in ("list_rps", "bare_list_rps", "detail_rps", "create_rps", "growth"):
+        assert figures[key] > 0, key
+    assert 0 < figures["p50_ms"] <= figures["p99_ms"]
+    assert "in a table of 2,000" in api.table(figures)
+    assert left_by(bench) == []
 
 
 @pytest.mark.slow

@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
+from itertools import pairwise
+from typing import Any
 
 import psycopg
 import pytest
 from django.apps import apps
-from django.db import connection
+from django.db import OperationalError, connection
+from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 from pytest_django import Settings
 
 from actions import evaluator, tasks
+from actions.alarm import listening
 from actions.engine import Report
 from actions.evaluator import (
     end_evaluators_session,
@@ -134,6 +138,102 @@ def test_the_loop_ends_when_it_is_asked_to(feed: Feed) -> None:
         after_tick=lambda report: stop.set(),
     )
     assert ticks == 1
+
+
+@contextmanager
+def another_connection() -> Iterator[psycopg.Connection]:
+    params = connection.get_connection_params()
+    with psycopg.connect(
+        host=params["host"], user=params["user"], dbname=params["dbname"], autocommit=True
+    ) as other:
+        yield other
+
+
+def test_a_call_ends_the_wait_and_several_are_one() -> None:
+    with another_connection() as other, listening() as alarm:
+        assert not alarm.wait(0.05)
+        for _ in range(3):
+            other.execute("NOTIFY rules_woken")
+        time.sleep(0.5)  # until all have come
+        assert alarm.wait(10)
+        assert not alarm.wait(0.3)
+        caller = threading.Timer(0.1, other.execute, ["NOTIFY rules_woken"])
+        caller.start()
+        began = time.monotonic()
+        assert alarm.wait(10)
+        assert time.monotonic() - began < 5
+        caller.join()
+
+
+def test_a_call_in_the_middle_of_a_tick_is_heard_after_it() -> None:
+    with another_connection() as other, listening() as alarm:
+        other.execute("NOTIFY rules_woken")
+        assert Tick.objects.count() == 0  # a statement of the tick, with which the call came
+        assert alarm.wait(0)
+
+
+def test_who_no_longer_listens_hears_nothing() -> None:
+    with another_connection() as other:
+        with listening():
+            pass
+        other.execute("NOTIFY rules_woken")
+        with listening() as alarm:
+            assert not alarm.wait(0)
+
+
+def test_a_wait_ends_when_it_is_to_stop_or_the_database_is_gone() -> None:
+    stop = threading.Event()
+    threading.Timer(0.1, stop.set).start()
+    with listening(stopping=stop.is_set) as alarm:
+        assert not alarm.wait(60)
+    with another_connection() as other, listening() as alarm:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            other.execute("SELECT pg_terminate_backend(%s)", cursor.fetchone())
+        with pytest.raises(OperationalError):
+            alarm.wait(60)
+    connection.close()
+
+
+def test_a_call_makes_a_short_tick_at_once_and_no_two_within_a_quarter_of_a_second(
+    feed: Feed, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.TICK_SECONDS_OPEN = 2
+    begun: dict[str, list[float]] = {"run_tick": [], "run_short_tick": []}
+    for name, instants in begun.items():
+        made = getattr(evaluator, name)
+
+        def note(made: Any = made, instants: list[float] = instants, **more: object) -> Report:
+            instants.append(time.monotonic())
+            return made(**more)  # type: ignore[no-any-return]
+
+        monkeypatch.setattr(evaluator, name, note)
+    called = []
+
+    def call_ten_times() -> None:
+        with another_connection() as other:
+            for _ in range(10):
+                called.append(time.monotonic())
+                other.execute("NOTIFY rules_woken")
+                time.sleep(0.05)
+
+    with listening() as alarm:
+        threading.Timer(0.3, call_ten_times).start()
+        assert tick_for(seconds=3, clock=timezone.now, sleep=alarm.wait) == 2
+    first, second = begun["run_tick"]
+    assert second - first >= 2, "a call does not put off the tick, nor make it come sooner"
+    short = begun["run_short_tick"]
+    assert 0 <= short[0] - called[0] < 0.2
+    assert 2 <= len(short) < len(called)
+    assert all(later - earlier >= 0.25 for earlier, later in pairwise(short))
+    assert Tick.objects.count() == 2 + len(short)
+
+
+def test_calls_without_end_do_not_keep_a_tick_from_being_made(
+    feed: Feed, settings: Settings
+) -> None:
+    settings.TICK_SECONDS_OPEN = 0.3
+    assert tick_for(seconds=1, clock=timezone.now, sleep=lambda seconds: True) >= 2
 
 
 def test_ticks_are_closer_while_the_market_is_open(feed: Feed, settings: Settings) -> None:

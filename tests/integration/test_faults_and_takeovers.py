@@ -208,7 +208,7 @@ def test_a_state_that_cannot_be_read_is_a_fault_of_that_rule_alone(
     assert bad.last_evaluation["finding"] == "unknown"
     assert Watch.objects.get(action=bad).at == now + 30 * SECOND
     client.force_login(owner)
-    assert "Looking at the rule failed" in client.get("/").content.decode()
+    assert "Looking at the rule failed" in client.get("/actions").content.decode()
     page = admin_client.get(f"/admin/actions/action/{bad.pk}/change/").content.decode()
     assert "Looking at the rule failed" in page
 

@@ -7,6 +7,8 @@ waits that any lower price would fire.
 import io
 import json
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,6 +20,7 @@ from django.core import serializers
 from django.test import Client
 from pytest_django import Settings
 
+from accounts.models import User
 from actions.engine import run_tick
 from actions.models import Action, ActionExecution, Tick
 from actions.services import Draft, create_action
@@ -28,6 +31,7 @@ from tests.feed_server import (
     KEY,
     Answer,
     FeedServer,
+    Handler,
     cut_off,
     drips,
     feed_server,
@@ -37,6 +41,7 @@ from tests.feed_server import (
     says,
     silence,
 )
+from tests.pages import text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -87,141 +92,173 @@ def alerts(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 @dataclass(frozen=True)
 class Fault:
-    """What the feed answers, and what is to be seen of it: nothing of it is stored or fires."""
+    """What the feed answers to three ticks, and what is to be seen of it.
 
-    answer: Answer
-    error: str  # in the tick's record
-    kind: str  # of the incident on the status page
+    `aapl` is the price that is stored then. `msft` is the good member's, which fires its rule; None
+    where there is no good member. `kind`, `verdict` and `words` are those of the incident, which
+    the log and the status page give too; `said` is what that page says where there is none, and
+    `state` what the owner reads of the rule on AAPL.
+    """
+
+    answer: Callable[[datetime], Answer]
+    kind: str = ""
+    words: str = ""
+    verdict: str = "refused"
+    aapl: str = "230"
+    msft: str | None = "405"
+    told: str = ""  # in the tick's record, where it is not the same
+    alerts: int = 1
+    said: str = ""
+    state: str = "Asleep until AAPL falls to $225.00."
 
 
-WHOLE = {
-    "time-out": Fault(silence, "no whole answer within 0.3 s", "time-out"),
-    "an answer that drips": Fault(drips, "no whole answer within 0.3 s", "time-out"),
-    "hanging up": Fault(hangs_up, "the connection broke", "cut off"),
-    "a body that is cut off": Fault(cut_off(b'{"AAPL":{"close":"1'), "broke", "cut off"),
-    "JSON that is cut off": Fault(says('{"AAPL":{"close":"1'), "no JSON", "no JSON"),
-    "an empty body": Fault(says(""), "an empty answer", "no JSON"),
-    "HTML": Fault(says("<html>"), "no JSON", "no JSON"),
-    "HTML with 502": Fault(says("<html>", 502), "HTTP 502", "server error"),
-    "500": Fault(
-        says({"code": 500, "message": "oops", "status": "error"}, 500), "500: oops", "server error"
+def whole(answer: Answer, kind: str, words: str) -> Fault:
+    """One that leaves nothing of the answer."""
+    return Fault(lambda at: answer, kind, words, verdict="no answer", msft=None)
+
+
+def member(changes: dict[str, Any], kind: str, words: str, **more: Any) -> Fault:
+    """One of AAPL alone."""
+
+    def answer(at: datetime) -> Answer:
+        aapl = changes if "code" in changes else quote("AAPL", at, "230") | changes
+        if isinstance(ago := aapl.get("last_quote_at"), timedelta):
+            aapl["last_quote_at"] = int((at + ago).timestamp())
+        return quotes({"AAPL": aapl, "MSFT": quote("MSFT", at, "405.00")})
+
+    return Fault(answer, kind, words, **more)
+
+
+def error(code: int, message: str, status: int = 200) -> Answer:
+    return says({"code": code, "message": message, "status": "error"}, status)
+
+
+@contextmanager
+def nobody_there(settings: Settings) -> Iterator[None]:
+    with feed_server() as gone:
+        pass
+    before, settings.TWELVEDATA_URL = settings.TWELVEDATA_URL, gone.url
+    yield
+    settings.TWELVEDATA_URL = before
+
+
+REFUSED = "a refused connection"
+TABLE = {
+    "a time-out": whole(silence, "time-out", "no whole answer within 0.3 s"),
+    REFUSED: whole(silence, "no connection", "the connection was refused"),
+    "an answer that drips": whole(drips, "time-out", "no whole answer within 0.3 s"),
+    "hanging up": whole(hangs_up, "cut off", "the connection broke"),
+    "a body that is cut off": whole(cut_off(b'{"AAPL":{"close":"1'), "cut off", "broke"),
+    "JSON that is cut off": whole(says('{"AAPL":{"close":"1'), "no JSON", "no JSON"),
+    "an empty body": whole(says(""), "no JSON", "an empty answer"),
+    "HTML": whole(says("<html>"), "no JSON", "no JSON"),
+    "HTML with 502": whole(says("<html>", 502), "server error", "HTTP 502"),
+    "500": whole(error(500, "oops", 500), "server error", "500: oops"),
+    "500 inside 200": whole(error(500, "oops"), "server error", "500: oops"),
+    "429, minute": whole(error(429, "credits of the current minute", 429), "no credits", "minute"),
+    "429, day": whole(error(429, "credits for the day", 429), "no credits", "for the day"),
+    "429, day, inside 200": whole(error(429, "credits for the day"), "no credits", "for the day"),
+    "401": whole(
+        error(401, f"**apikey** {KEY} is incorrect", 401), "key refused", "**apikey** *** is"
     ),
-    "500 inside 200": Fault(
-        says({"code": 500, "message": "oops", "status": "error"}), "500: oops", "server error"
+    "a bad member": member(
+        {"code": 404, "message": "invalid", "status": "error"}, "unknown symbol", "404: invalid"
     ),
-    "429, minute": Fault(
-        says({"code": 429, "message": "out of credits for the current minute"}, 429),
-        "current minute",
-        "no credits",
+    "a member without credits": member(
+        {"code": 429, "message": "minute", "status": "error"}, "no credits", "429: minute"
     ),
-    "429, day, inside 200": Fault(
-        says({"code": 429, "message": "out of credits for the day", "status": "error"}),
-        "for the day",
-        "no credits",
+    "zero": member({"close": "0.00000"}, "bad price", "above 0"),
+    "negative": member({"close": "-230"}, "bad price", "above 0"),
+    "NaN": member({"close": "NaN"}, "bad price", "is not a number"),
+    "nothing": member({"close": None}, "bad price", "is not a number"),
+    "no instant": member({"close": "1", "last_quote_at": None}, "no instant", "does not say when"),
+    "a wrong symbol": member({"close": "1", "symbol": "APLE"}, "wrong symbol", "answers for APLE"),
+    "another company": member(
+        {"close": "200", "name": "Apple Hospitality REIT"},
+        "another company",
+        "“Apple Hospitality REIT”",
     ),
-    "401": Fault(
-        says({"code": 401, "message": f"**apikey** {KEY} is incorrect", "status": "error"}, 401),
-        "**apikey** *** is incorrect",
-        "key refused",
+    "another currency": member({"close": "200", "currency": "EUR"}, "another company", "in EUR"),
+    "a future instant": member(
+        {"close": "200", "last_quote_at": MINUTE}, "from the future", "is said to be of", told="-"
+    ),
+    "a jump": member(
+        {"close": "150"}, "jump", "34.8 % away from 230", verdict="held", told="-", alerts=0
+    ),
+    "a stale quote": member(
+        {"close": "200", "last_quote_at": -4 * MINUTE},
+        "",
+        "",
+        aapl="200",
+        said="too old for rules",
+        state="Asleep until AAPL rises to $225.00.",
     ),
 }
 
 
-@pytest.mark.parametrize("what", WHOLE)
-def test_a_feed_that_fails_leaves_all_as_it_was_and_is_raised_once(
+@pytest.mark.parametrize("what", TABLE)
+def test_the_fault_table(
     what: str,
     live: FeedServer,
     rules: list[Action],
     now: datetime,
     caplog: pytest.LogCaptureFixture,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fault = WHOLE[what]
-    live.says(fault.answer)
-    before = prices()
-    reports = [run_tick(now=now + n * TEN) for n in (1, 2, 3)]
-    for report in reports:
-        (error,) = report.errors
-        assert error.startswith("No quotes: twelvedata: ")
-        assert fault.error in error
-        assert (report.symbols, report.fired) == (0, 0)
-    assert Tick.objects.order_by("started_at").last().errors == reports[-1].errors  # type: ignore[union-attr]
-    assert prices() == before
-    assert executed() == set()
-    (incident,) = FeedIncident.objects.all()
-    assert (incident.kind, incident.verdict, incident.instrument_id) == (fault.kind, "failed", None)
-    (alert,) = alerts(caplog)
-    assert fault.error in alert
+    fault = TABLE[what]
+    begins = now + 10 * MINUTE
+    live.says(fault.answer(begins))
+    with nobody_there(settings) if what == REFUSED else nullcontext():
+        reports = [run_tick(now=begins + n * TEN) for n in (0, 1, 2)]
+
+    # What was stored, and what fired.
+    assert prices() == {"AAPL": Decimal(fault.aapl), "MSFT": Decimal(fault.msft or 415)}
+    assert executed() == ({"MSFT"} if fault.msft else set())
+    assert [report.fired for report in reports] == [int(fault.msft is not None), 0, 0]
+    if fault.words and not fault.told:
+        assert fault.words in reports[0].errors[0]
+        last = Tick.objects.order_by("started_at").last()
+        assert last is not None
+        assert last.errors == reports[-1].errors
+
+    # An alert, once.
+    raised = alerts(caplog)
+    assert len(raised) == (fault.alerts if fault.kind else 0)
+    assert all(fault.words in alert for alert in raised)
+    incidents = list(FeedIncident.objects.all())
+    assert [(one.kind, one.get_verdict_display().split(" until")[0]) for one in incidents] == (
+        [(fault.kind, fault.verdict)] if fault.kind else []
+    )
+
+    # What the owner saw of the rule, and on the status page.
+    see = Seeing(rules[0].user, begins + 3 * TEN, monkeypatch)
+    assert see.state_of(rules[0]) == fault.state
+    words = fault.words or fault.said
+    assert words in see.status
+    assert ("Nothing." in see.status) == (not fault.kind)
+    assert KEY not in see.rules + see.status + caplog.text
 
     later = now + timedelta(days=1)
-    live.says(good(later, aapl="220.00"))
+    live.says(good(later, aapl="220.00", msft="405.00"))
     report = run_tick(now=later)
-    assert (report.errors, report.fired) == ([], 1)
-    incident.refresh_from_db()
-    assert (incident.settled_at, incident.outcome) == (later, "ended")
+    assert (report.errors, executed()) == ([], {"AAPL", "MSFT"})
+    assert not FeedIncident.objects.filter(settled_at=None).exists()
 
 
-def test_a_refused_connection_leaves_all_as_it_was(
-    live: FeedServer, rules: list[Action], now: datetime, settings: Settings
-) -> None:
-    with feed_server() as gone:
-        settings.TWELVEDATA_URL = gone.url
-    report = run_tick(now=now + TEN)
-    (error,) = report.errors
-    assert "the connection was refused" in error
-    assert FeedIncident.objects.get().kind == "no connection"
-    assert prices() == {"AAPL": 230, "MSFT": 415}
+class Seeing:
+    """What the user's pages say at an instant, as text."""
 
+    def __init__(self, user: User, at: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("django.utils.timezone.now", lambda: at)
+        client = Client()
+        client.force_login(user)
+        self.rules = text_of(client, "/actions")
+        self.status = text_of(client, "/status")
+        self._lines = client.get("/actions", secure=True).context["rules"]
 
-MEMBERS: dict[str, tuple[Any, str, str]] = {
-    "an error": ({"code": 404, "message": "invalid", "status": "error"}, "404", "unknown symbol"),
-    "no credits": ({"code": 429, "message": "minute", "status": "error"}, "429", "no credits"),
-    "zero": ({"close": "0.00000"}, "above 0", "bad price"),
-    "negative": ({"close": "-230"}, "above 0", "bad price"),
-    "NaN": ({"close": "NaN"}, "is not a number", "bad price"),
-    "nothing": ({"close": None}, "is not a number", "bad price"),
-    "no instant": ({"close": "1", "last_quote_at": None}, "does not say when", "no instant"),
-    "a wrong symbol": ({"close": "1", "symbol": "APLE"}, "it answers for APLE", "wrong symbol"),
-    "another company": (
-        {"close": "1", "name": "Apple Hospitality REIT"},
-        "“Apple Hospitality REIT”",
-        "another company",
-    ),
-    "another currency": ({"close": "1", "currency": "EUR"}, "in EUR", "another company"),
-}
-
-
-@pytest.mark.parametrize("what", MEMBERS)
-def test_of_a_batch_with_a_bad_member_the_good_one_fires_and_the_bad_one_keeps_its_age(
-    what: str,
-    live: FeedServer,
-    rules: list[Action],
-    now: datetime,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    changes, words, kind = MEMBERS[what]
-    at = now + TEN
-    member = changes if "code" in changes else quote("AAPL", at, "230") | changes
-    live.says(quotes({"AAPL": member, "MSFT": quote("MSFT", at, "405.00")}))
-    report = run_tick(now=at)
-    (error,) = report.errors
-    assert error.startswith("AAPL: ")
-    assert words in error
-    assert (report.symbols, report.fired) == (1, 1)
-    assert executed() == {"MSFT"}
-    assert prices() == {"AAPL": 230, "MSFT": 405}
-    assert Quote.objects.get(instrument="AAPL").as_of == now
-    incident = FeedIncident.objects.get()
-    assert (incident.instrument_id, incident.kind, incident.verdict) == ("AAPL", kind, "refused")
-    live.answers[:] = [quotes({"AAPL": member, "MSFT": quote("MSFT", at + TEN, "405.00")})]
-    run_tick(now=at + TEN)
-    assert len(alerts(caplog)) == 1
-
-    later = now + timedelta(hours=2)
-    live.says(good(later, aapl="224.00"))
-    assert run_tick(now=later).errors == []
-    incident.refresh_from_db()
-    assert incident.settled_at == later
-    assert executed() == {"MSFT", "AAPL"}
+    def state_of(self, action: Action) -> str:
+        return next(str(line.state) for line in self._lines if line.action.pk == action.pk)
 
 
 def test_a_price_that_jumps_is_held_fires_nothing_and_fires_once_it_is_confirmed(
@@ -301,6 +338,38 @@ def test_a_quote_that_is_old_is_shown_with_its_age_and_fires_nothing(
     assert prices()["AAPL"] == 200
 
 
+def test_past_sessions_that_cannot_be_had_are_raised_once_while_the_present_goes_on(
+    live: FeedServer, rules: list[Action], now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(handler: Handler) -> None:
+        at = now + ticks[-1] * TEN
+        failing = live.asked[-1].path == "/time_series"
+        (error(500, "oops", 500) if failing else good(at))(handler)
+
+    create_action(
+        user=rules[0].user,
+        draft=Draft(
+            action_type="NOTIFY",
+            symbol="AAPL",
+            trigger_type="ma_cross",
+            trigger_params={"short": 2, "long": 3, "direction": "up"},
+        ),
+        now=now,
+    )
+    live.says(answer)
+    live.asked.clear()
+    ticks: list[int] = []
+    for n in range(1, 40):
+        ticks.append(n)
+        run_tick(now=now + n * TEN)
+    paths = [asked.path for asked in live.asked]
+    assert (paths.count("/time_series"), paths.count("/quote")) == (1, 39)
+    assert len(alerts(caplog)) == 1
+    (incident,) = FeedIncident.objects.all()
+    assert (incident.kind, incident.settled_at) == ("sessions: server error", None)
+    assert executed() == set()
+
+
 def test_a_feed_that_fails_is_left_alone_for_longer_and_longer(
     live: FeedServer, rules: list[Action], now: datetime
 ) -> None:
@@ -343,18 +412,20 @@ def test_the_key_is_in_no_log_no_page_and_no_table(
     live: FeedServer, rules: list[Action], now: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
     UserFactory.create(username="root", is_staff=True, is_superuser=True)
-    faults = [*[fault.answer for fault in WHOLE.values()], quotes({KEY: {}, "AAPL": {"name": KEY}})]
+    faults = [
+        *[fault.answer(now) for fault in TABLE.values()],
+        quotes({KEY: {}, "AAPL": {"name": KEY}}),
+    ]
     with caplog.at_level(logging.DEBUG):
         for n, fault in enumerate(faults, start=1):
             live.says(fault)
             run_tick(now=now + timedelta(days=n))
         client = Client()
         client.force_login(UserFactory._meta.model.objects.get(username="root"))
-        pages = [
-            client.get(f"/admin/market/{name}/", secure=True).content.decode()
-            for name in ("feedincident", "feedbudget", "feedask", "quote", "instrument")
-        ]
-    assert all("<table" in page for page in pages)
+        names = ("feedincident", "feedbudget", "feedask", "feedstream", "quote", "instrument")
+        paths = ["/status", *[f"/admin/market/{name}/" for name in names]]
+        pages = [client.get(path, secure=True).content.decode() for path in paths]
+    assert all("<h1" in page for page in pages)
     rows = io.StringIO()
     for model in apps.get_models():
         serializers.serialize("json", model._default_manager.all(), stream=rows)

@@ -25,6 +25,7 @@ from market.services import (
     ProviderError,
     UnknownSymbol,
     being_looked_at,
+    calendar,
     completed_sessions,
     fetch_quotes,
     follow,
@@ -32,7 +33,7 @@ from market.services import (
     quote_max_age,
     quotes_within,
 )
-from market.status import feed_status
+from market.status import Credits, feed_status
 from tests.conftest import Feed, list_instruments
 from tests.feed_server import Answer, FeedServer, Handler, quote, quotes, says
 from tests.postgres import run_cluster
@@ -339,18 +340,24 @@ def test_the_status_says_how_old_each_quote_is_and_what_is_wrong(
         take_in(fetch_quotes(symbols=symbols, now=now).samples, now)
     with pytest.raises(ProviderError):
         fetch_quotes(symbols=["AAPL"], now=now + SECOND)
-    with django_assert_num_queries(3):
-        status = feed_status(symbols=["AAPL", "IBM", "KO"], now=now + 2 * SECOND)
-    assert (status.provider, status.spent_this_minute, status.spent_today) == ("twelvedata", 3, 3)
+    with django_assert_num_queries(4):
+        status = feed_status(
+            symbols=["AAPL", "IBM", "KO"], now=now + 2 * SECOND, calendar=calendar()
+        )
+    assert status.provider == "twelvedata"
+    assert status.credits == Credits(this_minute=97, today=None, paced=97)
     assert [(one.symbol, one.age, one.stale) for one in status.symbols] == [
-        ("KO", None, True),
-        ("IBM", 5 * MINUTE + 2 * SECOND, True),
         ("AAPL", 2 * SECOND, False),
+        ("IBM", 5 * MINUTE + 2 * SECOND, True),
+        ("KO", None, True),
     ]
-    assert status.wrong == ["KO: 404: invalid", "twelvedata: 429: the current minute"]
+    assert [(one.symbol, one.verdict, one.reason) for one in status.wrong] == [
+        ("KO", "refused", "404: invalid"),
+        (None, "no answer", "429: the current minute"),
+    ]
     assert status.blocked_until == now + MINUTE
     assert status.blocked_because == "429: the current minute."
-    assert feed_status(symbols=[], now=now + MINUTE).blocked_until is None
+    assert feed_status(symbols=[], now=now + MINUTE, calendar=calendar()).blocked_until is None
 
 
 @pytest.mark.django_db
@@ -425,9 +432,10 @@ def test_a_feed_that_fails_leaves_the_past_as_it_was(
     with pytest.raises(ProviderError, match="HTTP 500"):
         sessions(tomorrow)
     assert DailyBar.objects.count() == 3
-    with pytest.raises(ProviderError, match="asked again at"):
-        sessions(tomorrow)
+    assert len(sessions(tomorrow)) == 2, "as they were, without the newest"
     assert len(live.asked) == 2
+    with pytest.raises(ProviderError, match="HTTP 500"):
+        sessions(tomorrow + 5 * MINUTE)
 
 
 @pytest.mark.django_db

@@ -184,7 +184,7 @@ def test_the_owner_pauses_everything_on_the_page_and_nobody_else_does(
     assert client.get("/portfolio/pause").status_code == 405
     client.post("/portfolio/pause", {"paused": "on"})
     assert Portfolio.objects.filter(pk=portfolio.pk, paused_by_owner=True).exists()
-    assert "All your rules are paused." in client.get("/").content.decode()
+    assert "All your rules are paused." in client.get("/actions").content.decode()
     client.post("/portfolio/pause")
     portfolio.refresh_from_db()
     assert not portfolio.paused_by_owner

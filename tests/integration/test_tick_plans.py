@@ -59,6 +59,19 @@ def test_no_statement_of_a_tick_reads_all_rules_or_all_watches(
     assert "actions_paused_idx" in indexes(the_one(seen, '"valid_until" <= '))
 
 
+def test_quotes_are_written_in_the_order_of_their_symbols_so_that_no_two_writers_wait_in_a_circle(
+    population: Population, feed: Feed, now: datetime
+) -> None:
+    for symbol, price in population.prices.items():
+        feed.says(symbol, price, now + SECOND)
+    with plans() as seen:
+        run_tick(now=now + SECOND)
+    stored = the_one(seen, "UPDATE market_quote AS held")
+    kinds = {node["Node Type"] for node in stored}
+    assert "Merge Join" in kinds, "what it yields comes by symbol"
+    assert not kinds & {"Hash Join", "Nested Loop"}
+
+
 def test_trailing_stops_are_found_by_their_marks_and_no_others_are_read(
     population: Population, feed: Feed, now: datetime
 ) -> None:

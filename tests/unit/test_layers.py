@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("accounts", "market", "portfolios", "actions", "chat", "tradingrules")
+PACKAGES = ("rest", "accounts", "market", "portfolios", "actions", "chat", "tradingrules")
 LAYERS = "Layers: each imports only what stands below it"
 PURE = "The pure core knows no Django, no network and no database"
 
@@ -68,6 +68,7 @@ def test_every_contract_is_kept_in_the_copy_before_it_is_spoilt(copied: Path) ->
             "actions.lifecycle",
         ),
         ("market/services.py", "import portfolios.money", LAYERS, "market", "portfolios.money"),
+        ("rest/paging.py", "import accounts.models", LAYERS, "rest.paging", "accounts.models"),
         ("actions/services.py", "import chat", LAYERS, "actions.services", "chat"),
         (
             "actions/triggers/price_above.py",

@@ -15,6 +15,7 @@ from market.budget import (
     credits_left,
     distance,
     most_wanted,
+    nearest,
     next_day,
     next_minute,
 )
@@ -155,3 +156,18 @@ def test_a_plan_carries_what_the_docs_say(plan: Plan, symbols_a_credit: int, row
     assert " | ".join([average, *(f"{symbols:,}" for symbols in carried)]) == row
     docs = (Path(__file__).parents[2] / "docs" / "market-data.md").read_text()
     assert f"| {row} |" in docs
+
+
+def test_the_nearest_to_a_trigger_are_streamed_and_two_that_are_as_near_do_not_change_places() -> (
+    None
+):
+    away = {
+        "FAR": Decimal("0.2"),
+        "NEAR": Decimal("0.05"),
+        "NONE": None,
+        "AS_NEAR": Decimal("0.045"),
+    }
+    assert nearest(away, (), 2) == ["AS_NEAR", "NEAR"]
+    assert nearest(away, ("NEAR",), 1) == ["NEAR"]
+    assert nearest(away, ("FAR", "NONE"), 2) == ["AS_NEAR", "NEAR"]
+    assert nearest(away, (), 9) == ["AS_NEAR", "NEAR", "FAR", "NONE"]

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from actions.alarm import listening
 from actions.evaluator import evaluator_lock, tick_for
 from actions.tasks import call_for_delivery, call_for_help
 
@@ -44,11 +45,12 @@ class Command(BaseCommand):
         return not held
 
     def _tick(self, stop: threading.Event) -> None:
-        tick_for(
-            seconds=None,
-            clock=timezone.now,
-            sleep=stop.wait,
-            stopping=stop.is_set,
-            call_for_help=call_for_help,
-            after_tick=call_for_delivery,
-        )
+        with listening(stopping=stop.is_set) as alarm:
+            tick_for(
+                seconds=None,
+                clock=timezone.now,
+                sleep=alarm.wait,
+                stopping=stop.is_set,
+                call_for_help=call_for_help,
+                after_tick=call_for_delivery,
+            )

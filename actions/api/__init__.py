@@ -1,0 +1,1 @@
+"""Rules over HTTP: written, read, tried, executed and explained, through the services."""

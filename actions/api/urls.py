@@ -1,0 +1,19 @@
+from django.urls import path
+
+from actions.api.executions import ExecuteNow, ExecutionsOfRule, ExecutionsView
+from actions.api.rules import RuleInDetail, RulesView
+from actions.api.simulation import SimulateDraft, SimulateRule
+from actions.api.status import MonitoringStatus, TriggerTypesView, Why
+
+urlpatterns = [
+    path("actions", RulesView.as_view()),
+    path("actions/simulate", SimulateDraft.as_view()),
+    path("actions/<uuid:action_id>", RuleInDetail.as_view()),
+    path("actions/<uuid:action_id>/simulate", SimulateRule.as_view()),
+    path("actions/<uuid:action_id>/execute-now", ExecuteNow.as_view()),
+    path("actions/<uuid:action_id>/executions", ExecutionsOfRule.as_view()),
+    path("actions/<uuid:action_id>/why", Why.as_view()),
+    path("executions", ExecutionsView.as_view()),
+    path("trigger-types", TriggerTypesView.as_view()),
+    path("monitoring/status", MonitoringStatus.as_view()),
+]

@@ -1,0 +1,190 @@
+"""What somebody asks a rule to be, and whether it can be one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from accounts.models import User
+from actions.models import Action
+from actions.registry import SIZE_COLUMNS, parse_effect, parse_trigger
+from actions.rules import InvalidRule, Part, Rule
+from market.directory import Listing
+from market.services import admit, calendar
+from portfolios.models import Portfolio
+from portfolios.services import primary_portfolio
+
+LONGEST_COOLDOWN_SECONDS = 366 * 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A rule as somebody asks for it: names and meanings are those of the columns.
+
+    `valid_until` may be an instant, or a date: then it is that date's close, or the last close
+    before it where that day has no session.
+    """
+
+    action_type: str
+    trigger_type: str
+    trigger_params: Mapping[str, Any]
+    symbol: str | None = None
+    quantity: Decimal | None = None
+    amount_usd: Decimal | None = None
+    action_params: Mapping[str, Any] = field(default_factory=dict)
+    portfolio_id: UUID | None = None
+    valid_from: datetime | None = None
+    valid_until: datetime | date | None = None
+    max_executions: int | None = 1
+    cooldown_seconds: int | None = None
+    notes: str | None = None
+
+    @classmethod
+    def of(cls, action: Action) -> "Draft":
+        """A stored rule, as somebody would ask for it."""
+        return cls(
+            action_type=action.action_type,
+            trigger_type=action.trigger_type,
+            trigger_params=action.trigger_params,
+            symbol=action.symbol,
+            quantity=action.quantity,
+            amount_usd=action.amount_usd,
+            action_params=action.action_params,
+            portfolio_id=action.portfolio_id,
+            valid_from=action.valid_from,
+            valid_until=action.valid_until,
+            max_executions=action.max_executions,
+            cooldown_seconds=action.cooldown_seconds,
+            notes=action.notes,
+        )
+
+
+def parse(draft: Draft, now: datetime) -> Rule:
+    """The draft as a rule. Raises InvalidRule with all that is wrong, not only the first."""
+    errors: dict[str, str] = {}
+    trigger = _try(errors, parse_trigger, draft.trigger_type, draft.trigger_params)
+    sizes = {"quantity": draft.quantity, "amount_usd": draft.amount_usd}
+    effect = _try(
+        errors,
+        parse_effect,
+        draft.action_type,
+        sizes={name: size for name, size in sizes.items() if size is not None},
+        params=draft.action_params,
+    )
+    errors |= _limit_errors(draft)
+    if trigger is None or effect is None or errors:
+        raise InvalidRule(errors)
+    rule = Rule(
+        id=None,
+        symbol=draft.symbol.strip().upper() if draft.symbol else None,
+        trigger=trigger,
+        effect=effect,
+        valid_from=draft.valid_from or now,
+        valid_until=_instant(draft.valid_until),
+        max_executions=draft.max_executions,
+        cooldown_seconds=draft.cooldown_seconds,
+    )
+    effect.check(rule.symbol)
+    trigger.check(rule)
+    _check_symbols(rule)
+    _check_span(rule, now)
+    return rule
+
+
+def apply(draft: Draft, rule: Rule, action: Action) -> None:
+    """Sets the columns that are the user's to what `draft` asks for, which `rule` is read from.
+
+    Raises InvalidRule for a portfolio that is not the user's.
+    """
+    action.portfolio = portfolio_of(action.user, draft, rule)
+    action.action_type = draft.action_type
+    action.symbol = rule.symbol
+    action.quantity = draft.quantity
+    action.amount_usd = draft.amount_usd
+    action.action_params = _stored(rule.effect)
+    action.trigger_type = draft.trigger_type
+    action.trigger_params = _stored(rule.trigger)
+    action.valid_from = rule.valid_from
+    action.valid_until = rule.valid_until
+    action.max_executions = rule.max_executions
+    action.cooldown_seconds = rule.cooldown_seconds
+    action.notes = draft.notes
+
+
+def _try[**P, R](
+    errors: dict[str, str], parse: Callable[P, R], *args: P.args, **kw: P.kwargs
+) -> R | None:
+    try:
+        return parse(*args, **kw)
+    except InvalidRule as invalid:
+        errors |= invalid.errors
+        return None
+
+
+def _limit_errors(draft: Draft) -> dict[str, str]:
+    errors = {}
+    if draft.max_executions is not None and not 1 <= draft.max_executions <= 1_000_000:
+        errors["max_executions"] = "Use a whole number from 1, or leave it out for no limit."
+    cooldown = draft.cooldown_seconds
+    if cooldown is not None and not 0 <= cooldown <= LONGEST_COOLDOWN_SECONDS:
+        errors["cooldown_seconds"] = "Use whole seconds, from 0 to a year."
+    return errors
+
+
+def _check_symbols(rule: Rule) -> None:
+    named = {"symbol": rule.symbol} if rule.symbol else {}
+    for prefix, part in (("trigger_params", rule.trigger), ("action_params", rule.effect)):
+        named |= {f"{prefix}.{path}": symbol for path, symbol in part.named().items()}
+    unknown = admit(symbols=set(named.values()))
+    if unknown:
+        raise InvalidRule(
+            {
+                path: _not_known(symbol, unknown[symbol])
+                for path, symbol in named.items()
+                if symbol in unknown
+            }
+        )
+
+
+def _not_known(symbol: str, near: Sequence[Listing]) -> str:
+    words = f"“{symbol}” is not a symbol that is known here."
+    meant = " or ".join(f"{listing.symbol} ({listing.name})" for listing in near)
+    return f"{words} Did you mean {meant}?" if meant else words
+
+
+def _check_span(rule: Rule, now: datetime) -> None:
+    if rule.valid_until is None:
+        return
+    if rule.valid_until <= now:
+        raise InvalidRule({"valid_until": "That has passed already. Choose a later end."})
+    if rule.valid_until <= rule.valid_from:
+        raise InvalidRule({"valid_until": "It must be later than valid_from."})
+
+
+def _instant(end: datetime | date | None) -> datetime | None:
+    if end is None or isinstance(end, datetime):
+        return end
+    try:
+        return calendar().last_close_until(end)
+    except OverflowError:
+        raise InvalidRule({"valid_until": "That is beyond the calendar."}) from None
+
+
+def portfolio_of(user: User, draft: Draft, rule: Rule) -> Portfolio | None:
+    """The portfolio that it trades in, or looks at. Raises InvalidRule for one of another user."""
+    if draft.portfolio_id is not None:
+        mine = Portfolio.objects.filter(user=user, pk=draft.portfolio_id).first()
+        if mine is None:
+            raise InvalidRule({"portfolio_id": "You have no such portfolio."})
+        return mine
+    if rule.effect.trades or rule.trigger.needs(rule).portfolio:
+        return primary_portfolio(user=user)
+    return None
+
+
+def _stored(part: Part) -> dict[str, Any]:
+    # As it was understood (numbers as exact text), but only what was given: a default that we
+    # change later then changes for those who never chose.
+    return part.model_dump(mode="json", exclude_unset=True, exclude=set(SIZE_COLUMNS))

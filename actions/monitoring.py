@@ -1,0 +1,84 @@
+"""How the evaluator is, as far as a user may know it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Count, Max
+
+from accounts.models import User
+from actions.models import Action, Tick
+from actions.rules import Status
+from market.services import calendar
+
+RECENT = timedelta(hours=1)
+MOST_ERRORS = 20
+_INTERVALS_MISSED = 3  # after so many ticks that did not come, the evaluator counts as gone
+_LEAST_STALE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that went wrong, and when."""
+
+    at: datetime
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """The evaluator's state. `rules` counts the user's rules by status, `errors` are the newest of
+    the last hour that are the user's to know."""
+
+    active: bool
+    market_open: bool
+    interval_seconds: float
+    stale_after_seconds: float
+    last_tick_at: datetime | None
+    last_tick_seconds: float | None
+    last_evaluation_at: datetime | None
+    rules: Mapping[Status, int]
+    errors: Sequence[Fault]
+
+
+def monitoring_status(*, user: User, now: datetime) -> Monitoring:
+    """Whether the evaluator ticks, and what went wrong of late."""
+    is_open = calendar().is_open(now)
+    interval = settings.TICK_SECONDS_OPEN if is_open else settings.TICK_SECONDS_CLOSED
+    stale = max(_LEAST_STALE, timedelta(seconds=interval * _INTERVALS_MISSED))
+    tick = Tick.objects.order_by("-started_at").first()
+    mine = Action.objects.filter(user=user)
+    counts = dict(mine.values_list("status").annotate(count=Count("*")).order_by())
+    return Monitoring(
+        active=tick is not None and now - tick.started_at <= stale,
+        market_open=is_open,
+        interval_seconds=interval,
+        stale_after_seconds=stale.total_seconds(),
+        last_tick_at=tick.started_at if tick else None,
+        last_tick_seconds=tick.duration.total_seconds() if tick else None,
+        last_evaluation_at=mine.aggregate(at=Max("last_evaluated_at"))["at"],
+        rules={status: counts.get(status.value, 0) for status in Status},
+        errors=_errors(user, now),
+    )
+
+
+def _errors(user: User, now: datetime) -> Sequence[Fault]:
+    ticks = Tick.objects.filter(started_at__gt=now - RECENT).exclude(errors=[])
+    faults = [
+        Fault(tick.started_at, message)
+        for tick in ticks.order_by("-started_at")[:MOST_ERRORS]
+        for message in tick.errors
+        if not message.startswith("Rule ")  # of a rule that may be another's
+    ]
+    failing = Action.objects.filter(
+        user=user, last_evaluated_at__gt=now - RECENT, last_evaluation__has_key="faults"
+    ).order_by("-last_evaluated_at")[:MOST_ERRORS]
+    faults += [
+        Fault(
+            action.last_evaluated_at or now, f"Rule {action.pk}: {action.last_evaluation['reason']}"
+        )
+        for action in failing
+        if action.last_evaluation
+    ]
+    return sorted(faults, key=lambda fault: fault.at, reverse=True)[:MOST_ERRORS]

@@ -1,0 +1,27 @@
+"""What templates say of rules and of time (a builtin: nothing to load)."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from actions.sentence import in_zone
+from actions.words import relative
+
+register = template.Library()
+
+
+@register.simple_tag
+def when(instant: datetime, now: datetime, zone: ZoneInfo) -> SafeString:
+    """An instant as seen from now, with the exact one on hover and for screen readers."""
+    exact = in_zone(instant, zone)
+    return format_html(
+        '<time datetime="{}" title="{}"><span aria-hidden="true">{}</span>'
+        '<span class="unseen">{}</span></time>',
+        instant.isoformat(),
+        exact,
+        relative(instant, now),
+        exact,
+    )

@@ -1,0 +1,443 @@
+"""Days, times and spans as people write them: "by Friday", "3pm", "two weeks". Pure.
+
+Days become DATE (a date), times CLOCK (a time, with its zone where one is named or meant), spans
+SPAN, and repeated days DAYS. What a sentence says with them is compose's business.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from chat.phrases.dates import Dates, Unclear, a_date, last_day
+from chat.phrases.numbers import ONE
+from chat.phrases.tokens import Token, joined
+from market.hours import NEW_YORK
+
+WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WEEKDAYS: Mapping[str, int] = {
+    form: number
+    for number, forms in enumerate(
+        (
+            "monday mondays mon",
+            "tuesday tuesdays tue tues",
+            "wednesday wednesdays wed weds",
+            "thursday thursdays thu thur thurs",
+            "friday fridays fri",
+            "saturday saturdays",
+            "sunday sundays",
+        )
+    )
+    for form in forms.split()
+}
+_MONTHS: Mapping[str, int] = {
+    form: number
+    for number, forms in enumerate(
+        (
+            "january jan",
+            "february feb",
+            "march mar",
+            "april apr",
+            "may",
+            "june jun",
+            "july jul",
+            "august aug",
+            "september sep sept",
+            "october oct",
+            "november nov",
+            "december dec",
+        ),
+        start=1,
+    )
+    for form in forms.split()
+}
+_UNITS: Mapping[str, str] = {
+    form: unit
+    for unit, forms in {
+        "second": "second seconds s sec secs",
+        "minute": "minute minutes min mins",
+        "hour": "hour hours hr hrs h",
+        "day": "day days d",
+        "session": "session sessions trading-day trading-days",
+        "week": "week weeks wk wks",
+        "month": "month months",
+        "year": "year years",
+    }.items()
+    for form in forms.split()
+}
+_ZONES: Mapping[str, str] = {
+    **dict.fromkeys(("et", "est", "edt", "eastern", "ny"), "America/New_York"),
+    **dict.fromkeys(("pt", "pst", "pdt", "pacific"), "America/Los_Angeles"),
+    **dict.fromkeys(("utc", "gmt", "zulu"), "UTC"),
+    **dict.fromkeys(("cet", "cest"), "Europe/Berlin"),
+    "london": "Europe/London",
+    "berlin": "Europe/Berlin",
+}
+_FILLED = frozenset({"the", "of", "this", "coming"})
+OPEN, NOON, CLOSE = time(9, 30), time(12), time(16)
+_NEXT_YEAR_DAYS = 366
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """So many minutes, hours, days, sessions, weeks, months or years."""
+
+    count: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time of day. `zone` is None where the text names none: then it is the user's."""
+
+    time: time
+    zone: ZoneInfo | None = None
+    of_session: bool = False  # the session's opening or close, not a time on the wall
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """The days on which something repeats: of the week, or those with a session."""
+
+    days: tuple[str, ...] | str
+
+
+# --- Finding them in the text ---
+
+Found = tuple[int, Token] | None
+_Finder = Callable[[Sequence[Token], Sequence[str], Dates], Found]
+
+
+def find_day(tokens: Sequence[Token], dates: Dates) -> Found:
+    """The day, time or span that the tokens begin with, and how many of them it takes."""
+    words = [token.text.lower().rstrip(".") for token in tokens]
+    for finder in _FINDERS:
+        if hit := finder(tokens, words, dates):
+            return hit
+    return None
+
+
+def _take(tokens: Sequence[Token], length: int, type: str, value: object) -> Found:
+    return length, joined(list(tokens[:length]), type, value)
+
+
+def _dated(tokens: Sequence[Token], length: int, value: date | Unclear) -> Found:
+    return _take(tokens, length, "DATE", value)
+
+
+def _iso(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
+    if tokens[0].type != "ISO":
+        return None
+    digits = words[0].replace("-", "")
+    return _dated(tokens, 1, a_date(int(digits[:4]), int(digits[4:6]), int(digits[6:])))
+
+
+def _slashed(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
+    """12/31 or 12/31/2026; which comes first is asked where both can be a month."""
+    if tokens[0].type != "SLASH" or "." in words[0]:
+        return None
+    parts = [int(part) for part in words[0].split("/")]
+    first, second, *rest = parts
+    if len(parts) > 3 or (not rest and max(first, second) > 31) or first + second == 100:
+        return None
+    if first <= 12 and second <= 12 and first != second:
+        words_for = (
+            f"Is {words[0]} in month {first} or in month {second}? Write the month as a word."
+        )
+        return _dated(tokens, 1, Unclear(words_for))
+    month, day = (first, second) if first <= 12 else (second, first)
+    return _dated(tokens, 1, dates.day_and_month(day, month, rest[0] if rest else None))
+
+
+def _relative(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
+    sayings = {
+        ("day", "after", "tomorrow"): 2,
+        ("today",): 0,
+        ("tonight",): 0,
+        ("tomorrow",): 1,
+        ("tmrw",): 1,
+        ("tmr",): 1,
+    }
+    for saying, ahead in sayings.items():
+        if tuple(words[: len(saying)]) == saying:
+            return _dated(tokens, len(saying), dates.today + timedelta(days=ahead))
+    return None
+
+
+def _weekday(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
+    following = words[0] in ("next",)
+    skipped = 1 if following or words[0] in _FILLED else 0
+    number = _WEEKDAYS.get(words[skipped]) if len(words) > skipped else None
+    if number is None or (words[skipped].endswith("days") and words[skipped] != "days"):
+        return None
+    if words[skipped] in ("sat", "sun"):
+        return None
+    if named := _date_after(tokens, words, skipped + 1, dates):
+        return named
+    day = dates.weekday(number)
+    if following:
+        day = dates.today + timedelta(days=7 - dates.today.weekday() + number)
+    return _dated(tokens, skipped + 1, day)
+
+
+def _date_after(tokens: Sequence[Token], words: Sequence[str], at: int, dates: Dates) -> Found:
+    """The date that a weekday stands before: "Fri 27 Mar 2026", "Friday, March 27"."""
+    at += words[at : at + 1] == [","]
+    if len(words) <= at or not (found := _named_month(tokens[at:], words[at:], dates)):
+        return None
+    return _take(tokens, at + found[0], "DATE", found[1].value)
+
+
+_ENDS = {
+    "eod": "day",
+    "eow": "week",
+    "eom": "month",
+    "eoq": "quarter",
+    "eoy": "year",
+    "year-end": "year",
+    "month-end": "month",
+    "week's end": "week",
+}
+
+
+def _end_of(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
+    if words[0] in _ENDS:
+        return _dated(tokens, 1, dates.end_of(_ENDS[words[0]]))
+    if words[0] == "end":
+        length = 1
+    elif words[:2] in (["month", "end"], ["year", "end"], ["quarter", "end"]):
+        return _dated(tokens, 2, dates.end_of(words[0]))
+    else:
+        return None
+    while length < len(words) and words[length] in (*_FILLED, "business", "trading", "next"):
+        length += 1
+    if length == len(words):
+        return None
+    return _end_of_what(tokens, words, length, dates)
+
+
+def _end_of_what(tokens: Sequence[Token], words: Sequence[str], at: int, dates: Dates) -> Found:
+    what = "day" if words[at] in ("business", "session") else words[at]
+    if "next" in words[:at]:
+        return _end_of_next(tokens, what, at, dates)
+    if what in ("day", "week", "month", "quarter", "year"):
+        return _dated(tokens, at + 1, dates.end_of(what))
+    if month := _MONTHS.get(what):
+        year, length = _year(tokens, words, at + 1)
+        return _dated(tokens, length, dates.month_end(month, year))
+    return None
+
+
+def _end_of_next(tokens: Sequence[Token], what: str, at: int, dates: Dates) -> Found:
+    if what == "week":
+        return _dated(tokens, at + 1, dates.end_of("week") + timedelta(days=7))
+    if what == "month":
+        ahead = dates.end_of("month") + timedelta(days=1)
+        return _dated(tokens, at + 1, last_day(ahead.year, ahead.month))
+    return None
+
+
+def _named_month(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
+    """March 31, 31 March, the 31st of March 2026, the 27th."""
+    position = 1 if words[0] == "the" and len(words) > 1 else 0
+    if month := _MONTHS.get(words[position]):
+        day = _day_number(tokens, position + 1)
+        if day is None:
+            return None
+        year, length = _year(tokens, words, position + 2)
+        return _dated(tokens, length, dates.day_and_month(day, month, year))
+    day = _day_number(tokens, position)
+    if day is None:
+        return None
+    at = position + 1 + (words[position + 1 : position + 2] == ["of"])
+    named = _MONTHS.get(words[at]) if len(words) > at else None
+    if named:
+        year, length = _year(tokens, words, at + 1)
+        return _dated(tokens, length, dates.day_and_month(day, named, year))
+    if tokens[position].type == "NTH":
+        return _dated(tokens, position + 1, dates.day_of_month(day))
+    return None
+
+
+def _day_number(tokens: Sequence[Token], at: int) -> int | None:
+    if len(tokens) <= at or tokens[at].type not in ("NUM", "NTH"):
+        return None
+    value = Decimal(tokens[at].value)
+    whole = value == value.to_integral_value() and 1 <= value <= 31
+    return int(value) if whole and tokens[at].text.rstrip("stndrh").isdigit() else None
+
+
+def _year(tokens: Sequence[Token], words: Sequence[str], at: int) -> tuple[int | None, int]:
+    """The year that follows, perhaps after a comma, and where it ends."""
+    for skipped in (0, 1):
+        there = at + skipped
+        if len(words) > there and re.fullmatch(r"20\d\d", words[there]):
+            return int(words[there]), there + 1
+        if len(words) <= there or tokens[there].text != ",":
+            break
+    return None, at
+
+
+def _clock(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
+    sayings: Mapping[tuple[str, ...], tuple[time, bool]] = {
+        ("noon",): (NOON, False),
+        ("midday",): (NOON, False),
+        ("at", "open"): (OPEN, True),
+        ("at", "the", "open"): (OPEN, True),
+        ("on", "the", "open"): (OPEN, True),
+        ("at", "the", "opening", "bell"): (OPEN, True),
+        ("at", "the", "opening"): (OPEN, True),
+        ("at", "market", "open"): (OPEN, True),
+        ("when", "the", "market", "opens"): (OPEN, True),
+        ("when", "market", "opens"): (OPEN, True),
+        ("at", "the", "market", "open"): (OPEN, True),
+        ("at", "the", "close"): (CLOSE, True),
+        ("at", "close"): (CLOSE, True),
+        ("at", "market", "close"): (CLOSE, True),
+        ("at", "the", "closing", "bell"): (CLOSE, True),
+        ("when", "the", "market", "closes"): (CLOSE, True),
+        ("the", "closing", "bell"): (CLOSE, True),
+        ("the", "close"): (CLOSE, True),
+        ("market", "close"): (CLOSE, True),
+    }
+    for saying, (at, of_session) in sayings.items():
+        if tuple(words[: len(saying)]) == saying and words[len(saying) : len(saying) + 1] != ["of"]:
+            zone = NEW_YORK if of_session else None
+            length = len(saying)
+            if not of_session:
+                zone, length = _zone(words, length)
+            return _take(tokens, length, "CLOCK", Clock(at, zone, of_session))
+    if tokens[0].type != "CLOCK":
+        return None
+    zone, length = _zone(words, 1)
+    return _take(tokens, length, "CLOCK", Clock(_time(words[0]), zone))
+
+
+def _time(text: str) -> time:
+    compact = text.replace(" ", "").replace(".", "")
+    late, early = compact.endswith("pm"), compact.endswith("am")
+    hours, *rest = (int(part) for part in compact.rstrip("apm").split(":"))
+    if late and hours < 12:
+        hours += 12
+    if early and hours == 12:
+        hours = 0
+    return time(hours, rest[0] if rest else 0)
+
+
+def _zone(words: Sequence[str], at: int) -> tuple[ZoneInfo | None, int]:
+    """The zone that a time is followed by, and where it ends."""
+    if words[at : at + 2] == ["new", "york"]:
+        zone, at = "America/New_York", at + 2
+    elif words[at : at + 1] and words[at] in _ZONES:
+        zone, at = _ZONES[words[at]], at + 1
+    else:
+        return None, at
+    return ZoneInfo(zone), at + (words[at : at + 1] == ["time"])
+
+
+def _days(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
+    """Every Friday, Mondays and Wednesdays, every weekday, on trading days, daily."""
+    if words[0] in ("daily", "everyday"):
+        return _take(tokens, 1, "DAYS", Days("trading_days"))
+    if words[0] == "weekly":
+        return None
+    each = words[0] in ("every", "each")
+    at = 1 if each or words[0] == "on" else 0
+    rest = words[at:]
+    if rest[:2] in (
+        ["trading", "day"],
+        ["trading", "days"],
+        ["business", "day"],
+        ["business", "days"],
+    ):
+        return _take(tokens, at + 2, "DAYS", Days("trading_days"))
+    if rest[:1] in (["weekday"], ["weekdays"], ["workday"], ["workdays"]):
+        return _take(tokens, at + 1, "DAYS", Days("trading_days"))
+    if each and rest[:1] in (["day"], ["morning"], ["session"], ["afternoon"]):
+        if rest[0] != "day" and rest[0] != "session":
+            return None
+        return _take(tokens, at + 1, "DAYS", Days("trading_days"))
+    named, length = _weekdays(words, at)
+    several = at == 1 and len(named) > 1
+    if not named or not (each or several or words[at].endswith("days")):
+        return None
+    return _take(tokens, length, "DAYS", Days(tuple(day for day in WEEK if day in named)))
+
+
+def _weekdays(words: Sequence[str], at: int) -> tuple[set[str], int]:
+    named: set[str] = set()
+    while at < len(words) and words[at] in _WEEKDAYS:
+        named.add(WEEK[_WEEKDAYS[words[at]]])
+        at += 1
+        more = 1 if words[at : at + 1] in (["and"], [","], ["&"]) else 0
+        if more and at + 1 < len(words) and words[at + 1] in _WEEKDAYS:
+            at += 1
+    return named, at
+
+
+def _span(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
+    """Two weeks, 30 minutes, a day, 5 trading days; "50-day" is a PERIOD."""
+    if tokens[0].type == "PERIOD":
+        return _period(tokens, words)
+    count, at = _count(tokens, words)
+    if count is None or at >= len(words):
+        return None
+    if words[at] in ("trading", "business") and words[at + 1 : at + 2] in (["day"], ["days"]):
+        return _take(tokens, at + 2, "SPAN", Span(count, "session"))
+    unit = _UNITS.get(words[at].removesuffix("'s"))
+    if unit is None or (at == 0 and len(words[0]) == 1):
+        return None
+    return _take(tokens, at + 1, "SPAN", Span(count, unit))
+
+
+def _count(tokens: Sequence[Token], words: Sequence[str]) -> tuple[int | None, int]:
+    if words[0] in ONE:
+        return 1, 1
+    if words[:2] in (["half", "an"], ["half", "a"]):
+        return None, 0
+    if tokens[0].type == "NUM":
+        value = Decimal(tokens[0].value)
+        return (
+            (int(value), 1) if value == value.to_integral_value() and value < 10_000 else (None, 0)
+        )
+    if re.fullmatch(r"\d{1,4}(h|hr|hrs|d|w|wk|min|mins)", words[0]):
+        return None, 0
+    return 1, 0
+
+
+_GLUED = re.compile(r"(\d{1,4})(h|hr|hrs|hours?|d|days?|w|wks?|weeks?|min|mins|minutes?)")
+_GLUED_UNITS = {"w": "week"}
+
+
+def _glued(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
+    """2h, 30min, 5d."""
+    match = _GLUED.fullmatch(words[0])
+    if match is None:
+        return None
+    unit = _GLUED_UNITS.get(match[2]) or _UNITS[match[2]]
+    return _take(tokens, 1, "SPAN", Span(int(match[1]), unit))
+
+
+def _period(tokens: Sequence[Token], words: Sequence[str]) -> Found:
+    count = int(re.match(r"\d+", words[0])[0])  # type: ignore[index]  # so pieces.py cut it
+    tail = words[0].lstrip("0123456789- ")
+    if tail in ("dma", "sma", "ema"):
+        kind = "ema" if tail == "ema" else "sma"
+        return _take(tokens, 1, "LENGTH_MA", (Span(count, "day"), kind))
+    return _take(tokens, 1, "PERIOD", Span(count, _UNITS[tail]))
+
+
+_FINDERS: tuple[_Finder, ...] = (
+    _iso,
+    _slashed,
+    _days,
+    _end_of,
+    _relative,
+    _named_month,
+    _weekday,
+    _clock,
+    _glued,
+    _span,
+)

@@ -1,0 +1,86 @@
+// Small comforts: dialogs, menus, toasts, selections, and a form that is sent once. Every page
+// works without them.
+
+document.addEventListener("click", (event) => {
+  const { target } = event;
+  const opener = target.closest("[data-dialog]");
+  if (opener) {
+    event.preventDefault();
+    document.getElementById(opener.dataset.dialog).showModal();
+  }
+  if (target.closest("[data-close]")) {
+    event.preventDefault();
+    target.closest("dialog")?.close();
+    target.closest(".toast")?.remove();
+  }
+  if (target.matches("dialog")) target.close(); // the backdrop
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(target)) menu.open = false;
+  }
+});
+
+document.addEventListener("keydown", ({ key }) => {
+  if (key !== "Escape") return;
+  const menu = document.querySelector("details.menu[open]");
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+// A dialog whose content was fetched opens with it.
+document.addEventListener("htmx:afterSwap", ({ detail }) => {
+  if (detail.target.matches("dialog") && !detail.target.open) detail.target.showModal();
+});
+
+// A form is sent once, however often its button is pressed. Coming back to the page frees it.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    event.stopPropagation();
+    return;
+  }
+  form.dataset.sent = "yes";
+  event.submitter?.setAttribute("aria-busy", "true");
+}, { capture: true });
+window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach(free));
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  const form = detail.elt.closest("form");
+  if (form) free(form);
+});
+
+function free(form) {
+  delete form.dataset.sent;
+  form.querySelectorAll("[aria-busy]").forEach((button) => button.removeAttribute("aria-busy"));
+}
+
+// Toasts that need no answer go by themselves; those with a button, and errors, stay.
+const TOAST_MILLISECONDS = 8000;
+const toasts = document.getElementById("toasts");
+const fade = (toast) => {
+  if (toast.nodeType !== Node.ELEMENT_NODE || toast.matches(".error, :has(form)")) return;
+  setTimeout(() => toast.remove(), TOAST_MILLISECONDS);
+};
+if (toasts) {
+  [...toasts.children].forEach(fade);
+  new MutationObserver((changes) => {
+    for (const { addedNodes } of changes) addedNodes.forEach(fade);
+  }).observe(toasts, { childList: true });
+}
+
+// How many rows are selected, and all of them at once.
+document.addEventListener("change", ({ target }) => {
+  const form = target.closest("form");
+  if (!form) return;
+  const rows = [...form.querySelectorAll("input[data-row]")];
+  if (target.matches("[data-all]")) rows.forEach((row) => (row.checked = target.checked));
+  const chosen = rows.filter((row) => row.checked).length;
+  form.querySelectorAll("[data-chosen]").forEach((place) => (place.textContent = chosen));
+});
+
+// A control that says so sends its form when it changes; without a script there is a button.
+document.addEventListener("change", ({ target }) => {
+  if (target.matches("[data-submit]")) target.form.requestSubmit();
+});
