@@ -7,8 +7,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Protocol
 from uuid import UUID
 
-from actions.rules import InvalidRule, Rule
-from actions.triggers._price_level import PriceLevel
+from actions.rules import InvalidRule, Rule, Threshold
 from market.ranges import PriceRange, price_ranges
 from portfolios.money import format_price
 
@@ -58,26 +57,25 @@ def closest_approaches(*, rows: Iterable[Row], now: datetime) -> Mapping[UUID, A
     """
     asked = {row.id: found for row in rows if (found := _threshold(row))}
     spans = [
-        (str(trigger.symbol or rule.symbol), rule.valid_from) for rule, trigger in asked.values()
+        (str(rule.trigger.symbol or rule.symbol), rule.valid_from) for rule, _ in asked.values()
     ]
     ranges = price_ranges(spans=spans, now=now)
     return {
-        id: _approach(trigger, found)
-        for (id, (_, trigger)), found in zip(asked.items(), ranges, strict=True)
+        id: _approach(threshold, found)
+        for (id, (_, threshold)), found in zip(asked.items(), ranges, strict=True)
         if found is not None
     }
 
 
-def _threshold(row: Row) -> tuple[Rule, PriceLevel] | None:
+def _threshold(row: Row) -> tuple[Rule, Threshold] | None:
     try:
         rule = row.as_rule()
     except InvalidRule:
         return None
-    if rule.executions_count or not isinstance(rule.trigger, PriceLevel):
-        return None
-    return rule, rule.trigger
+    threshold = rule.trigger.threshold_price()
+    return (rule, threshold) if threshold and not rule.executions_count else None
 
 
-def _approach(trigger: PriceLevel, seen: PriceRange) -> Approach:
-    price = seen.high if trigger.rising else seen.low
-    return Approach(price, trigger.threshold, trigger.rising)
+def _approach(threshold: Threshold, seen: PriceRange) -> Approach:
+    price = seen.high if threshold.rising else seen.low
+    return Approach(price, threshold.price, threshold.rising)

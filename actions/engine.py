@@ -10,7 +10,7 @@ from math import ceil
 from time import perf_counter
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from actions import watches
 from actions.booking import Firing
@@ -22,6 +22,7 @@ from actions.rules import InvalidRule, Rule
 from actions.settle import Look, after_fault, expire_paused, settle
 from actions.sight import Sight
 from actions.splits import apply_due_splits, tell_of_doubts
+from market.bulk import send, sent_ahead
 from market.history import record_history
 from market.quotes import Sample
 from market.services import (
@@ -165,9 +166,8 @@ def _look_at(batch: list[Leased], now: datetime, report: Report) -> None:
 
 def _widen(symbols: set[str]) -> None:
     # Nobody waits for the disk: a level that a crash of the server takes back is too narrow.
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL synchronous_commit TO off")
+    with transaction.atomic(), sent_ahead():
+        send("SET LOCAL synchronous_commit TO off", [])
         watches.widen_alerts(symbols=symbols)
 
 

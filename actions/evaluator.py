@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from actions.engine import Report, run_short_tick, run_tick
+from actions.execute import is_disturbance
 from market.locks import session_lock
 from market.services import calendar
 
@@ -62,9 +63,10 @@ def tick_for(
         now = clock()
         try:
             after_tick(kind(now=now, call_for_help=call_for_help))
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception:
+        except Exception as error:  # one bad tick does not end the loop
+            gone = isinstance(error, OperationalError | InterfaceError)
+            if gone and not is_disturbance(error):
+                raise
             logger.exception("the tick of %s failed", now)
         return now
 

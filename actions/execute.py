@@ -7,9 +7,10 @@ other: rules by id, portfolios by id, the quotes' alert levels by symbol.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from itertools import batched
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -22,9 +23,10 @@ from actions.limits import Gate, first_refusal
 from actions.notify.outbox import Notice, tell
 from actions.receipts import held_message
 from actions.recording import last_sequences, write_executions, write_rules
-from actions.rules import Desk
+from actions.rules import Desk, Wake
 from actions.settle import Look
 from actions.watches import set_watches
+from market.bulk import sent_ahead
 from market.quotes import Sample
 from market.selectors import latest_quotes
 from portfolios.services import LockedPortfolio, locked, primary_portfolios, write
@@ -32,6 +34,7 @@ from portfolios.services import LockedPortfolio, locked, primary_portfolios, wri
 logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 4  # of a batch that PostgreSQL rolled back for another transaction's sake
+BOOKED_AT_ONCE = 250  # firings: PostgreSQL writes them while we work out the next
 
 
 @dataclass(slots=True)
@@ -85,33 +88,47 @@ def _until_undisturbed(firings: Sequence[Firing]) -> Fired:
         try:
             return _commit(firings)
         except OperationalError as error:
-            if not _is_disturbance(error):
+            if not is_disturbance(error):
                 raise
             logger.warning("attempt %d at %d firings: %s", attempt, len(firings), error)
             disturbance = error
     return Fired(faults=[(firing.leased, disturbance) for firing in firings])
 
 
-def _is_disturbance(error: OperationalError) -> bool:
-    return isinstance(error.__cause__, errors.SerializationFailure | errors.DeadlockDetected)
+def is_disturbance(error: Exception) -> bool:
+    """Whether PostgreSQL rolled back for another transaction's sake: the connection still stands,
+    and what was tried may be tried again."""
+    return isinstance(
+        error.__cause__,
+        errors.SerializationFailure | errors.DeadlockDetected | errors.LockNotAvailable,
+    )
 
 
-@transaction.atomic
 def _commit(firings: Sequence[Firing]) -> Fired:
+    with transaction.atomic(), sent_ahead():
+        return _fire(firings)
+
+
+def _fire(firings: Sequence[Firing]) -> Fired:
     now = firings[0].view.now
     ours, shut = _still_true(firings)
     portfolios = _lock_portfolios(ours)
-    booked, held, faults = _book(ours, portfolios, now)
+    quotes = _quotes(ours)
+    sequences = last_sequences(leased=[firing.leased for firing in ours])
+    fired = Fired(looks=shut)
+    wakes: dict[UUID, tuple[frozenset[str], Wake]] = {}
+    for some in batched(ours, BOOKED_AT_ONCE, strict=False):
+        booked, held, faults = _book(some, portfolios, quotes, sequences)
+        write_executions(executions=[each.execution for each in booked], at=now)
+        write_rules(booked=booked, now=now)
+        tell(notices=[each.notice for each in booked] + _spent_days(held), now=now)
+        wakes |= {each.firing.leased.id: (each.after.symbols, each.wake) for each in booked}
+        fired.add(Fired(len(booked), held, faults))
     write(locked=portfolios.values(), at=now)
-    write_executions(executions=[each.execution for each in booked], at=now)
-    write_rules(booked=booked, now=now)
     # Of a rule that has ended nothing is left to wait for. The engine widens the levels of a whole
     # batch at once, so that batches beside each other do not queue for a symbol's row.
-    set_watches(
-        wakes={each.firing.leased.id: (each.after.symbols, each.wake) for each in booked},
-    )
-    tell(notices=[each.notice for each in booked] + _spent_days(held), now=now)
-    return Fired(len(booked), shut + held, faults)
+    set_watches(wakes=wakes)
+    return fired
 
 
 def _still_true(firings: Sequence[Firing]) -> tuple[list[Firing], list[Look]]:
@@ -149,12 +166,13 @@ def _lock_portfolios(firings: Sequence[Firing]) -> dict[UUID, LockedPortfolio]:
 
 
 def _book(
-    firings: Sequence[Firing], portfolios: dict[UUID, LockedPortfolio], now: datetime
+    firings: Sequence[Firing],
+    portfolios: Mapping[UUID, LockedPortfolio],
+    quotes: Mapping[str, Sample],
+    sequences: Mapping[UUID, int],
 ) -> tuple[list[Booked], list[Look], list[tuple[Leased, Exception]]]:
     """What the firings lead to, in their order; the looks at those whose portfolio holds them back;
     those at fault. One rule's fault leaves the others alone."""
-    quotes = _quotes(firings)
-    sequences = last_sequences(leased=[firing.leased for firing in firings])
     booked, held, faults = [], [], []
     for firing in firings:
         leased, rule = firing.leased, firing.rule
@@ -162,7 +180,7 @@ def _book(
         portfolio = mine if rule.effect.trades else None
         wanted = rule.effect.symbols(rule)
         desk = Desk(
-            now=now,
+            now=firing.view.now,
             quotes={symbol: quotes[symbol] for symbol in wanted if symbol in quotes},
             portfolio=portfolio.snapshot if portfolio else None,
         )

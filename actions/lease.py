@@ -15,7 +15,7 @@ from actions.registry import parse_effect, parse_trigger
 from actions.rules import Effect, Rule, State, Status, Trigger
 from actions.sentence import sentence
 from market.arrays import uuid_array
-from market.bulk import run
+from market.bulk import run, send, sent_ahead
 from market.quotes import Sample
 
 # A row's version is the transaction that wrote it and the place where it stands: whoever writes to
@@ -33,29 +33,39 @@ _COLUMNS = """
 # Longest not looked at first, so that no rule starves when more are awake than one lease takes; and
 # with a rule those of its portfolio, so that two evaluators do not wait for each other's, and that
 # of rules which want the same shares the oldest goes first: it has the earlier claim. How many are
-# awake is what statistics know least, so nothing here is joined but by the primary key: IS TRUE
-# keeps the index of those awake out of that join, which else took 300 ms of a storm's batch.
+# awake is what statistics know least, so nothing here is joined: rows are found by arrays of keys,
+# and IS TRUE has a list looked up in a hash table, not walked through for each rule.
 _LEASE = f"""
-WITH awake AS (
-    SELECT id, created_at, COALESCE(portfolio_id, user_id) AS book,
-           COALESCE(last_evaluated_at, '-infinity') AS looked_at
-      FROM actions WHERE processing_lease_until <= %(now)s AND status = 'active'
-), turn AS (
-    SELECT id FROM (SELECT *, min(looked_at) OVER (PARTITION BY book) AS book_looked_at FROM awake)
-     ORDER BY book_looked_at, book, looked_at, created_at, id LIMIT %(limit)s
-), due AS (
-    SELECT a.id FROM actions a JOIN turn ON turn.id = a.id
-     WHERE (a.processing_lease_until <= %(now)s) IS TRUE AND (a.status = 'active') IS TRUE
+WITH turn AS MATERIALIZED (
+    SELECT hint, action_id
+      FROM (SELECT id AS hint, *, min(looked_at) OVER (PARTITION BY book) AS book_looked_at
+              FROM wakings WHERE until <= %(now)s) AS awake
+     ORDER BY book_looked_at, book, looked_at, created_at, action_id LIMIT %(limit)s
+), due AS MATERIALIZED (
+    SELECT a.id FROM actions a
+     WHERE a.id = ANY(ARRAY(SELECT action_id FROM turn))
+       AND a.processing_lease_until <= %(now)s AND a.status = 'active'
        FOR NO KEY UPDATE OF a SKIP LOCKED
 ), r AS (
     UPDATE actions a SET processing_lease_until = %(until)s
-      FROM due WHERE a.id = due.id
+     WHERE a.id = ANY(ARRAY(SELECT id FROM due))
     RETURNING a.*, a.xmin || ' ' || a.ctid AS version
+), taken AS (
+    UPDATE wakings SET until = %(until)s
+     WHERE id = ANY(ARRAY(
+         SELECT hint FROM turn WHERE (action_id IN (SELECT id FROM due)) IS TRUE))
+), stray AS (
+    DELETE FROM wakings
+     WHERE id = ANY(ARRAY(
+         SELECT hint FROM turn
+          WHERE (action_id IN (SELECT id FROM due)) IS FALSE AND NOT EXISTS (
+             SELECT FROM actions a WHERE a.id = action_id AND a.processing_lease_until IS NOT NULL
+             OFFSET 0)))
 )
 SELECT {_COLUMNS} FROM r JOIN accounts_user u ON u.id = r.user_id ORDER BY r.created_at, r.id
 """  # noqa: S608 -- constants
 
-_AWAKE = "SELECT count(*) FROM actions WHERE processing_lease_until <= %s AND status = 'active'"
+_AWAKE = "SELECT count(*) FROM wakings WHERE until <= %s"
 
 # Whose turn it is, is for one at a time to say: two at once would say the same. Any number will do,
 # as long as it is always the same. Nobody waits for the disk: a lease that a crash of the server
@@ -171,8 +181,8 @@ def lease_actions_for_evaluation(
     evaluator that held it died. Both are taken alike, with the quotes that woke them.
     """
     until = now + timedelta(seconds=lease_seconds)
-    with transaction.atomic():
-        run(_TAKE_TURNS, [])
+    with transaction.atomic(), sent_ahead():
+        send(_TAKE_TURNS, [])
         rows = run(_LEASE, {"now": now, "until": until, "limit": limit})
     return [Leased._make(row) for row in rows]
 

@@ -8,7 +8,7 @@ from actions.booking import Booked, Execution
 from actions.lease import Leased
 from actions.settle import evaluation_record
 from market.arrays import json_array, plain_array, text_array, uuid_array
-from market.bulk import run
+from market.bulk import run, send
 
 _LAST_SEQUENCES = """
 SELECT action_id, max(sequence) FROM action_executions
@@ -27,7 +27,9 @@ SELECT id, action_id, sequence, %(at)s,
        AS execution(id, action_id, sequence, details, transaction_id, error)
 """
 
+# Said twice, by the join and by the array: it is then never cheapest to read all rules.
 _RULES = """
+WITH slept AS (DELETE FROM wakings WHERE action_id = ANY(%(ids)s::uuid[]))
 UPDATE actions a
    SET last_evaluated_at = %(now)s,
        last_evaluation = fired.evaluation::jsonb,
@@ -42,7 +44,7 @@ UPDATE actions a
   FROM unnest(%(ids)s::uuid[], %(evaluations)s::text[], %(states)s::text[], %(statuses)s::text[],
               %(reasons)s::text[], %(executions)s::integer[], %(failures)s::integer[])
        AS fired(id, evaluation, state, status, reason, executions, failures)
- WHERE a.id = fired.id
+ WHERE a.id = fired.id AND a.id = ANY(%(ids)s::uuid[])
 """
 
 
@@ -68,7 +70,7 @@ def write_executions(
     `fingerprint` that of the request."""
     if not executions:
         return
-    run(
+    send(
         _EXECUTIONS,
         {
             "at": at,
@@ -89,7 +91,7 @@ def write_rules(*, booked: Sequence[Booked], now: datetime) -> None:
     if not booked:
         return
     verdicts = [each.firing.verdict for each in booked]
-    run(
+    send(
         _RULES,
         {
             "now": now,

@@ -157,6 +157,14 @@ ANY_PRICE = Band(above=PRICE_STEP)  # the lowest price that there can be
 
 
 @dataclass(frozen=True, slots=True)
+class Threshold:
+    """A price that never moves, and whether it is waited for from below."""
+
+    price: Decimal
+    rising: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Wake:
     """When a sleeping rule must be looked at again: a band a symbol, an instant, and whether a
     change of its portfolio wakes it, too.
@@ -314,6 +322,11 @@ class Trigger(Part):
         then too. By default nothing changes.
         """
         return Wake()
+
+    def threshold_price(self) -> Threshold | None:
+        """The one fixed price of the symbol it watches at which it fires, where there is one: how
+        near the market came to it can then be told."""
+        return None
 
     def describe(self, symbol: str | None) -> str:
         """The condition as the middle of a sentence, such as "when the price is at ..."."""

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from actions.closest import closest_approaches
 from actions.judge import Finding, Verdict
-from actions.lease import Leased
+from actions.lease import Leased, read_rows
 from actions.models import Action
 from actions.notify.outbox import Notice, tell
 from actions.receipts import expired_message, missed_message
@@ -24,18 +24,36 @@ LONGEST_BACK_OFF = timedelta(minutes=15)
 
 # Only rules that are still ours: one that was paused, or taken over, keeps what it has.
 _SETTLE = """
-UPDATE actions a
-   SET last_evaluated_at = %(now)s,
-       last_evaluation = look.evaluation::jsonb,
-       runtime_state = look.state::jsonb,
-       status = look.status,
-       status_reason = CASE WHEN look.status = 'active' THEN a.status_reason ELSE look.reason END,
-       processing_lease_until = NULL,
-       waking_quote = NULL
-  FROM unnest(%(ids)s::uuid[], %(untils)s::timestamptz[], %(evaluations)s::text[],
-              %(states)s::text[], %(statuses)s::text[], %(reasons)s::text[])
-       AS look(id, until, evaluation, state, status, reason)
- WHERE a.id = look.id AND a.processing_lease_until = look.until
+WITH settled AS (
+    UPDATE actions a
+       SET last_evaluated_at = %(now)s,
+           last_evaluation = look.evaluation::jsonb,
+           runtime_state = look.state::jsonb,
+           status = look.status,
+           status_reason =
+               CASE WHEN look.status = 'active' THEN a.status_reason ELSE look.reason END,
+           processing_lease_until = NULL,
+           waking_quote = NULL
+      FROM unnest(%(ids)s::uuid[], %(untils)s::timestamptz[], %(evaluations)s::text[],
+                  %(states)s::text[], %(statuses)s::text[], %(reasons)s::text[])
+           AS look(id, until, evaluation, state, status, reason)
+     WHERE a.id = look.id AND a.processing_lease_until = look.until
+    RETURNING a.id
+), slept AS (
+    DELETE FROM wakings WHERE action_id IN (SELECT id FROM settled)
+)
+SELECT id FROM settled
+"""
+
+# Locked in the order of their ids, as everywhere; one that was resumed meanwhile lives on.
+_EXPIRE = """
+WITH over AS (
+    SELECT id FROM actions
+     WHERE id = ANY(%(ids)s::uuid[]) AND status = 'paused' AND valid_until <= %(now)s
+     ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE actions a SET status = 'completed', status_reason = 'Expired.', updated_at = %(now)s
+  FROM over WHERE a.id = over.id
 RETURNING a.id
 """
 
@@ -64,13 +82,21 @@ def settle(*, looks: Sequence[Look], now: datetime) -> None:
 
 
 def expire_paused(*, now: datetime) -> int:
-    """Completes the paused rules whose time has run out; an active one is woken and judged.
+    """Completes the paused rules whose time has run out, and tells their owners; an active one is
+    woken and judged.
 
-    Returns how many.
+    Returns how many. One statement where there are none.
     """
-    return Action.objects.filter(status=Status.PAUSED, valid_until__lte=now).update(
-        status=Status.COMPLETED, status_reason="Expired.", updated_at=now
-    )
+    expired = Action.objects.filter(status=Status.PAUSED, valid_until__lte=now)
+    ids = list(expired.values_list("id", flat=True))
+    return _expire(ids, now) if ids else 0
+
+
+@transaction.atomic
+def _expire(ids: Sequence[UUID], now: datetime) -> int:
+    ended = [id for (id,) in run(_EXPIRE, {"now": now, "ids": uuid_array(ids)})]
+    tell(notices=_expired_notices(list(read_rows(ids=ended).values()), now), now=now)
+    return len(ended)
 
 
 def after_fault(leased: Leased, error: Exception, now: datetime) -> Look:
@@ -89,7 +115,9 @@ def after_fault(leased: Leased, error: Exception, now: datetime) -> Look:
         wake=Wake(at=now + wait),
         faults=faults,
     )
-    return Look(leased, verdict, frozenset({leased.symbol} if leased.symbol else ()))
+    # The rule may be past reading: what it watched is what there was to wake it with.
+    watched = {*leased.quotes, leased.symbol}
+    return Look(leased, verdict, frozenset(symbol for symbol in watched if symbol))
 
 
 def evaluation_record(verdict: Verdict, now: datetime) -> dict[str, Any]:
@@ -106,14 +134,18 @@ def evaluation_record(verdict: Verdict, now: datetime) -> dict[str, Any]:
 def _notices(looks: Sequence[Look], now: datetime) -> list[Notice]:
     """What the owners of rules are told that have expired, or came true too long ago."""
     ended = [look.leased for look in looks if look.verdict.finding is Finding.EXPIRED]
-    near = closest_approaches(rows=ended, now=now)
-    messages = [(each, expired_message(each, near.get(each.id))) for each in ended]
-    messages += [
-        (look.leased, missed_message(look.leased, look.verdict))
+    return _expired_notices(ended, now) + [
+        Notice(look.leased.user_id, look.leased.id, missed_message(look.leased, look.verdict))
         for look in looks
         if look.verdict.finding is Finding.MISSED
     ]
-    return [Notice(each.user_id, each.id, message) for each, message in messages]
+
+
+def _expired_notices(ended: Sequence[Leased], now: datetime) -> list[Notice]:
+    near = closest_approaches(rows=ended, now=now)
+    return [
+        Notice(each.user_id, each.id, expired_message(each, near.get(each.id))) for each in ended
+    ]
 
 
 def _write(looks: Sequence[Look], now: datetime) -> set[UUID]:

@@ -18,10 +18,10 @@ from uuid import UUID
 from django.db import connection
 
 from actions import water_marks
-from actions.models import Watch
+from actions.models import Waking, Watch
 from actions.rules import Band, Wake
 from market.arrays import instant_array, plain_array, text_array, uuid_array
-from market.bulk import run
+from market.bulk import send
 from market.quotes import AlertLevels
 from market.services import lock_alerts, narrow_alerts, replace_alerts
 
@@ -69,31 +69,33 @@ WITH quotes AS MATERIALIZED (
     UNION
     SELECT action_id FROM watches WHERE at <= %(now)s
 ), asleep AS (
-    SELECT a.id FROM actions a
+    SELECT a.id, a.created_at, a.last_evaluated_at, COALESCE(a.portfolio_id, a.user_id) AS book
+      FROM actions a
      WHERE a.id = ANY(ARRAY(SELECT action_id FROM found))
        AND a.status = 'active' AND a.processing_lease_until IS NULL
        FOR NO KEY UPDATE OF a SKIP LOCKED
+), hints AS (
+    INSERT INTO wakings (action_id, until, book, looked_at, created_at)
+    SELECT id, %(now)s, book, COALESCE(last_evaluated_at, '-infinity'), created_at FROM asleep
 )
 UPDATE actions a
    SET processing_lease_until = %(now)s,
-       runtime_state = a.runtime_state || COALESCE((
-           SELECT jsonb_build_object(
+       (runtime_state, waking_quote) = (
+           SELECT a.runtime_state || COALESCE(jsonb_object_agg(
                       CASE WHEN w.turning LIKE 'falls%%' THEN 'peak' ELSE 'trough' END,
                       (SELECT m.price::text FROM water_marks m
                         WHERE m.symbol = w.symbol AND m.turning = w.turning
                           AND m.id <= w.water_mark
-                        ORDER BY m.id DESC LIMIT 1))
-             FROM watches w
-            WHERE w.action_id = a.id AND w.turning IS NOT NULL), '{}'),
-       waking_quote = jsonb_build_object(
-           'woken_at', %(now)s::timestamptz,
-           'quotes', COALESCE((
-               SELECT jsonb_object_agg(q.symbol, jsonb_build_object(
+                        ORDER BY m.id DESC LIMIT 1)) FILTER (WHERE w.turning IS NOT NULL), '{}'),
+                  jsonb_build_object(
+                      'woken_at', %(now)s::timestamptz,
+                      'quotes', COALESCE(jsonb_object_agg(q.symbol, jsonb_build_object(
                           'price', q.price::text, 'as_of', q.as_of, 'volume', q.volume,
                           'previous_close', q.previous_close::text,
                           'interpolated', q.interpolated, 'note', q.note))
-                 FROM watches w JOIN market_quote q ON q.symbol = w.symbol
-                WHERE w.action_id = a.id AND q.price IS NOT NULL), '{}'))
+                          FILTER (WHERE q.price IS NOT NULL), '{}'))
+             FROM watches w LEFT JOIN market_quote q ON q.symbol = w.symbol
+            WHERE w.action_id = a.id)
  WHERE a.id = ANY(ARRAY(SELECT id FROM asleep))
 """
 
@@ -131,16 +133,19 @@ SELECT symbol,
 
 _REMOVE = "DELETE FROM watches WHERE action_id = ANY(%s::uuid[])"
 
+# A rule that names no portfolio trades in its owner's primary one, and follows that.
 _INSERT = """
 INSERT INTO watches (action_id, symbol, below, above, volume_above, turning, turn_by, water_mark,
                      at, portfolio_id)
 SELECT row.action_id, row.symbol, row.below, row.above, row.volume_above, row.turning, row.turn_by,
-       row.water_mark, row.at, a.portfolio_id
+       row.water_mark, row.at, COALESCE(a.portfolio_id, p.id)
   FROM unnest(%s::uuid[], %s::text[], %s::numeric[], %s::numeric[], %s::bigint[], %s::text[],
               %s::numeric[], %s::bigint[], %s::timestamptz[], %s::boolean[])
        AS row(action_id, symbol, below, above, volume_above, turning, turn_by, water_mark, at,
               follows_portfolio)
   LEFT JOIN actions a ON row.follows_portfolio AND a.id = row.action_id
+  LEFT JOIN portfolios_portfolio p
+    ON a.portfolio_id IS NULL AND p.user_id = a.user_id AND p.is_primary
 """
 
 
@@ -192,7 +197,7 @@ def set_watches(wakes: Mapping[UUID, tuple[frozenset[str], Wake]]) -> None:
         for row in watch_rows(action_id, symbols, wake)
     ]
     levels = _tightest(rows)
-    run(_REMOVE, [uuid_array(wakes)])  # watches before quotes: see the engine's take_in
+    send(_REMOVE, [uuid_array(wakes)])  # watches before quotes: see the engine's take_in
     marks: Mapping[water_marks.Place, int] = {}
     if turns := [(row.symbol, row.band.turn) for row in rows if row.symbol and row.band.turn]:
         # All at once, in one order: what is narrowed below must not be locked piece by piece.
@@ -221,6 +226,7 @@ def sleep_for_good(*, action_ids: Collection[UUID]) -> None:
     watches = Watch.objects.filter(action__in=action_ids)
     symbols = set(watches.values_list("symbol", flat=True))
     watches.delete()
+    Waking.objects.filter(action__in=action_ids).delete()
     widen_alerts(symbols={symbol for symbol in symbols if symbol is not None})
 
 
@@ -292,7 +298,7 @@ def _insert(placed: Sequence[tuple[Row, int | None]]) -> None:
         instant_array(row.at for row in rows),
         plain_array(row.follows_portfolio for row in rows),
     )
-    run(_INSERT, columns)
+    send(_INSERT, columns)
 
 
 def _levels(symbols: Collection[str]) -> dict[str, AlertLevels]:

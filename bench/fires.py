@@ -33,7 +33,8 @@ one evaluator                        {figures["trades_per_s"]:>8,.0f} trades/s
 two evaluators                       {figures["two_evaluators_per_s"]:>8,.0f} trades/s
 floor: a transaction each (pgbench)  {figures["floor_single_per_s"]:>8,.0f} trades/s
 floor: batches of 100 in raw SQL     {figures["floor_batched_per_s"]:>8,.0f} trades/s
-a lone firing, from lease to commit  {figures["lone_fire_ms"]:>8.1f} ms (p50)"""
+a lone firing, from lease to commit  {figures["lone_fire_ms"]:>8.1f} ms (p50)
+... to the end of its look           {figures["lone_look_ms"]:>8.1f} ms (p50)"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

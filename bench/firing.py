@@ -10,12 +10,15 @@ from decimal import Decimal
 from statistics import median
 from time import perf_counter
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 
+from actions import engine
 from actions.engine import Report, look_at_the_woken, run_tick
+from actions.execute import Fired, commit_firings
 from actions.models import Action, ActionExecution
 from actions.watches import wake
 from bench.floors import batched_per_s, single_per_s
@@ -29,23 +32,24 @@ from portfolios.selectors import discrepancies
 LONE_FIRINGS = 100
 TICK = timedelta(seconds=10)
 
-# A further evaluator: it sets itself up, waits for a line, then leases and fires what is awake.
+# A further evaluator: it sets itself up, then at each line leases and fires what is awake.
 _EVALUATOR = """
 import sys
 from datetime import datetime
 import django
 django.setup()
 from django.db import connection
+from actions import engine
 from actions.engine import Report, look_at_the_woken
 from bench.market import prepared_feed
 connection.ensure_connection()
-report = Report()
 with prepared_feed():
     print("ready", flush=True)
-    now = datetime.fromisoformat(sys.stdin.readline().strip())
-    look_at_the_woken(now=now, report=report)
-assert not report.errors, report.errors
-print(report.fired, flush=True)
+    for line in sys.stdin:
+        report = Report()
+        look_at_the_woken(now=datetime.fromisoformat(line.strip()), report=report)
+        assert not report.errors, report.errors
+        print(report.fired, flush=True)
 """
 
 
@@ -69,10 +73,14 @@ class Bench:
             self._say("one evaluator ...")
             one = [self._one(feed) for _ in range(self._rounds)]
             self._say("two evaluators ...")
-            two = [self._two(feed) for _ in range(self._rounds)]
+            others = [self._evaluator() for _ in range(2)]
+            self._two(feed, others)  # they warm up, too
+            two = [self._two(feed, others) for _ in range(self._rounds)]
+            for other in others:
+                other.communicate()
             self._say("lone firings ...")
-            lone = self._lone(feed)
-        fired = (1 + 2 * self._rounds) * self._rules + LONE_FIRINGS
+            lone, look = self._lone(feed)
+        fired = (2 + 2 * self._rounds) * self._rules + LONE_FIRINGS
         assert ActionExecution.objects.filter(execution_status="success").count() == fired
         assert discrepancies() == []
         url = os.environ["DATABASE_URL"]
@@ -85,6 +93,7 @@ class Bench:
             "floor_single_per_s": round(median(single), 1),
             "floor_batched_per_s": round(median(batched), 1),
             "lone_fire_ms": round(lone * 1000, 2),
+            "lone_look_ms": round(look * 1000, 2),
             "rules": self._rules,
             "portfolios": len(self._storm.portfolios),
             "rounds": self._rounds,
@@ -104,10 +113,9 @@ class Bench:
         self._calm(feed)
         return self._rules / seconds
 
-    def _two(self, feed: Prepared) -> float:
-        """The same with two processes: one stores the quote and wakes, then both lease and fire."""
+    def _two(self, feed: Prepared, others: "list[subprocess.Popen[str]]") -> float:
+        """The same with two more processes: we store the quote and wake, both lease and fire."""
         self._brew(self._rules)
-        others = [self._evaluator() for _ in range(2)]
         fresh = self._next(LOW)
         started = perf_counter()
         self._wake(fresh)
@@ -117,25 +125,31 @@ class Bench:
             other.stdin.flush()
         fired = [int(other.stdout.readline()) for other in others if other.stdout]
         seconds = perf_counter() - started
-        for other in others:
-            other.communicate()
         assert sum(fired) == self._rules, fired
         self._calm(feed)
         return self._rules / seconds
 
-    def _lone(self, feed: Prepared) -> float:
-        """Seconds from the lease of one woken rule to the commit of its look, the median."""
-        seconds = []
+    def _lone(self, feed: Prepared) -> tuple[float, float]:
+        """Seconds from the lease of one woken rule to the commit of its firing, and to the end of
+        the look at it: medians."""
+        fires, looks = [], []
+
+        def timed(**given: Any) -> Fired:
+            fired = commit_firings(**given)
+            fires.append(perf_counter() - started)
+            return fired
+
         for _ in range(LONE_FIRINGS):
             self._storm.brew(1)
             self._wake(self._next(LOW))
             report = Report()
-            started = perf_counter()
-            look_at_the_woken(now=self._now, report=report)
-            seconds.append(perf_counter() - started)
+            with patch.object(engine, "commit_firings", timed):
+                started = perf_counter()
+                look_at_the_woken(now=self._now, report=report)
+                looks.append(perf_counter() - started)
             assert report.fired == 1, report
             self._calm(feed)
-        return median(seconds)
+        return median(fires), median(looks)
 
     def _brew(self, rules: int) -> None:
         self._storm.brew(rules)

@@ -7,6 +7,8 @@ from typing import Any
 from django.db import connection
 from django.db.backends.postgresql.base import ServerBindingCursor
 
+Params = Mapping[str, Any] | Sequence[Any]
+
 
 class _Bound(ServerBindingCursor):
     """A cursor whose parameters go beside the text of one statement.
@@ -18,25 +20,43 @@ class _Bound(ServerBindingCursor):
     name = "bound"
 
 
-def run(statement: str, params: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Runs the statement, and returns its rows where it has any.
-
-    Its parameters go to the server beside its text, not written into it as Django's cursor does:
-    megabytes of arrays are then neither quoted here nor read as SQL there, which took a sixth of a
-    batch's time. They are planned with, too, so that a plan fits the number of rows it is for.
-    """
+def run(statement: str, params: Params) -> list[tuple[Any, ...]]:
+    """Runs a statement that has rows to return, and returns them."""
     with _sent(statement, params) as cursor:
-        return list(cursor.fetchall()) if cursor.description else []
+        return list(cursor.fetchall())
 
 
-def write(statement: str, params: Mapping[str, Any]) -> int:
-    """Runs the statement as `run` does, and returns how many rows it wrote."""
+def write(statement: str, params: Params) -> int:
+    """Runs a statement that returns nothing, and says how many rows it wrote."""
     with _sent(statement, params) as cursor:
         return int(cursor.rowcount)
 
 
+def send(statement: str, params: Params) -> None:
+    """Runs a statement that returns nothing. Among `sent_ahead` it is not waited for."""
+    with _sent(statement, params):
+        pass
+
+
 @contextmanager
-def _sent(statement: str, params: Mapping[str, Any] | Sequence[Any]) -> Iterator[Any]:
+def sent_ahead() -> Iterator[None]:
+    """Lets PostgreSQL run what is sent in this block while we prepare what comes next.
+
+    We wait where we ask for rows, and at the block's end: by then all has run, or the first error
+    was raised and nothing after it was run. Belongs in a transaction, which is then rolled back.
+    What `write` would say is not known in here.
+    """
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
+
+
+@contextmanager
+def _sent(statement: str, params: Params) -> Iterator[Any]:
+    """A cursor that was given the statement. Its parameters go to the server beside its text, not
+    written into it as Django's cursor does: megabytes of arrays are then neither quoted here nor
+    read as SQL there, which took a sixth of a batch's time. They are planned with, too, so that a
+    plan fits the number of rows it is for."""
     connection.ensure_connection()
     cursor: Any = _Bound(connection.connection)  # type: ignore[call-arg]
     wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from market.arrays import plain_array, text_array, uuid_array
-from market.bulk import run
+from market.bulk import send
 from portfolios.ledger import Entry, Position
 from portfolios.limits import Day
 
@@ -77,12 +77,12 @@ def write_ledger(
         raise transaction.TransactionManagementError("The ledger is written in a transaction.")
     if not lines:
         return
-    run(_LINES, [at, note, *_line_columns(lines)])
+    send(_LINES, [at, note, *_line_columns(lines)])
     if held := {key: position for key, position in holdings.items() if position}:
-        run(_HELD, _holding_columns(held))
+        send(_HELD, _holding_columns(held))
     if sold_out := holdings.keys() - held.keys():
-        run(_SOLD_OUT, _key_columns(sold_out))
-    run(_BALANCES, _balance_columns({line.portfolio_id: line for line in lines}, days))
+        send(_SOLD_OUT, _key_columns(sold_out))
+    send(_BALANCES, _balance_columns({line.portfolio_id: line for line in lines}, days))
 
 
 def _line_columns(lines: Sequence[Line]) -> list[str]:

@@ -34,6 +34,8 @@ def _begin() -> None:
     # An empty variable would not do: it falls back to the developer's .env, in children as well.
     os.environ.pop("DATABASE_URL", None)
     os.environ["ENV_FILE"] = os.devnull
+    # A test's own transaction is silent for as long as the test works elsewhere.
+    os.environ["IDLE_TRANSACTION_SECONDS"] = "900"
     if not _is_worker():
         _sweep()
         os.environ["EMBEDDED_POSTGRES_DIR"] = str(_new_folder() / "postgres")

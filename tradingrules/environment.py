@@ -110,6 +110,13 @@ class Environment(BaseSettings):
     lease_seconds: float = Field(
         30, gt=0, le=600, description="How long an evaluator may hold a rule."
     )
+    idle_transaction_seconds: int = Field(
+        30,
+        gt=0,
+        le=3600,
+        description="How long a session may say nothing amid a transaction before it is ended: a "
+        "process that hangs holds its rules and its portfolio no longer.",
+    )
     lease_batch: int = Field(
         500, gt=0, le=10_000, description="Rules leased together, and fired in one transaction."
     )

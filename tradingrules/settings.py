@@ -92,6 +92,13 @@ FORM_RENDERER = "accounts.rendering.OurRenderer"
 
 # --- Database: PostgreSQL, always ---
 
+# A process that hangs amid a transaction holds its rules and its portfolio until PostgreSQL ends
+# its session. Whoever waits for a lock gives up before that, and tries again.
+_SESSION = (
+    f"-c idle_in_transaction_session_timeout={environment.idle_transaction_seconds}s "
+    "-c lock_timeout=15s"
+)
+
 EMBEDDED_POSTGRES_DIR = environment.embedded_postgres_dir
 EMBEDDED_POSTGRES_FSYNC = environment.embedded_postgres_fsync
 DATABASES: dict[str, dict[str, Any]] = {
@@ -103,6 +110,10 @@ DATABASES: dict[str, dict[str, Any]] = {
     # Long-lived connections, never psycopg's pool: the cluster forks, and a pool does not survive.
     | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 }
+_options = DATABASES["default"].setdefault("OPTIONS", {})
+_options["options"] = (
+    f"{_SESSION} {_options.get('options', '')}".rstrip()
+)  # the address has the last word
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Accounts ---

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('actions', '0130_rules_of_a_user_in_order'),
+        ('actions', '0131_wakings'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

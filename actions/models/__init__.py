@@ -7,6 +7,7 @@ from actions.models.history import ActionHistory
 from actions.models.notification import Notification
 from actions.models.preferences import Preferences
 from actions.models.tick import Tick
+from actions.models.waking import Waking
 from actions.models.watch import Watch, WaterMark
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Notification",
     "Preferences",
     "Tick",
+    "Waking",
     "Watch",
     "WaterMark",
 ]

@@ -40,6 +40,7 @@ class Action(models.Model):
         null=True,
         blank=True,
         related_name="actions",
+        db_index=False,  # portfolios are never deleted, and rules are looked for by their user
         help_text="Empty: the user's primary portfolio.",
     )
     status = models.TextField(
@@ -108,11 +109,6 @@ class Action(models.Model):
             ),
             models.Index(
                 fields=["valid_until"], name="actions_paused_idx", condition=Q(status="paused")
-            ),
-            models.Index(
-                fields=["processing_lease_until"],
-                name="actions_awake_idx",
-                condition=Q(processing_lease_until__isnull=False),
             ),
         ]
         constraints = [

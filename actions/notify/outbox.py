@@ -7,7 +7,7 @@ from uuid import UUID
 
 from actions.receipts import Message
 from market.arrays import instant_array, plain_array, text_array, uuid_array
-from market.bulk import run
+from market.bulk import send
 
 LONGEST_SUBJECT = 200
 
@@ -55,4 +55,4 @@ def tell(*, notices: Iterable[Notice], now: datetime) -> None:
         text_array(message.body for message in messages),
         instant_array(notice.ends_at for notice in notices),
     ]
-    run(_TELL, [now, *columns])
+    send(_TELL, [now, *columns])

@@ -14,6 +14,7 @@ from actions.rules import (
     Price,
     Rule,
     State,
+    Threshold,
     Trigger,
     View,
     Wake,
@@ -58,6 +59,9 @@ class PriceLevel(Trigger):
         (symbol,) = self.watched(rule)
         waits_to_arm = self.on == "cross" and not rule.state.get("armed")
         return Wake(bands={symbol: self._arming_band() if waits_to_arm else self._firing_band()})
+
+    def threshold_price(self) -> Threshold:
+        return Threshold(self.threshold, self.rising)
 
     def describe(self, symbol: str | None) -> str:
         whose = f"{self.symbol}'s price" if self.symbol and self.symbol != symbol else "the price"

@@ -50,8 +50,8 @@ DEATHS = [
     (Death("before", COMMIT, WAKING), {NOTHING}),
     (Death("amid", COMMIT, WAKING), {NOTHING, AWAKE}),
     (Death(AFTER, COMMIT, WAKING), {AWAKE}),
-    (Death(AFTER, "actions.lease.run", 1), {AWAKE}),  # it has the lock of whose turn it is
-    (Death(AFTER, "actions.lease.run", 2), {AWAKE}),
+    (Death(AFTER, "actions.lease.send"), {AWAKE}),  # it asks for the lock of whose turn it is
+    (Death(AFTER, "actions.lease.run"), {AWAKE}),
     (Death("before", COMMIT, LEASING), {AWAKE}),
     (Death("amid", COMMIT, LEASING), {AWAKE, LEASED}),
     (Death(AFTER, COMMIT, LEASING), {LEASED}),

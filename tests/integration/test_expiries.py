@@ -18,7 +18,7 @@ from actions.engine import run_tick
 from actions.models import Action, Notification
 from actions.notify import expiring
 from actions.notify.expiring import announce_expiries
-from actions.services import Draft, create_action, pause_action
+from actions.services import Draft, create_action, pause_action, resume_action
 from tests.conftest import Feed
 from tests.factories import UserFactory
 
@@ -225,3 +225,25 @@ def test_the_schedule_is_made_by_the_migration_once() -> None:
         migration.create_schedule(apps, None)
     (schedule,) = Schedule.objects.all()
     assert (schedule.func, schedule.minutes) == ("actions.tasks.announce", 5)
+
+
+def test_a_paused_rule_that_expires_tells_its_owner_how_near_the_price_came(
+    owner: User, feed: Feed, now: datetime
+) -> None:
+    paused, resumed = rule(owner, now), rule(owner, now)
+    live_through(feed, now, "151.20")
+    for action in (paused, resumed):
+        pause_action(user=owner, action_id=action.pk, now=now)
+    resume_action(user=owner, action_id=resumed.pk, now=now)
+    run_tick(now=now + 4 * DAY - MINUTE)
+    assert not Notification.objects.filter(action=paused).exists()
+
+    for later in (4 * DAY, 4 * DAY + MINUTE):
+        run_tick(now=now + later)
+    told = Notification.objects.get(action=paused)
+    assert (told.kind, told.user_id) == ("expired", owner.pk)
+    assert told.subject.startswith("Expired: Notify me")
+    assert "It came within 0.8 % ($151.20 against $150.00)" in told.body
+    paused.refresh_from_db()
+    assert (paused.status, paused.status_reason) == ("completed", "Expired.")
+    assert Notification.objects.filter(action=resumed, kind="expired").count() == 1

@@ -272,3 +272,23 @@ def test_a_rule_past_its_end_completes_and_says_so(owner: User, feed: Feed, now:
         assert (action.status, action.status_reason) == ("completed", "Expired.")
     assert not Watch.objects.exists()
     assert Notification.objects.filter(subject__startswith="Expired: ").exists()
+
+
+def test_a_fault_loses_no_symbol_that_a_rule_needs(
+    owner: User, feed: Feed, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = buy_below_150(owner, now, trigger_params={"threshold": "150", "symbol": "SPY"})
+    feed.says("AAPL", "151", now)
+    feed.says("SPY", "151", now)
+    run_tick(now=now)
+
+    def with_a_bug(self: PriceBelow, rule: object, view: View) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(PriceBelow, "evaluate", with_a_bug)
+    feed.says("SPY", "149", now + SECOND)
+    run_tick(now=now + SECOND)
+    assert set(Watch.objects.filter(action=action).values_list("symbol", flat=True)) == {
+        "AAPL",
+        "SPY",
+    }

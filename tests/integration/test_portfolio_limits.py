@@ -85,6 +85,19 @@ def test_no_rule_of_a_paused_portfolio_fires_until_it_goes_on(
     assert finding(mine) == ("fired", None)
 
 
+def test_a_rule_that_names_no_portfolio_goes_on_with_its_owners_primary_one(
+    owner: User, portfolio: Portfolio, feed: Feed, now: datetime
+) -> None:
+    action = buy(owner, now)
+    Action.objects.filter(pk=action.pk).update(portfolio=None)
+    pause_portfolio(portfolio_id=portfolio.pk)
+    feed.says("AAPL", "149", now)
+    run_tick(now=now)
+    assert finding(action) == ("blocked", "portfolio")
+    unpause_portfolio(portfolio_id=portfolio.pk)
+    assert run_tick(now=now + SECOND).fired == 1
+
+
 def test_a_paused_portfolio_is_why_a_rule_has_not_fired(
     owner: User, portfolio: Portfolio, now: datetime
 ) -> None:

@@ -1,10 +1,6 @@
 """How PostgreSQL goes about a tick over many rules: by index, never by reading them all."""
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -16,6 +12,7 @@ from bench.population import Population
 from bench.trailing import TrailingStops
 from market.services import accept_quotes
 from tests.conftest import Feed
+from tests.plans import indexes, plans, read_whole, the_one
 
 RULES = 50_000
 SYMBOLS = 500
@@ -40,45 +37,6 @@ def population(db: None, feed: Feed, now: datetime) -> Population:
     return population
 
 
-@contextmanager
-def plans() -> Iterator[dict[str, list[dict[str, Any]]]]:
-    """The nodes of the plans of all statements that are sent, by statement."""
-    seen: dict[str, list[dict[str, Any]]] = {}
-
-    def explain(
-        execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
-    ) -> Any:
-        if sql.lstrip().startswith(("WITH", "SELECT", "UPDATE", "DELETE", "INSERT")):
-            with context["connection"].connection.cursor() as cursor:
-                cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
-                (found,) = cursor.fetchone()
-            plan = found if isinstance(found, list) else json.loads(found)
-            seen[sql] = list(nodes(plan[0]["Plan"]))
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(explain):
-        yield seen
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for below in plan.get("Plans", ()):
-        yield from nodes(below)
-
-
-def read_whole(plan: list[dict[str, Any]]) -> set[str]:
-    return {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"}
-
-
-def indexes(plan: list[dict[str, Any]]) -> set[str]:
-    return {node["Index Name"] for node in plan if "Index Name" in node}
-
-
-def the_one(plans: dict[str, list[dict[str, Any]]], words: str) -> list[dict[str, Any]]:
-    (found,) = (plan for sql, plan in plans.items() if words in sql)
-    return found
-
-
 def test_no_statement_of_a_tick_reads_all_rules_or_all_watches(
     population: Population, feed: Feed, now: datetime
 ) -> None:
@@ -97,7 +55,7 @@ def test_no_statement_of_a_tick_reads_all_rules_or_all_watches(
 
     woken = indexes(the_one(seen, "found AS"))
     assert {"watches_below_idx", "watches_above_idx", "watches_at_idx", "actions_pkey"} <= woken
-    assert "actions_awake_idx" in indexes(the_one(seen, "due AS"))
+    assert "actions_pkey" in indexes(the_one(seen, "due AS"))
     assert "actions_paused_idx" in indexes(the_one(seen, '"valid_until" <= '))
 
 
