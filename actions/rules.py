@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -22,6 +22,10 @@ from actions.turns import Turn
 from market.hours import TradingCalendar
 from market.quotes import Bar, Sample, is_fresh
 from portfolios.ledger import Order, Refusal, Snapshot
+
+if TYPE_CHECKING:  # arrays are for those who backtest
+    from actions.backtest.chart import Chart
+    from actions.backtest.series import Ints
 
 PRICE_STEP = Decimal("0.000001")  # the finest difference between two prices
 
@@ -284,6 +288,16 @@ class Trigger(Part):
         then too. By default nothing changes.
         """
         return Wake()
+
+    def scan(self, rule: Rule, chart: Chart) -> Ints | None:
+        """For a backtest: the bars of `chart` at which it may fire, found in all of them at once.
+
+        For a trigger that must be looked at so often that jumping from wake to wake would be slow,
+        and whose state nothing but a firing changes, as far as these bars can tell. Every bar at
+        which it first comes true must be among them; each is then looked at exactly. By default,
+        and where None is returned, it is looked at whenever its `watch` wakes it.
+        """
+        return None
 
     def describe(self, symbol: str | None) -> str:
         """The condition as the middle of a sentence, such as "when the price is at ..."."""
