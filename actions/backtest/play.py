@@ -82,6 +82,7 @@ class Player:
         self._blocked: list[Blocked] = []
         self._trades: list[Trade] = []
         self._looks = 0
+        self._expired = False
         if rule.valid_from <= start:
             view = sight.standing(rule, start, self._books.snapshot)
             self._rule = rule.with_state(rule.trigger.activate(rule, view))
@@ -152,7 +153,11 @@ class Player:
         self._hold(verdict, view, shut if shut and _is_true(rule, view) else None)
         self._rule, self._wake = rule.with_state(verdict.state), verdict.wake
         if verdict.finding is Finding.EXPIRED:
-            self._rule = replace(self._rule, status=Status.COMPLETED)
+            self._expire()
+
+    def _expire(self) -> None:
+        self._rule = replace(self._rule, status=Status.COMPLETED)
+        self._expired = True
 
     def _caught_up(self, now: int) -> Rule:
         """The rule with the best price that a turn has kept for it while it slept."""
@@ -232,11 +237,11 @@ class Player:
         """Why it has ended; or else what the last look that there can be says."""
         rule, stop = self._rule, self._ticks.stop
         if rule.status is not Status.ACTIVE:
-            return ended_because(rule) or EXPIRED
+            return EXPIRED if self._expired else ended_because(rule)
         last = self._ticks.instant(stop - 1) if stop else None
         ends = max([at for at in (end, last and instant(last)) if at], default=None)
         if ends is not None and has_expired(rule, ends):
-            self._rule = replace(rule, status=Status.COMPLETED)
+            self._expire()
             return EXPIRED
         if last is None:
             return "There is no price after its start."

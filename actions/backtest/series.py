@@ -102,6 +102,10 @@ class Series:
         """The index of the last bar at or before that instant; -1: there is none."""
         return int(np.searchsorted(self.at, micros, side="right")) - 1
 
+    def stamp(self, index: int) -> str:
+        """The bar's instant as files have it: 2008-10-10T20:00:00Z."""
+        return in_words(instant(self.at[index]))
+
     def in_units_of(self, start: datetime, splits: Sequence[Split]) -> "Series":
         """The same bars in the shares of `start`, whatever was split before or after.
 
@@ -141,6 +145,11 @@ class Series:
         return [
             (first, end, unit) for (first, end), unit in zip(pairwise(bounds), factors, strict=True)
         ]
+
+
+def in_words(at: datetime) -> str:
+    """An instant as 2008-10-10T20:00:00Z, with a fraction of a second where it has one."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def is_daily(days: Ints) -> bool:
@@ -246,8 +255,7 @@ class Sessions:
 
 
 def _bar(*values: object) -> Bar:
-    """A Bar of values that were checked when the series was read, of which there are many; an open
-    that is a misprint, outside the session's range, is kept."""
+    """A Bar of values that were checked when the series was read: there are many."""
     bar = object.__new__(Bar)
     for name, value in zip(Bar.__slots__, values, strict=True):
         object.__setattr__(bar, name, value)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from actions.backtest.calendar import ClosesIncluded
