@@ -290,7 +290,7 @@ class Trigger(Part):
         return Wake()
 
     def scan(self, rule: Rule, chart: Chart) -> Ints | None:
-        """For a backtest: the bars of `chart` at which it may fire, found in all of them at once.
+        """For a backtest: the bars of `chart`, counted from its first, at which it may fire.
 
         For a trigger that must be looked at so often that jumping from wake to wake would be slow,
         and whose state nothing but a firing changes, as far as these bars can tell. Every bar at

@@ -9,12 +9,13 @@ import numpy as np
 
 from actions.backtest.books import Books, Filled, Trade
 from actions.backtest.series import Ints, instant, micros, price
-from actions.backtest.sight import Sight
+from actions.backtest.sight import Past, Sight
+from actions.backtest.stretches import stretches
 from actions.backtest.ticks import EveryBar, Ticks
-from actions.backtest.waking import after, first_break
+from actions.backtest.waking import after
 from actions.judge import Finding, Verdict, ended_because, hold_back, judge, move_on
 from actions.limits import has_expired
-from actions.rules import Desk, Outcome, Rule, Status, View, Wake
+from actions.rules import Desk, Outcome, Rule, Status, Trigger, View, Wake
 from actions.trading import HeldBack
 from portfolios import money
 from portfolios.ledger import Refusal, Side, Snapshot
@@ -111,9 +112,10 @@ class Player:
             return tick
         if self._candidates is None:
             return self._woken(tick)
-        place = int(np.searchsorted(self._candidates, tick))
-        coming = self._candidates[place : place + 1]
-        candidate = int(coming[0]) if len(coming) else self._ticks.stop
+        candidate = self._candidates.first_from(tick)
+        if candidate is None:
+            self._candidates = None
+            return self._woken(tick)
         return candidate if self._waits else min(candidate, self._woken(tick))
 
     def _woken(self, tick: int) -> int:
@@ -129,9 +131,8 @@ class Player:
             if past is None:
                 continue
             series = past.series
-            volumes = series.volume if band.volume_above is None else past.sessions.volumes
             bars = series.last_until(until) + 1
-            broken = first_break(band, series.close, volumes, self._seen[past], bars)
+            broken = past.first_break(band, self._seen[past], bars)
             if broken < bars:
                 found = min(found, self._ticks.first_from(int(series.at[broken])))
                 until = self._ticks.instant(found)
@@ -256,19 +257,43 @@ def _is_true(rule: Rule, view: View) -> bool:
     return rule.trigger.evaluate(rule, view).outcome is Outcome.FIRED
 
 
-def _candidates(rule: Rule, sight: Sight, ticks: Ticks) -> Ints | None:
-    """The ticks at which the trigger's own scan finds that it may fire, where it has one.
+class _Candidates:
+    """The ticks at which a trigger's own scan finds that it may fire, a stretch at a time.
 
-    Only of a rule that needs one symbol's bars alone: then these are the ticks.
+    Only for a rule that needs one symbol's bars alone: then its bars are the ticks.
     """
-    if len(sight.pasts) != 1 or not isinstance(ticks, EveryBar):
+
+    def __init__(self, rule: Rule, past: Past, ticks: EveryBar) -> None:
+        self._rule, self._past = rule, past
+        self._first = past.series.last_until(ticks.instant(0) - 1) + 1  # the bar of tick 0
+        self._stop = ticks.stop
+        self._stretches = stretches(self._first, self._first + ticks.stop)
+        self._found: Ints = np.zeros(0, np.int64)
+        self._scanned = 0  # the ticks before this one
+
+    def first_from(self, tick: int) -> int | None:
+        """The first candidate from this tick on; None where the trigger cannot tell."""
+        while True:
+            place = int(np.searchsorted(self._found, tick))
+            if place < len(self._found):
+                return int(self._found[place])
+            if self._scanned >= self._stop:
+                return self._stop
+            begin, end = next(self._stretches)
+            self._scanned = end - self._first
+            if self._scanned <= tick:
+                continue
+            found = self._rule.trigger.scan(self._rule, self._past.chart(begin, end))
+            if found is None:
+                return None
+            self._found = found + (begin - self._first)
+
+
+def _candidates(rule: Rule, sight: Sight, ticks: Ticks) -> _Candidates | None:
+    """Where they are of use: not for a trigger that does not scan."""
+    if len(sight.pasts) != 1 or not isinstance(ticks, EveryBar) or not ticks.stop:
+        return None
+    if type(rule.trigger).scan is Trigger.scan:
         return None
     (past,) = sight.pasts.values()
-    found = rule.trigger.scan(rule, past.chart)
-    if found is None:
-        return None
-    at = past.series.at[found]
-    ticked = np.searchsorted(ticks.at, at)
-    known = ticked < ticks.stop
-    known[known] = ticks.at[ticked[known]] == at[known]
-    return np.unique(ticked[known])
+    return _Candidates(rule, past, ticks)

@@ -54,7 +54,11 @@ def backtest(
     }
     books = Books(portfolio or Snapshot(), costs, limits)
     player = Player(
-        rule, Sight(scaled, calendar, max_age), _ticks(rule, scaled, start, end), books, start=start
+        rule,
+        Sight(scaled, calendar, max_age),
+        ticks_of(rule, scaled, start, end),
+        books,
+        start=start,
     )
     return player.play(end)
 
@@ -85,14 +89,15 @@ def would_have_fired(
     )
     series = {symbol: Series.of(symbol, bars.get(symbol, ())) for symbol in rule.symbols}
     sight = Sight(series, calendar, MAX_AGE)
-    ticks = _ticks(free, series, since, None)
+    ticks = ticks_of(free, series, since, None)
     books = Books(None, FREE, Limits())
     return len(Player(free, sight, ticks, books, start=since).play(None).fires)
 
 
-def _ticks(
+def ticks_of(
     rule: Rule, series: Mapping[str, Series], start: datetime, end: datetime | None
 ) -> Ticks:
+    """When a rule made at `start` is looked at, as `backtest` has it."""
     begins = micros(start)
     ends = None if end is None else micros(end)
     if rule.trigger.charted(rule):

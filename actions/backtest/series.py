@@ -231,6 +231,19 @@ class Sessions:
         )
 
     @cached_property
+    def closes_total(self) -> Ints:
+        """The running total of the closes, from 0 on; it may go round the 64 bits."""
+        return np.concatenate([[0], np.cumsum(self.close)])
+
+    @cached_property
+    def volumes_total(self) -> Ints:
+        return np.concatenate([[0], np.cumsum(self.volume)])
+
+    @cached_property
+    def largest_close(self) -> int:
+        return int(self.close.max(initial=0))
+
+    @cached_property
     def _made(self) -> dict[int, Bar]:
         return {}
 

@@ -7,7 +7,8 @@ from functools import cached_property
 
 from actions.backtest.chart import Chart
 from actions.backtest.series import MICROSECOND, Series, Sessions, instant, micros, price
-from actions.rules import Rule, View
+from actions.backtest.waking import first_break
+from actions.rules import Band, Rule, View
 from market.hours import TradingCalendar
 from market.quotes import Bar, Sample
 from portfolios.ledger import Snapshot
@@ -21,9 +22,13 @@ class Past:
         self._calendar = calendar
         self._quotes: dict[int, Sample] = {}
 
-    @cached_property
-    def chart(self) -> Chart:
-        return Chart(self.series, self.sessions)
+    def chart(self, begin: int, end: int) -> Chart:
+        return Chart(self.series, self.sessions, begin, end)
+
+    def first_break(self, band: Band, begin: int, end: int) -> int:
+        """The first bar in [begin, end) that breaks `band`; `end`: none does."""
+        volumes = self.series.volume if band.volume_above is None else self.sessions.volumes
+        return first_break(band, self.series.close, volumes, begin, end)
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -52,9 +57,13 @@ class Sight:
     """The views of one rule over the past of its symbols."""
 
     def __init__(
-        self, series: Mapping[str, Series], calendar: TradingCalendar, max_age: timedelta
+        self,
+        series: Mapping[str, Series],
+        calendar: TradingCalendar,
+        max_age: timedelta,
+        kind: type[Past] = Past,
     ) -> None:
-        self.pasts = {symbol: Past(of, calendar) for symbol, of in series.items()}
+        self.pasts = {symbol: kind(of, calendar) for symbol, of in series.items()}
         self._calendar = calendar
         self._max_age = max_age
 

@@ -87,7 +87,8 @@ def test_every_rule_of_the_shared_table_fires_at_its_bar(tmp_path: Path) -> None
                 )
                 at = row[f"{on}_inclusive" if on else "first_fire_timestamp"]
                 expected.append([at] if at else [])
-        ran = Ran(tmp_path, asked, *(["--bars", SHARED / file] if file else []))
+        options: list[str | Path] = ["--bars", SHARED / file] if file else []
+        ran = Ran(tmp_path, asked, *options)
         assert (ran.code, ran.complaint) == (command.ALL_ANSWERED, "")
         assert [answer["id"] for answer in ran.answers] == [each["id"] for each in asked]
         assert ran.fires == expected

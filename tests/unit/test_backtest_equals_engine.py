@@ -3,9 +3,11 @@
 from datetime import datetime
 from decimal import Decimal
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from actions.backtest import stretches
 from actions.backtest.calendar import ClosesIncluded
 from actions.backtest.run import backtest
 from actions.backtest.series import Series
@@ -70,14 +72,16 @@ def test_a_backtest_fires_and_trades_as_an_engine_that_looks_with_every_bar(
     engine, start = data.draw(cases(trigger_type))
     if not engine.rule.trigger.charted(engine.rule):
         return  # it is looked at by the minute: below
-    done = backtest(
-        engine.rule,
-        {symbol: Series.of(symbol, bars) for symbol, bars in engine.bars.items()},
-        start=start,
-        portfolio=engine.portfolio,
-        limits=engine.limits,
-        calendar=engine.calendar,
-    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(stretches, "FIRST", data.draw(st.sampled_from([1, 3, 512])))
+        done = backtest(
+            engine.rule,
+            {symbol: Series.of(symbol, bars) for symbol, bars in engine.bars.items()},
+            start=start,
+            portfolio=engine.portfolio,
+            limits=engine.limits,
+            calendar=engine.calendar,
+        )
     engine.play(start)
     assert [(fire.at, fire.reason) for fire in done.fires] == engine.fires
     assert [(trade.amount, trade.cash_after) for trade in done.trades] == [
