@@ -16,12 +16,16 @@ def machine() -> dict[str, str | float]:
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
         (postgres,) = cursor.fetchone()
+    return {**hardware(), "postgres": postgres}
+
+
+def hardware() -> dict[str, str | float]:
+    """The same without a database: the processor, its cores, how busy they were, Python."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count() or 0,
         "load": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        "postgres": postgres,
     }
 
 

@@ -146,7 +146,7 @@ class Player:
         rule = self._rule = self._caught_up(now)
         view = self._sight.view(rule, now, self._books.snapshot)
         verdict = judge(rule, view)
-        self._waits = verdict.finding is Finding.NOT_FIRED
+        self._waits = verdict.finding in {Finding.NOT_FIRED, Finding.UNKNOWN}
         if verdict.finding is Finding.FIRED:
             self._fire(verdict, view)
             return

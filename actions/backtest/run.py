@@ -53,14 +53,9 @@ def backtest(
         symbol: series[symbol].in_units_of(start, splits.get(symbol, ())) for symbol in rule.symbols
     }
     books = Books(portfolio or Snapshot(), costs, limits)
-    player = Player(
-        rule,
-        Sight(scaled, calendar, max_age),
-        ticks_of(rule, scaled, start, end),
-        books,
-        start=start,
-    )
-    return player.play(end)
+    sight = Sight(scaled, calendar, max_age)
+    ticks = ticks_of(rule, scaled, start, end)
+    return Player(rule, sight, ticks, books, start=start).play(end)
 
 
 def would_have_fired(

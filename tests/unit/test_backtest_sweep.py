@@ -58,9 +58,9 @@ def test_each_setting_fires_where_a_backtest_of_it_fires(
 def test_a_sweep_of_what_is_no_number_of_the_trigger_or_of_too_many_is_refused() -> None:
     start = read_bars(SHIPPED)["GOOG"][0].at
     rule = a_rule("price_below", {"threshold": "100"}, symbol="GOOG", effect=NOTIFY)
-    with pytest.raises(InvalidRule, match="trigger_params.colour: There is no such parameter"):
+    with pytest.raises(InvalidRule, match=r"trigger_params\.colour: There is no such parameter"):
         sweep(rule, "colour", [D(1)], GOOG, start=start)
-    with pytest.raises(InvalidRule, match="trigger_params.threshold: "):
+    with pytest.raises(InvalidRule, match=r"trigger_params\.threshold: "):
         sweep(rule, "threshold", [D(1), D(-1)], GOOG, start=start)
     with pytest.raises(InvalidRule, match=r"at most 10,000 values; 10,001 are"):
         sweep(rule, "threshold", [D(1)] * (MOST_VALUES + 1), GOOG, start=start)
