@@ -8,6 +8,7 @@ from decimal import Decimal
 import numpy as np
 
 from actions.backtest.books import Books, Filled, Trade
+from actions.backtest.equity import Equity
 from actions.backtest.series import Ints, instant, micros, price
 from actions.backtest.sight import Past, Sight
 from actions.backtest.stretches import stretches
@@ -50,7 +51,8 @@ class Result:
 
     `fires`, `blocked` and `trades` are in order of time. `after` is the rule at the end, `reason`
     why it has ended, or what the last bar means to it. `portfolio` is what is held at the end, in
-    the shares of the start. `looks` counts how often the rule was looked at.
+    the shares of the start. `looks` counts how often the rule was looked at. `equity.curve(most)`
+    is what the portfolio was worth along the way, beside one that was bought and held.
     """
 
     fires: Sequence[Fire]
@@ -60,6 +62,7 @@ class Result:
     reason: str
     portfolio: Snapshot
     looks: int
+    equity: Equity
 
 
 class Player:
@@ -83,6 +86,7 @@ class Player:
         self._blocked: list[Blocked] = []
         self._trades: list[Trade] = []
         self._looks = 0
+        self._portfolios = [(micros(start), books.snapshot or Snapshot())]
         self._expired = False
         if rule.valid_from <= start:
             view = sight.standing(rule, start, self._books.snapshot)
@@ -102,6 +106,7 @@ class Player:
             reason,
             self._books.snapshot or Snapshot(),
             self._looks,
+            Equity(self._rule, self._sight, self._ticks, self._portfolios),
         )
 
     # --- When it is looked at ---
@@ -192,6 +197,7 @@ class Player:
             self._fires.append(Fire(view.now, self._price(view), verdict.reason))
         if isinstance(done, Filled) and done.entries:
             self._traded = True
+            self._portfolios.append((micros(view.now), done.after))
             self._trades.extend(self._printed(done, view.now))
         succeeded = not isinstance(done, Refusal)
         self._rule, self._wake = move_on(rule, verdict, view, succeeded=succeeded)

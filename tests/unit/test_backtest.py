@@ -161,3 +161,19 @@ def test_a_reverse_split_and_one_before_the_start_bring_prices_into_the_start_s_
     assert [int(volume) for volume in told.volume] == [125, 1000, 1000, 500]
     with pytest.raises(BadSplit):
         one.in_units_of(START, [(days[1], Fraction(2)), (days[1], Fraction(3))])
+
+
+def test_equity_is_told_beside_what_buying_and_holding_came_to() -> None:
+    funds = Snapshot(D(1000), {"AAPL": Position(D(1), D(50))})
+    done = backtest(below("90"), series(), start=START, portfolio=funds)
+    curve = done.equity.curve(most=100)
+    assert [worth.at for worth in curve] == [bar.at for bar in bars()]
+    assert [worth.portfolio for worth in curve] == [
+        1100,
+        1090,
+        980,
+        1310,
+    ]  # 10 more from the 2nd
+    assert [worth.held for worth in curve] == [1100, 990, 880, 1210]  # 11 shares from the first on
+    ends = done.equity.curve(most=2)
+    assert ends == [curve[0], curve[-1]]
