@@ -3,6 +3,9 @@
 The peers are installed into `.cache/peers`, a virtual environment of their own, at the first run.
 Bars are those of GOOG that ship with the project, tiled, one a day. In each round every program
 runs once, so that they share the machine's moods; told are the least and the median.
+
+Where firings differ: after a firing our stop starts anew from the price that fired it, as the
+engine's does, and vectorbt's from the next bar's; backtesting.py does not look at the first bar.
 """
 
 import argparse

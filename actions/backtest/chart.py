@@ -51,7 +51,8 @@ class Chart:
         if not len(self._sessions.at):
             return np.full(self._end - self._begin, np.nan)
         found = self._closed - count
-        return np.where(found >= 0, self._sessions.close[found] / PER_DOLLAR, np.nan)
+        closes = self._sessions.close[np.maximum(found, 0)] / PER_DOLLAR
+        return np.where(found >= 0, closes, np.nan)
 
     def highest(self, count: int) -> Floats:
         """The highest of the last sessions; of fewer, where there are no more."""

@@ -32,7 +32,7 @@ class Rule(Strategy):
         if KIND == "trailing_stop":
             self.peak = max(self.peak, price)
             fired = price <= self.peak * 0.95
-            self.peak = 0.0 if fired else self.peak
+            self.peak = price if fired else self.peak
         elif KIND == "price_below":
             fired = price <= 120
         else:
