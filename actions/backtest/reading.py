@@ -16,7 +16,6 @@ from actions.backtest.series import (
     Ints,
     Series,
     day_of,
-    is_daily,
     micros,
     millionths,
 )
@@ -81,7 +80,7 @@ def _unlike(series: Series, calendar: TradingCalendar) -> tuple[int, str] | None
         return index, (
             f"comes after {series.stamp(index - 1)} in the file. Sort each symbol's bars by time."
         )
-    if not is_daily(series.days):
+    if not series.is_daily:
         return None
     return _twice(series) or _gap(series, calendar)
 
