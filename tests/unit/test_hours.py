@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from holidays.constants import HALF_DAY, PUBLIC
 from holidays.utils import financial_holidays
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.hours import NEW_YORK, AlwaysOpen, Exchange, TradingCalendar
@@ -209,6 +209,7 @@ def test_the_last_close_of_a_market_that_is_always_open_is_yesterdays_or_todays(
     assert AlwaysOpen().last_close(evening) == evening
 
 
+@settings(deadline=None)  # the oracle takes seconds to begin
 @given(st.integers(0, int((LAST - FIRST).days * 86_400)))
 def test_at_any_instant_since_2006_the_market_is_open_as_the_oracle_says(seconds: int) -> None:
     at = datetime.combine(FIRST, datetime.min.time(), UTC) + seconds * SECOND
