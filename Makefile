@@ -39,7 +39,7 @@ db-stop: ## Stop the embedded PostgreSQL (the next command that needs it starts 
 
 clean: ## Stop the database, remove .venv and all caches; the data in .data stays
 	@[ ! -x $(PYTHON) ] || $(PYTHON) manage.py postgres stop || true
-	rm -rf .venv node_modules screenshots .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis staticfiles
+	rm -rf .venv node_modules screenshots .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache staticfiles
 	find . -name .data -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Settings as strict as in production. Nothing listens at the address, and nothing connects to it.

@@ -6,6 +6,10 @@ import sys
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["backtest"]:
+        from actions.backtest.command import main as backtest
+
+        sys.exit(backtest(sys.argv[2:]))  # it needs no settings, and starts in half the time
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingrules.settings")
     try:
         from django.core.exceptions import ImproperlyConfigured

@@ -9,15 +9,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from actions.judge import Verdict, move_on
+from actions.judge import Verdict, ended_because, move_on
 from actions.lease import Leased
 from actions.limits import Gate, Refused
 from actions.notify.outbox import Notice
 from actions.receipts import execution_details, execution_message
-from actions.rules import Desk, Plan, Rule, Status, View, Wake
-from portfolios import ledger
+from actions.rules import Desk, Plan, Rule, View, Wake
+from actions.trading import HeldBack, carry_out
 from portfolios.ledger import Refusal, Snapshot
-from portfolios.limits import beyond, next_day, spent
 from portfolios.recording import Line
 from portfolios.services import LockedPortfolio
 
@@ -40,14 +39,6 @@ class Execution(NamedTuple):
     details: Mapping[str, Any]
     transaction_id: UUID | None
     error: str
-
-
-class HeldBack(Exception):
-    """The rule may not trade yet, for its portfolio's sake: `refused` says why, and until when."""
-
-    def __init__(self, refused: Refused) -> None:
-        self.refused = refused
-        super().__init__(refused.reason)
 
 
 class Booked(NamedTuple):
@@ -98,7 +89,7 @@ def book(firing: Firing, *, desk: Desk, portfolio: LockedPortfolio | None, seque
         error=traded.message if isinstance(traded, Refusal) else "",
     )
     after, wake = move_on(rule, firing.verdict, firing.view, succeeded=not refused)
-    reason = _status_reason(leased, after)
+    reason = ended_because(after) or leased.status_reason
     message = execution_message(details, refused=refused, status=after.status, reason=reason)
     notice = Notice(leased.user_id, leased.id, message, execution_id=id)
     booked = Booked(firing, execution, after, reason, wake, notice)
@@ -118,24 +109,10 @@ def trades_of(
         return plan
     if portfolio is None:
         return [], None
-    applied = ledger.apply_all(portfolio.snapshot, plan.orders)
-    if isinstance(applied, Refusal):
-        return applied
-    entries, after = applied
-    if refusal := beyond(entries, portfolio.limits):
-        return refusal
-    if reason := spent(entries, portfolio.today(now), portfolio.limits):
-        raise HeldBack(Refused(Gate.DAY, reason, until=next_day(now)))
+    traded = carry_out(
+        plan, portfolio.snapshot, limits=portfolio.limits, day=portfolio.today(now), now=now
+    )
+    if isinstance(traded, Refusal):
+        return traded
+    entries, after = traded
     return portfolio.draft(entries, reference), after
-
-
-def _status_reason(leased: Leased, after: Rule) -> str:
-    if after.status is Status.COMPLETED:
-        return f"Executed {_times(after.executions_count)}."
-    if after.status is Status.FAILED:
-        return f"Refused {_times(after.consecutive_failures)} in a row."
-    return leased.status_reason
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"

@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 from psycopg import errors
 
-from actions.booking import Booked, Firing, HeldBack, book, check_paused
+from actions.booking import Booked, Firing, book, check_paused
 from actions.judge import Finding, hold_back, judge
 from actions.lease import Leased, lock_leased
 from actions.limits import Gate, first_refusal
@@ -25,6 +25,7 @@ from actions.receipts import held_message
 from actions.recording import last_sequences, write_executions, write_rules
 from actions.rules import Desk, Wake
 from actions.settle import Look
+from actions.trading import HeldBack
 from actions.watches import set_watches
 from market.bulk import sent_ahead
 from market.quotes import Sample

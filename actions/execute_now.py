@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.models import User
-from actions.booking import Booked, Firing, HeldBack, book, check_paused
+from actions.booking import Booked, Firing, book, check_paused
 from actions.history import because
 from actions.judge import Finding, Verdict
 from actions.lease import Leased, read_rows
@@ -21,6 +21,7 @@ from actions.notify.outbox import tell
 from actions.recording import last_sequences, write_executions
 from actions.rules import Desk, Rule, Status, View, Wake
 from actions.selectors import owned_action
+from actions.trading import HeldBack
 from actions.watches import sleep_for_good
 from market.quotes import max_age
 from market.selectors import latest_quotes

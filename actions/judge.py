@@ -87,6 +87,19 @@ def move_on(rule: Rule, verdict: Verdict, view: View, *, succeeded: bool) -> tup
     return after.with_state(again.state), again.wake
 
 
+def ended_because(rule: Rule) -> str:
+    """Why its last firing ended the rule; empty for one that goes on."""
+    if rule.status is Status.COMPLETED:
+        return f"Executed {_times(rule.executions_count)}."
+    if rule.status is Status.FAILED:
+        return f"Refused {_times(rule.consecutive_failures)} in a row."
+    return ""
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
 def _look_behind(refused: Refused, rule: Rule, view: View) -> Verdict:
     asleep = Verdict(
         Finding.BLOCKED, refused.reason, rule.state, Wake(at=refused.until), refused.gate

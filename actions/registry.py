@@ -87,14 +87,17 @@ def _parse[P: Part](part: type[P], params: Mapping[str, Any], *, prefix: str) ->
     try:
         return part.model_validate(params)
     except ValidationError as invalid:
-        raise InvalidRule(
-            {_path(prefix, error["loc"]): _in_words(error) for error in invalid.errors()}
-        ) from None
+        raise InvalidRule(problems_of(invalid, prefix)) from None
 
 
-def _path(prefix: str, location: tuple[int | str, ...]) -> str:
+def problems_of(invalid: ValidationError, *prefix: str) -> dict[str, str]:
+    """What is wrong, in words, by the path of the field."""
+    return {_path(*prefix, *error["loc"]): _in_words(error) for error in invalid.errors()}
+
+
+def _path(*location: int | str) -> str:
     # A name that cannot be is shown where its value would be.
-    return ".".join((prefix, *(str(part) for part in location if part != "[key]")))
+    return ".".join(str(part) for part in location if part != "[key]")
 
 
 def _in_words(error: Any) -> str:

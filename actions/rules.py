@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import (
@@ -30,6 +30,10 @@ from market.hours import TradingCalendar
 from market.quotes import Bar, Sample, is_fresh
 from portfolios.ledger import Order, Refusal, Snapshot
 from portfolios.money import plain_number
+
+if TYPE_CHECKING:  # arrays are for those who backtest
+    from actions.backtest.chart import Chart
+    from actions.backtest.series import Ints
 
 PRICE_STEP = Decimal("0.000001")  # the finest difference between two prices
 
@@ -326,6 +330,16 @@ class Trigger(Part):
     def threshold_price(self) -> Threshold | None:
         """The one fixed price of the symbol it watches at which it fires, where there is one: how
         near the market came to it can then be told."""
+        return None
+
+    def scan(self, rule: Rule, chart: Chart) -> Ints | None:
+        """For a backtest: the bars of `chart`, counted from its first, at which it may fire.
+
+        For a trigger that must be looked at so often that jumping from wake to wake would be slow,
+        and whose state nothing but a firing changes, as far as these bars can tell. Every bar at
+        which it first comes true must be among them; each is then looked at exactly. By default,
+        and where None is returned, it is looked at whenever its `watch` wakes it.
+        """
         return None
 
     def describe(self, symbol: str | None) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 
 from accounts.models import User
-from actions.booking import HeldBack, check_paused, trades_of
+from actions.booking import check_paused, trades_of
 from actions.drafting import Draft, parse, portfolio_of
 from actions.judge import Finding, Verdict, hold_back, judge, move_on
 from actions.limits import Gate, Refused
@@ -21,6 +21,7 @@ from actions.rules import Desk, InvalidRule, Rule, State, View, Wake
 from actions.selectors import owned_action
 from actions.sight import Sight, Standing
 from actions.starting import starting_state
+from actions.trading import HeldBack
 from actions.why import GateState, gate_states
 from market.quotes import Bar, Sample
 from market.selectors import latest_quotes

@@ -16,10 +16,10 @@ def machine() -> dict[str, str | float]:
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
         (postgres,) = cursor.fetchone()
-    return {**bare_machine(), "postgres": postgres}
+    return {**hardware(), "postgres": postgres}
 
 
-def bare_machine() -> dict[str, str | float]:
+def hardware() -> dict[str, str | float]:
     """The same without a database."""
     return {
         "cpu": _cpu(),

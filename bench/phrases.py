@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from lark import Lark
 from lark.exceptions import UnexpectedInput
 
-from bench.machine import bare_machine, machine_in_words
+from bench.machine import hardware, machine_in_words
 from bench.terminal import run_until_stopped, say
 from bench.timing import percentile_ms
 from chat.phrases import read
@@ -64,7 +64,7 @@ def run() -> dict[str, Any]:
         "import_ms": round(_import_seconds() * 1000, 2),
         "parse_p50_ms": percentile_ms(lalr, 50),
         "earley_p50_ms": percentile_ms(earley, 50),
-        "machine": bare_machine(),
+        "machine": hardware(),
     }
 
 

@@ -38,13 +38,25 @@ def read_bars(path: Path) -> dict[str, tuple[Bar, ...]]:
     skipped, nothing else is. Raises BadBars.
     """
     bars: dict[str, list[Bar]] = {}
+    for where, bar in each_bar(path):
+        earlier = bars.setdefault(bar.symbol, [])
+        _check_order(where, bar, earlier)
+        earlier.append(bar)
+    return {symbol: tuple(found) for symbol, found in bars.items()}
+
+
+def each_bar(path: Path, *, mend_opens: bool = False) -> Iterator[tuple[str, Bar]]:
+    """The bars of a CSV file as they stand in it, each with its place: "bars.csv line 7".
+
+    With `mend_opens` an open outside its session's range, as misprints are, is brought to the
+    nearer end of it; otherwise it is refused. Raises BadBars.
+    """
+    empty = True
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             for where, row in _rows(path, csv.reader(file, strict=True)):
-                bar = _bar(where, row)
-                earlier = bars.setdefault(bar.symbol, [])
-                _check_order(where, bar, earlier)
-                earlier.append(bar)
+                empty = False
+                yield where, _bar(where, row, mend_open=mend_opens)
     except OSError as error:
         raise BadBars(
             f"{path}: cannot be read ({error.strerror}). Name a CSV file of daily bars."
@@ -53,9 +65,8 @@ def read_bars(path: Path) -> dict[str, tuple[Bar, ...]]:
         raise BadBars(
             f"{path}: byte {error.start} is not UTF-8 text. Save the file as UTF-8."
         ) from None
-    if not bars:
+    if empty:
         raise BadBars(f"{path}: has a header and no bars. Add a line for each session.")
-    return {symbol: tuple(found) for symbol, found in bars.items()}
 
 
 def _rows(path: Path, lines: Iterable[list[str]]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -91,14 +102,17 @@ def _numbered(path: Path, lines: Iterable[list[str]]) -> Iterator[tuple[str, lis
         ) from None
 
 
-def _bar(where: str, row: dict[str, str]) -> Bar:
+def _bar(where: str, row: dict[str, str], *, mend_open: bool) -> Bar:
+    first, high, low = (_number(where, name, row[name]) for name in ("open", "high", "low"))
+    if mend_open and first > 0:
+        first = min(max(first, low), high)
     try:
         return Bar(
             symbol=row["symbol"],
             at=_instant(where, row["timestamp"]),
-            open=_number(where, "open", row["open"]),
-            high=_number(where, "high", row["high"]),
-            low=_number(where, "low", row["low"]),
+            open=first,
+            high=high,
+            low=low,
             close=_number(where, "close", row["close"]),
             volume=_shares(where, row["volume"]),
         )

@@ -4,15 +4,14 @@ A session is the half-open interval [open, close) of one trading day. Instants g
 zone, and come out in UTC; days are the exchange's local dates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import islice
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
-
-from holidays.constants import HALF_DAY, PUBLIC
-from holidays.utils import financial_holidays
 
 NEW_YORK = ZoneInfo("America/New_York")
 _DAY = timedelta(days=1)
@@ -20,6 +19,8 @@ _OPEN = time(9, 30)
 _CLOSE = time(16)
 _EARLY_CLOSE = time(13)
 _SATURDAY = 5
+_SPECIAL_DAYS = Path(__file__).parent / "data" / "nyse_days.csv"
+_WRITTEN_DOWN = range(1993, 2036)  # the years that are in it
 
 
 class TradingCalendar(Protocol):
@@ -76,9 +77,10 @@ class Exchange:
     """The New York Stock Exchange's regular session (XNYS): 9:30 to 16:00, half-days to 13:00.
 
     Holidays and half-days are those of the library `holidays`, which names NYSE's own rule book as
-    its source; the tests hold every session from 2006 to 2027 against exchange_calendars, and every
-    close since 2000 against the bars that ship with the project. Before 1993 half-days closed at
-    14:00, which is not modelled.
+    its source; those of most years are written down, since it takes long to begin. The tests hold
+    every session from 2006 to 2027 against exchange_calendars, and every close since 2000 against
+    the bars that ship with the project. Before 1993 half-days closed at 14:00, which is not
+    modelled.
     """
 
     def is_open(self, at: datetime) -> bool:
@@ -181,8 +183,7 @@ def _session_before(day: date) -> _Session:
 
 @lru_cache(maxsize=64)
 def _sessions_of(year: int) -> Mapping[date, _Session]:
-    closed = financial_holidays("XNYS", years=year, categories=PUBLIC)
-    early = financial_holidays("XNYS", years=year, categories=HALF_DAY)
+    closed, early = _special_days(year)
     first, last = date(year, 1, 1), date(year, 12, 31)
     days = (first + timedelta(days=n) for n in range((last - first).days + 1))
     trading_days = (day for day in days if day.weekday() < _SATURDAY and day not in closed)
@@ -194,3 +195,27 @@ def _sessions_of(year: int) -> Mapping[date, _Session]:
             for day in trading_days
         }
     )
+
+
+def _special_days(year: int) -> tuple[Collection[date], Collection[date]]:
+    """The weekdays of that year without a session, and those that close early."""
+    if year in _WRITTEN_DOWN:
+        days = _written_down()
+        return days["closed"], days["early"]
+    from holidays.constants import HALF_DAY, PUBLIC  # noqa: PLC0415 -- slow to import
+    from holidays.utils import financial_holidays  # noqa: PLC0415
+
+    return (
+        frozenset(financial_holidays("XNYS", years=year, categories=PUBLIC)),
+        frozenset(financial_holidays("XNYS", years=year, categories=HALF_DAY)),
+    )
+
+
+@cache
+def _written_down() -> Mapping[str, Collection[date]]:
+    days: dict[str, set[date]] = {"closed": set(), "early": set()}
+    with _SPECIAL_DAYS.open(encoding="ascii") as lines:
+        for line in islice(lines, 1, None):
+            day, kind = line.rstrip().split(",")
+            days[kind].add(date.fromisoformat(day))
+    return days

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
@@ -40,6 +40,10 @@ from actions.triggers._sessions import (
 from actions.triggers._words import day_in_words
 from market.quotes import Sample
 from portfolios.money import format_price
+
+if TYPE_CHECKING:
+    from actions.backtest.chart import Chart
+    from actions.backtest.series import Ints
 
 _WINDOW = re.compile(r"([1-9]\d{0,3})([dhm])", re.ASCII)
 _MOST = {"d": 400, "h": 24, "m": 1440}
@@ -130,6 +134,16 @@ class ChangePct(Trigger):
         (symbol,) = self.watched(rule)
         quote = view.quotes[symbol]
         return self._watch_window(quote, view) if self._span else self._watch_session(quote, view)
+
+    def scan(self, rule: Rule, chart: "Chart") -> "Ints":
+        then = chart.price_before(self._span) if self._span else chart.close_back(self._count)
+        change = float(self.change) / 100
+        found = []
+        if self.direction != "up":
+            found.append(chart.at_or_below(chart.price, then * (1 - change)))
+        if self.direction != "down":
+            found.append(chart.at_or_above(chart.price, then * (1 + change)))
+        return chart.any_of(found)
 
     def describe(self, symbol: str | None) -> str:
         change = f"{percent_in_words(self.change)} or more {self._side}"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -39,6 +40,10 @@ from actions.triggers._whole import Whole
 from actions.triggers._words import day_in_words
 from market.quotes import Bar, Sample
 from portfolios.money import format_price
+
+if TYPE_CHECKING:
+    from actions.backtest.chart import Chart
+    from actions.backtest.series import Ints
 
 
 class FromHigh(Trigger):
@@ -108,6 +113,12 @@ class FromHigh(Trigger):
 
     def follow(self, rule: Rule, view: View) -> Wake:
         return self._wake(rule, view, fires=False)  # a new high counts behind a shut gate too
+
+    def scan(self, rule: Rule, chart: "Chart") -> "Ints | None":
+        if not chart.is_daily:
+            return None  # within a session, what was seen since its open counts
+        levels = chart.highest(self.lookback) * (1 - float(self.percent) / 100)
+        return chart.at_or_below(chart.price, levels)
 
     def describe(self, symbol: str | None) -> str:
         distance = f"{percent_in_words(self.percent)} or more below its {self._name}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import AliasChoices, Field, ValidationInfo, field_validator
 
@@ -15,6 +15,10 @@ from actions.triggers._whole import Whole
 from actions.triggers._words import day_in_words
 from market.quotes import Bar
 from portfolios.money import format_price
+
+if TYPE_CHECKING:
+    from actions.backtest.chart import Chart
+    from actions.backtest.series import Ints
 
 LONGEST = 400  # sessions
 
@@ -127,6 +131,9 @@ class MaCross(Trigger):
         # Late: after 5 minutes, and then whenever it is twice as late as at the look before.
         late = view.now - last_close
         return Wake(at=min(close, view.now + max(LATE, late)))
+
+    def scan(self, rule: Rule, chart: "Chart") -> "Ints | None":
+        return chart.crossings(self.short, self.long, exponential=self.kind == "ema")
 
     def describe(self, symbol: str | None) -> str:
         whose = f"{self.symbol}'s" if self.symbol and self.symbol != symbol else "the"

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -28,6 +28,10 @@ from actions.triggers._whole import Whole
 from actions.triggers._words import day_in_words
 from market.hours import TradingCalendar
 from market.quotes import VOLUME_MAX, Bar
+
+if TYPE_CHECKING:
+    from actions.backtest.chart import Chart
+    from actions.backtest.series import Ints
 
 ANY_VOLUME = 0  # every quote that tells one wakes
 
@@ -105,6 +109,12 @@ class VolumeAbove(Trigger):
         volume = ANY_VOLUME if is_late else self._needed(symbol, at, view)
         bands = {} if volume is None else {symbol: Band(volume_above=volume)}
         return Wake(bands, at=view.calendar.next_open(at - INSTANT))
+
+    def scan(self, rule: Rule, chart: "Chart") -> "Ints | None":
+        if self.multiple is None or not chart.is_daily:
+            return None
+        needed = chart.average_volume(self.lookback) * float(self.multiple)
+        return chart.at_or_above(chart.volume, needed)
 
     def describe(self, symbol: str | None) -> str:
         volume = "the session's volume"

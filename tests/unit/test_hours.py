@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from holidays.constants import HALF_DAY, PUBLIC
+from holidays.utils import financial_holidays
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.hours import NEW_YORK, AlwaysOpen, Exchange, TradingCalendar
@@ -207,6 +209,7 @@ def test_the_last_close_of_a_market_that_is_always_open_is_yesterdays_or_todays(
     assert AlwaysOpen().last_close(evening) == evening
 
 
+@settings(deadline=None)  # the oracle takes seconds to begin
 @given(st.integers(0, int((LAST - FIRST).days * 86_400)))
 def test_at_any_instant_since_2006_the_market_is_open_as_the_oracle_says(seconds: int) -> None:
     at = datetime.combine(FIRST, datetime.min.time(), UTC) + seconds * SECOND
@@ -230,3 +233,24 @@ def test_the_half_days_since_2006_are_those_that_the_oracle_has() -> None:
     }
     assert ours == early
     assert len(early) > 40
+
+
+def test_the_days_that_are_written_down_are_those_of_the_library() -> None:
+    years = range(1993, 2036)
+    found = {
+        (day.isoformat(), kind)
+        for kind, category in (("closed", PUBLIC), ("early", HALF_DAY))
+        for day in financial_holidays("XNYS", years=years, categories=category)
+        if day.weekday() < 5
+    }
+    header, *lines = (
+        (Path(__file__).parents[2] / "market" / "data" / "nyse_days.csv").read_text().splitlines()
+    )
+    assert header == "day,kind"
+    assert lines == [f"{day},{kind}" for day, kind in sorted(found) if int(day[:4]) in years]
+
+
+def test_a_year_that_is_not_written_down_has_the_holidays_of_the_library() -> None:
+    assert Exchange().close_of(date(2040, 12, 25)) is None
+    assert Exchange().close_of(date(1992, 12, 25)) is None
+    assert Exchange().close_of(date(2040, 12, 26)) == datetime(2040, 12, 26, 21, tzinfo=UTC)

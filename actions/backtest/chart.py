@@ -1,0 +1,143 @@
+"""A stretch of a symbol's past as arrays, by which a trigger finds candidates. Pure.
+
+Arrays have a number for each bar of the stretch: floats, good to a billionth, and NaN where there
+is none, which compares as false.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
+
+from actions.backtest.series import MICROSECOND, PER_DOLLAR, Ints, Series, Sessions
+
+type Floats = npt.NDArray[np.float64]
+
+NEARLY = 1e-9  # relatively, more than such a number is off
+_EMA_LENGTHS = 8  # after so many, what was before weighs less than _EMA_FORGETS
+_EMA_FORGETS = 1e-5
+_LARGEST_SUM = 2**62
+
+
+class Chart:
+    """What `Trigger.scan` looks at: the bars in [begin, end) of a series. A bar knows the sessions
+    that closed before it."""
+
+    def __init__(self, series: Series, sessions: Sessions, begin: int, end: int) -> None:
+        self._series, self._sessions = series, sessions
+        self._begin, self._end = begin, end
+        self.is_daily = series.is_daily
+
+    @cached_property
+    def price(self) -> Floats:
+        return self._series.close[self._begin : self._end] / PER_DOLLAR
+
+    @cached_property
+    def volume(self) -> Floats:
+        """The session's until then."""
+        return self._sessions.volumes[self._begin : self._end].astype(np.float64)
+
+    def price_before(self, span: timedelta) -> Floats:
+        """The last price at or before so long ago."""
+        at = self._series.at[self._begin : self._end] - span // MICROSECOND
+        found = np.searchsorted(self._series.at, at, side="right") - 1
+        return np.where(found >= 0, self._series.close[found] / PER_DOLLAR, np.nan)
+
+    def close_back(self, count: int) -> Floats:
+        """The close so many sessions back: 1 is the last one's."""
+        if not len(self._sessions.at):
+            return np.full(self._end - self._begin, np.nan)
+        found = self._closed - count
+        closes = self._sessions.close[np.maximum(found, 0)] / PER_DOLLAR
+        return np.where(found >= 0, closes, np.nan)
+
+    def highest(self, count: int) -> Floats:
+        """The highest of the last sessions; of fewer, where there are no more."""
+        last = int(self._closed.max(initial=0))
+        first = max(0, int(self._closed.min(initial=last)) - count)
+        highs = self._sessions.high[first:last] / PER_DOLLAR
+        # Van Herk's way: the highest until each in its block of `count`, and from each to its end.
+        padded = np.concatenate([np.full(-len(highs) % count, -np.inf), highs])
+        blocks = padded.reshape(-1, count)
+        until = np.maximum.accumulate(blocks, axis=1).ravel()
+        since = np.maximum.accumulate(blocks[:, ::-1], axis=1)[:, ::-1].ravel()
+        before = np.concatenate([np.full(count - 1, -np.inf), since])[: len(padded)]
+        rolled = np.maximum(until, before)[len(padded) - len(highs) :]
+        return np.concatenate([[np.nan], rolled])[np.maximum(self._closed - first, 0)]
+
+    def average_volume(self, count: int) -> Floats:
+        """Of the last sessions."""
+        sums = self._sums(self._sessions.volumes_total, self._closed, count)
+        return np.where(self._closed >= count, sums / count, np.nan)
+
+    def crossings(self, short: int, long: int, *, exponential: bool) -> Ints | None:
+        """The bars with which a session closed whose short average may have got to the other side
+        of the long one; None where there are too many digits to tell."""
+        sessions = self._sessions
+        if not exponential and sessions.largest_close * short * long >= _LARGEST_SUM:
+            return None
+        at = self._series.at
+        after = at[self._begin - 1] if self._begin else -(2**63)
+        first, last = np.searchsorted(sessions.at, [after, at[self._end - 1]], side="right")
+        first = max(int(first), long)
+        if first >= last:
+            return np.zeros(0, np.int64)
+        sign = self._exponential_sign if exponential else self._simple_sign
+        signs = sign(first - 1, int(last), short, long)
+        moved = first + np.flatnonzero((signs[1:] != signs[:-1]) | (signs[1:] == 0))
+        return np.searchsorted(at, sessions.at[moved], side="left") - self._begin
+
+    def at_or_below(self, values: Floats, levels: Floats) -> Ints:
+        """The bars whose value is, or may be, at its level or below."""
+        return np.flatnonzero(values <= levels * (1 + NEARLY))
+
+    def at_or_above(self, values: Floats, levels: Floats) -> Ints:
+        return np.flatnonzero(values >= levels * (1 - NEARLY))
+
+    def any_of(self, found: Sequence[Ints]) -> Ints:
+        """The bars that are in any of them, in order."""
+        return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+
+    @cached_property
+    def _closed(self) -> Ints:
+        """How many sessions had closed before each bar."""
+        if self.is_daily:
+            return np.arange(self._begin, self._end)
+        at = self._series.at[self._begin : self._end]
+        return np.searchsorted(self._sessions.at, at, side="left")
+
+    def _sums(self, total: Ints, ends: Ints, count: int) -> Ints:
+        """Of the `count` values before each of these. The running total may go round the 64 bits:
+        its differences are exact all the same, as long as they themselves fit."""
+        return total[ends] - total[np.maximum(ends - count, 0)]
+
+    def _simple_sign(self, first: int, last: int, short: int, long: int) -> Ints:
+        """Of each session 1 where its short average is above the long one, -1 where it is below,
+        exactly."""
+        ends = np.arange(first + 1, last + 1)
+        total = self._sessions.closes_total
+        shorter, longer = self._sums(total, ends, short), self._sums(total, ends, long)
+        return np.sign(shorter * long - longer * short)
+
+    def _exponential_sign(self, first: int, last: int, short: int, long: int) -> Ints:
+        """The same, and 0 where they are nearly equal."""
+        begin = max(0, first + 1 - _EMA_LENGTHS * long)
+        prices = self._sessions.close[begin:last] / PER_DOLLAR
+        apart = _exponential(prices, short)[long - short :] - _exponential(prices, long)
+        near = _EMA_FORGETS * float(prices.max() - prices.min()) + NEARLY * float(prices.max())
+        signs: Ints = np.where(np.abs(apart) <= near, 0, np.sign(apart)).astype(np.int64)
+        return signs[len(signs) - (last - first) :]
+
+
+def _exponential(prices: Floats, length: int) -> Floats:
+    """From the simple average of the first ones on."""
+    weight = 2 / (length + 1)
+    averages = accumulate(
+        prices[length:].tolist(),
+        lambda before, price: before + (price - before) * weight,
+        initial=float(prices[:length].mean()),
+    )
+    return np.fromiter(averages, np.float64, len(prices) - length + 1)

@@ -1,0 +1,292 @@
+"""Backtests beside vectorbt and backtesting.py: `python -m bench.backtest --json`.
+
+The peers are installed into `.cache/peers`, a virtual environment of their own, at the first run.
+Bars are those of GOOG that ship with the project, tiled, one a day. In each round every program
+runs once, so that they share the machine's moods; told are the least and the median.
+
+Where firings differ: after a firing our stop starts anew from the price that fired it, as the
+engine's does, and vectorbt's from the next bar's; backtesting.py does not look at the first bar.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from actions.backtest.calendar import ClosesIncluded
+from actions.backtest.reading import read_series
+from actions.backtest.run import backtest
+from actions.backtest.series import Series, in_words, instant, micros
+from actions.backtest.sweep import sweep
+from actions.effects.notify import Notify
+from actions.registry import parse_trigger
+from actions.rules import Rule
+from bench.machine import hardware
+from bench.terminal import run_until_stopped, say
+from market.hours import AlwaysOpen
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = ROOT / "market" / "data" / "daily_wiki_2000_2013_splitadj.csv"
+PEERS = ROOT / ".cache" / "peers"
+WANTED = ("vectorbt[rust]==1.2.*", "backtesting==0.6.6")
+SCRIPTS = Path(__file__).parent / "peers"
+SYMBOL = "GOOG"
+KINDS: Mapping[str, Mapping[str, Any]] = {
+    "trailing_stop": {"percent": "5"},
+    "price_below": {"threshold": "120"},
+    "ma_cross": {"short": 20, "long": 50},
+}
+NEVER: Mapping[str, Mapping[str, Any]] = {  # so that every bar is passed
+    "trailing_stop": {"percent": "99"},
+    "price_below": {"threshold": "1"},
+}
+SWEPT: Mapping[str, tuple[str, Sequence[Decimal | int]]] = {
+    "trailing_stop": ("percent", [Decimal(n) * 99 / 1000 for n in range(1, 1001)]),
+    "price_below": ("threshold", [Decimal(n) * 7 / 10 for n in range(1, 1001)]),
+    "ma_cross": ("long", [21 + n % 380 for n in range(1000)]),
+}
+SIZES = (2_148, 100_000, 1_000_000)
+MOST_FIRINGS_AT = 100_000  # bars: more firings than there are in these take minutes
+SLOWEST_AT = 100_000  # bars, the most for backtesting.py and for sweeps of vectorbt: 2,148
+
+
+def run(sizes: Sequence[int], rounds: int) -> dict[str, Any]:
+    """The figures, as `--json` prints them."""
+    python = _peers()
+    calendar = AlwaysOpen()
+    measured = []
+    with tempfile.TemporaryDirectory(prefix="tradingrules-bench-") as folder:
+        for size in sizes:
+            series = tiled(size)
+            bars = Path(folder) / f"{size}.csv"
+            _write(series, bars)
+            for kind in KINDS:
+                say(f"{kind}, {size:,} bars ...")
+                measured.append(_Measured(kind, series, bars, python, rounds, calendar).figures())
+    return {"rounds": rounds, "machine": hardware(), "measured": measured}
+
+
+def tiled(size: int) -> Series:
+    """The shipped bars, again and again, one a day."""
+    shipped = read_series(SHIPPED, ClosesIncluded())[SYMBOL]
+    began, calendar = date(2000, 1, 3), AlwaysOpen()
+    closes = (calendar.close_of(began + timedelta(days=n)) for n in range(size))
+    at = np.array([micros(close) for close in closes], np.int64)
+    first, high, low, close, volume = (
+        np.resize(column, size)
+        for column in (shipped.open, shipped.high, shipped.low, shipped.close, shipped.volume)
+    )
+    return Series(SYMBOL, at, first, high, low, close, volume, close)
+
+
+class _Measured:
+    """One kind of rule over one series."""
+
+    def __init__(
+        self,
+        kind: str,
+        series: Series,
+        bars: Path,
+        python: Path,
+        rounds: int,
+        calendar: AlwaysOpen,
+    ) -> None:
+        self._kind, self._series, self._bars = kind, series, bars
+        self._python, self._rounds, self._calendar = python, rounds, calendar
+        self._start = instant(series.at[0]) - timedelta(hours=1)
+        self._size = len(series)
+
+    def figures(self) -> dict[str, Any]:
+        seconds: dict[str, list[float]] = {}
+        fires: dict[str, Any] = {}
+        with_all = self._size <= MOST_FIRINGS_AT
+        for _ in range(self._rounds):
+            for name, work in self._ways(with_all).items():
+                say(f"  {name}")
+                took, fires[name] = work()
+                seconds.setdefault(name, []).append(took)
+        expected = fires.get("ours, all fires")
+        told = {"kind": self._kind, "bars": self._size}
+        return told | {
+            "seconds": {name: _least_and_median(of) for name, of in seconds.items()},
+            "mbars_per_s": {
+                name: round(self._size / min(of) / 1e6, 2)
+                for name, of in seconds.items()
+                if not name.startswith(("process", "sweep"))
+            },
+            "mbar_sets_per_s": {
+                name: round(self._size * 1000 / min(of) / 1e6, 1)
+                for name, of in seconds.items()
+                if name.startswith("sweep")
+            },
+            "fires": {name: len(of) for name, of in fires.items() if isinstance(of, list)},
+            "differing_bars": {
+                name: len(set(of) ^ set(expected))
+                for name, of in fires.items()
+                if expected is not None and isinstance(of, list) and name.startswith("peer")
+            },
+        }
+
+    def _ways(self, with_all: bool) -> dict[str, Any]:
+        ways: dict[str, Any] = {"ours, first fire": lambda: self._ours(KINDS, 1)}
+        if self._kind in NEVER:
+            ways["ours, never fires"] = lambda: self._ours(NEVER, 1)
+        if with_all:
+            ways["ours, all fires"] = lambda: self._ours(KINDS, None)
+        ways["peer vectorbt numba"] = lambda: self._vectorbt("numba")
+        ways["peer vectorbt rust"] = lambda: self._vectorbt("rust")
+        if self._size <= SLOWEST_AT:
+            ways["peer backtesting.py"] = self._backtesting
+        ways["sweep of ours"] = self._sweep
+        if self._size == SIZES[0]:
+            ways["sweep of vectorbt rust"] = lambda: (self._vectorbt("rust", 1000)[0], None)
+        ways["process of ours"] = self._our_process
+        ways["process of vectorbt rust"] = lambda: self._process("with_vectorbt", "rust", "1", "1")
+        ways["process of vectorbt numba"] = lambda: self._process(
+            "with_vectorbt", "numba", "1", "1"
+        )
+        if self._size == SIZES[0]:
+            ways["process of vectorbt numba, nothing compiled"] = self._cold
+        return ways
+
+    def _rule(self, params: Mapping[str, Any], most: int | None) -> Rule:
+        trigger = parse_trigger(self._kind, params)
+        return Rule(None, SYMBOL, trigger, Notify(), self._start, max_executions=most)
+
+    def _ours(
+        self, params: Mapping[str, Mapping[str, Any]], most: int | None
+    ) -> tuple[float, list[int]]:
+        rule = self._rule(params[self._kind], most)
+        fresh = replace(self._series)  # with nothing worked out before
+        started = perf_counter()
+        done = backtest(rule, {SYMBOL: fresh}, start=self._start, calendar=self._calendar)
+        seconds = perf_counter() - started
+        return seconds, [fresh.last_until(micros(fire.at)) for fire in done.fires]
+
+    def _sweep(self) -> tuple[float, None]:
+        parameter, values = SWEPT[self._kind]
+        rule = self._rule(KINDS[self._kind], 1)
+        fresh = {SYMBOL: replace(self._series)}
+        started = perf_counter()
+        sweep(rule, parameter, values, fresh, start=self._start, calendar=self._calendar)
+        return perf_counter() - started, None
+
+    def _our_process(self) -> tuple[float, None]:
+        rules = self._bars.with_suffix(".jsonl")
+        asked = {
+            "id": 1,
+            "symbol": SYMBOL,
+            "trigger_type": self._kind,
+            "trigger_params": KINDS[self._kind],
+            "start": in_words(self._start),
+        }
+        rules.write_text(json.dumps(asked))
+        options = ("backtest", f"--bars={self._bars}", f"--rules={rules}", "--sessions=every-day")
+        return _timed([sys.executable, ROOT / "manage.py", *options])[0], None
+
+    def _process(
+        self, script: str, *options: str, env: Mapping[str, str] | None = None
+    ) -> tuple[float, None]:
+        return _timed(self._command(script, *options), env)[0], None
+
+    def _cold(self) -> tuple[float, None]:
+        with tempfile.TemporaryDirectory(prefix="tradingrules-bench-") as empty:
+            return self._process("with_vectorbt", "numba", "1", "1", env={"NUMBA_CACHE_DIR": empty})
+
+    def _command(self, script: str, *options: str) -> Sequence[str | Path]:
+        return [self._python, SCRIPTS / f"{script}.py", self._kind, self._bars, *options]
+
+    def _vectorbt(self, engine: str, sets: int = 1) -> tuple[float, list[int]]:
+        return self._peer("with_vectorbt", engine, str(sets), "3")
+
+    def _backtesting(self) -> tuple[float, list[int]]:
+        return self._peer("with_backtesting", "1")
+
+    def _peer(self, script: str, *options: str) -> tuple[float, list[int]]:
+        said = json.loads(_timed(self._command(script, *options))[1].splitlines()[-1])
+        return min(said["seconds"]), said["fires"]
+
+
+def _timed(
+    command: Sequence[str | Path], env: Mapping[str, str] | None = None
+) -> tuple[float, str]:
+    plain = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    started = perf_counter()
+    done = subprocess.run(
+        command, env=plain | dict(env or {}), capture_output=True, text=True, check=False
+    )
+    seconds = perf_counter() - started
+    if done.returncode:
+        raise RuntimeError(f"{command[1]} failed: {done.stderr.strip()[-2000:]}")
+    return seconds, done.stdout
+
+
+def _least_and_median(seconds: Sequence[float]) -> list[float]:
+    return [round(min(seconds), 5), round(median(seconds), 5)]
+
+
+def _write(series: Series, bars: Path) -> None:
+    with bars.open("w", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(("symbol", "timestamp", "open", "high", "low", "close", "volume"))
+        columns = [getattr(series, name) / 10**6 for name in ("open", "high", "low", "close")]
+        for n in range(len(series)):
+            prices = (f"{column[n]:.6f}".rstrip("0").rstrip(".") for column in columns)
+            lines.writerow((SYMBOL, series.stamp(n), *prices, series.volume[n]))
+
+
+def _peers() -> Path:
+    """The peers' Python; installed where it is not yet."""
+    python = PEERS / "bin" / "python"
+    if not (PEERS / "installed").exists():
+        say("Installing vectorbt and backtesting.py into .cache/peers (a minute) ...")
+        venv.create(PEERS, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *WANTED], check=True)
+        (PEERS / "installed").write_text("\n".join(WANTED))
+    return python
+
+
+def table(figures: Mapping[str, Any]) -> str:
+    """The figures for people: seconds, the least of the rounds and the median."""
+    lines = [f"{figures['machine']}", ""]
+    for each in figures["measured"]:
+        lines.append(f"{each['kind']}, {each['bars']:,} bars")
+        for name, (least, middle) in each["seconds"].items():
+            rate = each["mbars_per_s"].get(name) or each["mbar_sets_per_s"].get(name)
+            unit = "million bar-sets/s" if name.startswith("sweep") else "million bars/s"
+            told = f"{rate:>10} {unit}" if rate is not None else ""
+            lines.append(f"  {name:<45} {least:>9.4f} s {middle:>9.4f} s {told}")
+        if each["differing_bars"]:
+            lines.append(f"  bars that differ: {each['differing_bars']}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.backtest", description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="bars")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args(arguments)
+    if chosen.rounds < 1 or min(chosen.sizes) < 1:
+        parser.error("each number must be above 0")
+    figures = run(chosen.sizes, chosen.rounds)
+    print(json.dumps(figures, indent=2) if chosen.json else table(figures))
+
+
+if __name__ == "__main__":
+    run_until_stopped(main)
