@@ -16,7 +16,7 @@ from market.feed import (
     replay,
 )
 from market.listed import admit, learn, search_symbols
-from market.looking import being_looked_at, quotes_within
+from market.looking import being_looked_at, looked_at, quotes_within
 from market.quotes_in import accept_quotes, follow
 from market.recorded import SESSION_SECONDS_MAX, SESSION_SECONDS_MIN, import_bars, restart_replay
 
@@ -37,6 +37,7 @@ __all__ = [
     "import_bars",
     "learn",
     "lock_alerts",
+    "looked_at",
     "narrow_alerts",
     "provider",
     "quote_max_age",

@@ -28,6 +28,7 @@ from portfolios.recording import Line, write_ledger
 from portfolios.selectors import positions_of
 
 PRIMARY_NAME = "Main"
+NAME_TAKEN = "You already have a portfolio of this name."
 
 _TAKE_CHANGED = """
 WITH changed AS (
@@ -121,8 +122,33 @@ def open_portfolio(*, user: User, name: str) -> Portfolio:
         with transaction.atomic():
             portfolio.save(force_insert=True)
     except IntegrityError:  # opened by another request since full_clean looked
-        raise ValidationError({"name": "You already have a portfolio of this name."}) from None
+        raise ValidationError({"name": NAME_TAKEN}) from None
     return portfolio
+
+
+@transaction.atomic
+def rename_portfolio(*, portfolio: Portfolio, name: str) -> None:
+    """Gives the portfolio another name. Raises ValidationError as open_portfolio."""
+    portfolio.name = name.strip()
+    portfolio.full_clean()
+    try:
+        with transaction.atomic():
+            portfolio.save(update_fields=["name"])
+    except IntegrityError:
+        raise ValidationError({"name": NAME_TAKEN}) from None
+
+
+@transaction.atomic
+def make_primary(*, portfolio: Portfolio) -> None:
+    """Makes it the user's one primary portfolio, in which new rules trade unless they name another.
+
+    Rules that there are stay where they are.
+    """
+    mine = Portfolio.objects.filter(user=portfolio.user_id)
+    # All of them are locked, in their order: of two at once the later one is the last word.
+    list(mine.select_for_update(no_key=True).order_by("id").values_list("id"))
+    mine.filter(is_primary=True).exclude(id=portfolio.pk).update(is_primary=False)
+    mine.filter(id=portfolio.pk).update(is_primary=True)
 
 
 def locked(*, portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, LockedPortfolio]:

@@ -2,10 +2,10 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="actions")),
+    path("", include("actions.overview.urls")),
+    path("", include("portfolios.urls")),
     path("", include("actions.urls")),
     path("", include("accounts.urls")),
     path("admin/", admin.site.urls),
