@@ -17,7 +17,7 @@ NEW_FORM = (
 
 
 class PlainNumber(forms.DecimalField):
-    """A number as people write one: 1,234.50 or $20; no exponents, no other digits."""
+    """A number as people write one: 1,234.50 or $20."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(widget=forms.TextInput(attrs={"inputmode": "decimal"}), **kwargs)

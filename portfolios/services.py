@@ -116,25 +116,24 @@ def open_portfolio(*, user: User, name: str) -> Portfolio:
     Raises ValidationError for a name that is empty, too long or already one of the user's.
     """
     primary_portfolio(user=user)  # first, so that its name is not taken by another
-    portfolio = Portfolio(user=user, name=name.strip())
-    portfolio.full_clean()
-    try:
-        with transaction.atomic():
-            portfolio.save(force_insert=True)
-    except IntegrityError:  # opened by another request since full_clean looked
-        raise ValidationError({"name": NAME_TAKEN}) from None
+    portfolio = Portfolio(user=user)
+    _save_as(portfolio, name)
     return portfolio
 
 
 @transaction.atomic
 def rename_portfolio(*, portfolio: Portfolio, name: str) -> None:
     """Gives the portfolio another name. Raises ValidationError as open_portfolio."""
+    _save_as(portfolio, name, update_fields=["name"])
+
+
+def _save_as(portfolio: Portfolio, name: str, update_fields: Collection[str] | None = None) -> None:
     portfolio.name = name.strip()
-    portfolio.full_clean()
+    portfolio.full_clean(validate_unique=False, validate_constraints=False)
     try:
         with transaction.atomic():
-            portfolio.save(update_fields=["name"])
-    except IntegrityError:
+            portfolio.save(force_insert=update_fields is None, update_fields=update_fields)
+    except IntegrityError:  # the database alone knows whether there is another of this name
         raise ValidationError({"name": NAME_TAKEN}) from None
 
 

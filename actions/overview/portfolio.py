@@ -23,7 +23,7 @@ from portfolios.services import primary_portfolio
 from portfolios.valuation import day_began, standing
 from portfolios.views import no_such_portfolio
 
-TRANSACTIONS_A_PAGE = 25
+TRANSACTIONS_A_PAGE = 15
 LASTING = (Status.ACTIVE.value, Status.PAUSED.value)
 
 

@@ -30,7 +30,7 @@ NOT_THERE = uuid4()
 # Its own permissions guard it, an address for each model.
 SOMEBODY_ELSES = ("admin/",)
 # Parameters that name nothing of anybody's: a signed link is its own key, the rest is not there.
-NO_IDS = {"token", "path"}
+NO_IDS = {"token", "path", "symbol"}
 
 
 class Address(NamedTuple):
