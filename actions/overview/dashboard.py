@@ -58,6 +58,9 @@ def dashboard(request: SignedIn) -> HttpResponseBase:
     market = calendar()
     portfolios = list(portfolios_of(user=user))
     stand = standing(portfolios=portfolios, began=day_began(market, now))
+    nearest = nearest_rules(user=user, limit=RULES_SHOWN)
+    executions = list(log_of(user=user, wanted=Wanted())[:EXECUTIONS_SHOWN])
+    moved = any(portfolio.transactions_count for portfolio in portfolios)
     context = {
         "now": now,
         "zone": user.zone,
@@ -68,14 +71,12 @@ def dashboard(request: SignedIn) -> HttpResponseBase:
         "change": stand.change,
         "market_open": market.is_open(now),
         "newest": max((quote.as_of for quote in stand.quotes.values()), default=None),
-        "nearest": [
-            (near.action, near.action.sentence(user.zone), near.meter)
-            for near in nearest_rules(user=user, limit=RULES_SHOWN)
-        ],
-        "executions": log_of(user=user, wanted=Wanted())[:EXECUTIONS_SHOWN],
+        "nearest": [(near.action, near.action.sentence(user.zone), near.meter) for near in nearest],
+        "executions": executions,
         "ranges": RANGES,
         "range": _range(request),
-        "begun": any(portfolio.transactions_count for portfolio in portfolios),
+        "moved": moved,
+        "begun": moved or nearest or executions,
         "examples": _examples(),
     }
     return page_or_part(request, "overview/dashboard.html", "live", context)

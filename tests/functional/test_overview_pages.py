@@ -117,9 +117,7 @@ def test_the_dashboard_follows_the_market_and_keeps_its_chart(
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_money_and_shares_are_moved_on_a_phone(
-    visits: Visits, ada: User, javascript: bool
-) -> None:
+def test_money_and_shares_are_moved_on_a_phone(visits: Visits, ada: User, javascript: bool) -> None:
     page = visits.begin(user=ada, width=PHONE, javascript=javascript)
     page.goto("/portfolio")
     page.get_by_role("link", name="Deposit").click()

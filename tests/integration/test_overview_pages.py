@@ -304,7 +304,7 @@ def test_anothers_holdings_rules_and_executions_are_nowhere(
     bob = signed_in(UserFactory.create(username="bob"))
     for path in ("/", "/portfolio", "/stocks/AAPL", "/log", "/log.csv", "/value"):
         answer = bob.get(path)
-        content = b"".join(answer) if answer.streaming else answer.content  # type: ignore[arg-type]
+        content = b"".join(answer) if answer.streaming else answer.content
         assert b"$5,100.00" not in content
         assert b"at or below $95.00" not in content
     for name in ("one-portfolio", "trade", "deposit", "limits", "pause-portfolio"):

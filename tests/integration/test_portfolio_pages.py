@@ -41,9 +41,9 @@ def client(ada: User) -> Client:
     return signed_in(ada)
 
 
-def post(client: Client, name: str, portfolio: Portfolio, **fields: Any) -> str:
+def post(client: Client, page: str, portfolio: Portfolio, /, **fields: Any) -> str:
     """What the page says that follows."""
-    path = reverse(name, args=[portfolio.pk])
+    path = reverse(page, args=[portfolio.pk])
     return text(client.post(path, {"key": str(uuid4()), **fields}, follow=True))
 
 
@@ -160,7 +160,7 @@ def test_nothing_is_traded_on_an_old_price_or_while_the_market_is_closed(
 def test_limits_are_set_and_taken_away(client: Client, main: Portfolio) -> None:
     post(client, "limits", main, order_least="10", order_most="500", day_executions="3")
     main.refresh_from_db()
-    assert (main.order_least, main.order_most, main.day_executions) == (10, 500, 3)
+    assert [main.order_least, main.order_most, main.day_executions] == [10, 500, 3]
     words = post(client, "trade", main, side="BUY", symbol="AAPL", amount="5")
     assert "below the minimum order of $10.00" in words
     assert "nothing could trade" in post(client, "limits", main, order_least="9", order_most="8")
