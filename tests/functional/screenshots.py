@@ -69,7 +69,6 @@ SHOTS = (
     Shot("deposit", lambda world: reverse("deposit", args=[primary(world)])),
     Shot("open-portfolio", lambda world: reverse("open-portfolio")),
     Shot("stock", lambda world: reverse("stock", args=["AAPL"]), steps=drawn),
-    Shot("stock-unknown", lambda world: reverse("stock", args=["APPL"])),
     Shot("stocks", lambda world: f"{reverse('stocks')}?q=inc"),
     Shot("log", lambda world: reverse("log")),
     Shot("log-empty", lambda world: reverse("log"), newcomer),
