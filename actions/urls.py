@@ -9,5 +9,4 @@ urlpatterns = [
     path("notifications", inbox, name="notifications"),
     path("notifications/read", read_all, name="notifications-read"),
     path("account/notifications", preferences, name="preferences"),
-    path("portfolio/pause", views.pause_everything, name="pause-everything"),
 ]

@@ -4,19 +4,15 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
 from django.utils import timezone
-from django.views.decorators.http import require_POST
 
-from accounts.http import SignedIn, page_or_part, told
+from accounts.http import SignedIn, page_or_part
 from actions.meter import Meter, meter
 from actions.models import Action
 from actions.selectors import Explanation, actions_of, executions_of, explain, why_in_words
 from market.selectors import latest_quotes
 from portfolios.selectors import holdings_of, primary_portfolio_of
-from portfolios.services import pause_portfolio, primary_portfolio, unpause_portfolio
 
 RULES_SHOWN = 100
 EXECUTIONS_SHOWN = 30
@@ -36,20 +32,6 @@ class RuleLine:
 def index(request: SignedIn) -> HttpResponseBase:
     """The rules with their state, and the latest executions; HTMX asks for the part that moves."""
     return page_or_part(request, "actions/index.html", "live", _context(request))
-
-
-@login_required
-@require_POST
-def pause_everything(request: SignedIn) -> HttpResponse:
-    """Pauses all rules of the user's portfolio, or lets them go on: `paused` is "on" or absent."""
-    portfolio = primary_portfolio(user=request.user)
-    if request.POST.get("paused") == "on":
-        pause_portfolio(portfolio_id=portfolio.pk)
-        told(request, "All your rules are paused.", undo=request.path)
-    else:
-        unpause_portfolio(portfolio_id=portfolio.pk)
-        told(request, "Your rules go on.")
-    return redirect("actions")
 
 
 def _context(request: SignedIn) -> dict[str, object]:

@@ -43,8 +43,7 @@ def quotes_within(
     Belongs outside any transaction: it may take as long as a network call.
     """
     follow(symbols=symbols)
-    with connection.cursor() as cursor:
-        cursor.execute(_LOOK, [now, sorted(set(symbols)), now - _SAME_LOOK])
+    looked_at(symbols=symbols, now=now)
     try:
         feed = provider()
         if isinstance(feed, WebProvider):
@@ -55,6 +54,13 @@ def quotes_within(
     except ProviderError:
         pass  # it is on the status page, and each quote has its age
     return latest_quotes(symbols=symbols)
+
+
+def looked_at(*, symbols: Collection[str], now: datetime) -> None:
+    """Notes that somebody looks at these instruments: for some minutes ticks keep those of them
+    fresh that are followed."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOOK, [now, sorted(set(symbols)), now - _SAME_LOOK])
 
 
 def being_looked_at(*, now: datetime) -> list[str]:

@@ -17,7 +17,7 @@ from market.feed import (
 )
 from market.incidents import believe_move, is_any_doubt_untold, take_doubted
 from market.listed import admit, learn, search_symbols
-from market.looking import being_looked_at, quotes_within
+from market.looking import being_looked_at, looked_at, quotes_within
 from market.quotes_in import accept_quotes, follow
 from market.recorded import SESSION_SECONDS_MAX, SESSION_SECONDS_MIN, import_bars, restart_replay
 from market.split_news import ask_for_splits
@@ -57,6 +57,7 @@ __all__ = [
     "learn",
     "lock_alerts",
     "lock_terms",
+    "looked_at",
     "narrow_alerts",
     "provider",
     "quote_max_age",

@@ -10,7 +10,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from portfolios.models import Holding, Portfolio, Split, Transaction
+from portfolios.models import Holding, Portfolio, Split, Transaction, Wish
 from portfolios.services import pause_portfolio, unpause_portfolio
 
 COUNTED_UP_TO = 100_000
@@ -136,6 +136,15 @@ class SplitAdmin(ReadOnlyAdmin[Split]):
     ordering = ("-on", "instrument_id")
     search_fields = ("=instrument__symbol",)
     id_lookups = ("id",)
+
+
+@admin.register(Wish)
+class WishAdmin(ReadOnlyAdmin[Wish]):
+    list_display = ("wanted", "portfolio", "key", "transaction")
+    list_select_related = ("portfolio", "transaction")
+    ordering = ("-id",)
+    search_fields = ("portfolio__name", "=wanted")
+    id_lookups = ("key", "portfolio_id", "transaction_id")
 
 
 @admin.register(Transaction)

@@ -15,12 +15,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import User
-from market.quotes import Sample, is_fresh
+from market.quotes import Sample
 from market.selectors import latest_quotes
-from market.services import calendar, quote_max_age
 from portfolios.ledger import Refusal, Side
 from portfolios.models import Holding, Portfolio, Transaction
 from portfolios.money import plain_number, times
+from portfolios.prices import NotNow, tradable_quote
 from portfolios.selectors import holdings_of, owned_portfolio, portfolios_of, transactions_of
 from portfolios.services import deposit, open_portfolio, primary_portfolio, trade, withdraw
 from rest.answers import decimal_text
@@ -197,16 +197,12 @@ def _user(request: Request) -> User:
 
 
 def _price_now(symbol: str, now: datetime) -> Decimal:
-    quote = latest_quotes(symbols=[symbol]).get(symbol)
-    if quote is None:
-        raise invalid(
-            {"symbol": f"There is no quote for {symbol[:16]}. Rules or looks ask for one."}
-        )
-    if not calendar().is_open(now):
-        raise _conflict("market_closed", "The market is closed.")
-    if not is_fresh(quote.as_of, now, quote_max_age()):
-        raise _conflict("stale_quote", f"The last quote for {symbol} is too old to trade on.")
-    return quote.price
+    try:
+        return tradable_quote(symbol=symbol, now=now).price
+    except NotNow as not_now:
+        if not_now.code == "no_quote":
+            raise invalid({"symbol": str(not_now)}) from None
+        raise _conflict(not_now.code, str(not_now)) from None
 
 
 def _done(done: Transaction | Refusal) -> Response:

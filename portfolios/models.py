@@ -252,3 +252,24 @@ class Transaction(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.sequence} {self.kind} {self.instrument_id or ''}".rstrip()
+
+
+class Wish(models.Model):
+    """A person's wish that has been carried out once: the same form, sent again, does nothing.
+
+    Written in the transaction of the ledger's line to which it led.
+    """
+
+    portfolio = models.ForeignKey(
+        Portfolio, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    key = models.UUIDField(help_text="Of the form that was sent.")
+    wanted = models.CharField(max_length=200, help_text="What was asked for.")
+    transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        verbose_name_plural = "wishes"
+        constraints = [models.UniqueConstraint(fields=["portfolio", "key"], name="wish_once")]
+
+    def __str__(self) -> str:
+        return self.wanted

@@ -67,6 +67,12 @@ def holdings_of(*, portfolio: Portfolio) -> QuerySet[Holding]:
     return Holding.objects.filter(portfolio=portfolio).order_by("instrument_id")
 
 
+def holdings_in(*, user: User, symbol: str) -> QuerySet[Holding]:
+    """What the user's portfolios hold of a symbol, the primary one first."""
+    found = Holding.objects.filter(portfolio__user=user, instrument=symbol)
+    return found.select_related("portfolio").order_by("-portfolio__is_primary", "portfolio__name")
+
+
 def snapshots(*, portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Snapshot]:
     """Cash and positions of these portfolios, as they stand; nothing is locked. Two statements."""
     cash = Portfolio.objects.filter(id__in=portfolio_ids).values_list("id", "cash")

@@ -28,6 +28,7 @@ from portfolios.recording import Line, write_ledger
 from portfolios.selectors import positions_of
 
 PRIMARY_NAME = "Main"
+NAME_TAKEN = "You already have a portfolio of this name."
 
 _TAKE_CHANGED = """
 WITH changed AS (
@@ -115,14 +116,38 @@ def open_portfolio(*, user: User, name: str) -> Portfolio:
     Raises ValidationError for a name that is empty, too long or already one of the user's.
     """
     primary_portfolio(user=user)  # first, so that its name is not taken by another
-    portfolio = Portfolio(user=user, name=name.strip())
-    portfolio.full_clean()
+    portfolio = Portfolio(user=user)
+    _save_as(portfolio, name)
+    return portfolio
+
+
+@transaction.atomic
+def rename_portfolio(*, portfolio: Portfolio, name: str) -> None:
+    """Gives the portfolio another name. Raises ValidationError as open_portfolio."""
+    _save_as(portfolio, name, update_fields=["name"])
+
+
+def _save_as(portfolio: Portfolio, name: str, update_fields: Collection[str] | None = None) -> None:
+    portfolio.name = name.strip()
+    portfolio.full_clean(validate_unique=False, validate_constraints=False)
     try:
         with transaction.atomic():
-            portfolio.save(force_insert=True)
-    except IntegrityError:  # opened by another request since full_clean looked
-        raise ValidationError({"name": "You already have a portfolio of this name."}) from None
-    return portfolio
+            portfolio.save(force_insert=update_fields is None, update_fields=update_fields)
+    except IntegrityError:  # the database alone knows whether there is another of this name
+        raise ValidationError({"name": NAME_TAKEN}) from None
+
+
+@transaction.atomic
+def make_primary(*, portfolio: Portfolio) -> None:
+    """Makes it the user's one primary portfolio, in which new rules trade unless they name another.
+
+    Rules that there are stay where they are.
+    """
+    mine = Portfolio.objects.filter(user=portfolio.user_id)
+    # All of them are locked, in their order: of two at once the later one is the last word.
+    list(mine.select_for_update(no_key=True).order_by("id").values_list("id"))
+    mine.filter(is_primary=True).exclude(id=portfolio.pk).update(is_primary=False)
+    mine.filter(id=portfolio.pk).update(is_primary=True)
 
 
 def locked(*, portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, LockedPortfolio]:

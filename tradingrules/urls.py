@@ -3,12 +3,12 @@
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 from tradingrules import views
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="actions")),
+    path("", include("actions.overview.urls")),
+    path("", include("portfolios.urls")),
     path("", include("actions.urls")),
     path("", include("accounts.urls")),
     path("status", views.status, name="status"),

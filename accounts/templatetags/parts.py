@@ -1,6 +1,6 @@
 """The smallest parts of a page, for every template (a builtin: nothing to load)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django import template
@@ -62,3 +62,9 @@ def pages_around(paginator: Paginator[Any], number: int) -> Iterable[int | str]:
 @register.filter
 def newest_first(rows: Sequence[Any]) -> Sequence[Any]:
     return rows[::-1]
+
+
+@register.filter
+def of(found: Mapping[str, Any], key: str) -> Any:
+    """What is found under a key that is itself a value; None where there is nothing."""
+    return found.get(key)

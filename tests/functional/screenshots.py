@@ -8,15 +8,17 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from actions.engine import run_tick
+from portfolios.services import primary_portfolio
 from tests.factories import PASSWORD
 from tests.functional.visits import DESK, PHONE, Visits
 from tests.functional.world import World, believable_world
@@ -49,7 +51,34 @@ def confirm_password(page: Page) -> None:
     page.locator("#secret").wait_for()
 
 
+def primary(world: World) -> UUID:
+    return primary_portfolio(user=world.owner).pk
+
+
+def drawn(page: Page) -> None:
+    """Waits until the chart is there."""
+    expect(page.locator("figure.chart")).to_have_attribute("data-drawn", "yes")
+
+
 SHOTS = (
+    Shot("dashboard", lambda world: reverse("dashboard"), steps=drawn),
+    Shot("dashboard-empty", lambda world: reverse("dashboard"), newcomer),
+    Shot("value", lambda world: reverse("value"), steps=drawn),
+    Shot("portfolio", lambda world: reverse("portfolio")),
+    Shot("portfolio-empty", lambda world: reverse("portfolio"), newcomer),
+    Shot(
+        "portfolio-menu",
+        lambda world: reverse("portfolio"),
+        steps=lambda page: page.locator("#portfolio-menu > summary").click(),
+    ),
+    Shot("trade", lambda world: f"{reverse('trade-primary')}?symbol=AAPL&side=SELL"),
+    Shot("limits", lambda world: reverse("limits", args=[primary(world)])),
+    Shot("deposit", lambda world: reverse("deposit", args=[primary(world)])),
+    Shot("open-portfolio", lambda world: reverse("open-portfolio")),
+    Shot("stock", lambda world: reverse("stock", args=["AAPL"]), steps=drawn),
+    Shot("stocks", lambda world: f"{reverse('stocks')}?q=inc"),
+    Shot("log", lambda world: reverse("log")),
+    Shot("log-empty", lambda world: reverse("log"), newcomer),
     Shot("actions", lambda world: reverse("actions")),
     Shot("status", lambda world: reverse("status")),
     Shot("actions-empty", lambda world: reverse("actions"), newcomer),

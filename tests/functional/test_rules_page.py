@@ -26,7 +26,7 @@ def owner(now: datetime) -> User:
 
 
 def sign_in(page: Page, server: LiveServer, name: str, password: str) -> None:
-    page.goto(server.url)
+    page.goto(f"{server.url}/actions")
     page.get_by_label("E-mail or name").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()

@@ -30,7 +30,7 @@ NOT_THERE = uuid4()
 # Its own permissions guard it, an address for each model.
 SOMEBODY_ELSES = ("admin/",)
 # Parameters that name nothing of anybody's: a signed link is its own key, the rest is not there.
-NO_IDS = {"token", "path"}
+NO_IDS = {"token", "path", "symbol"}
 
 
 class Address(NamedTuple):
@@ -115,6 +115,7 @@ def test_what_is_anothers_is_not_there_and_stays_as_it_is(address: Address, feed
     staff = UserFactory.create(is_staff=True)
     primary_portfolio(user=stranger)
     primary_portfolio(user=staff)
+    clients = {user: signed_in(user) for user in (stranger, staff)}  # a sign-in is stored
     before = stored()
     for method in METHODS:
         nobody = call(None, method, address.of(thing.pk))
@@ -122,19 +123,27 @@ def test_what_is_anothers_is_not_there_and_stays_as_it_is(address: Address, feed
         if nobody.status_code == 302:
             assert "/sign-in" in nobody["Location"] or "login" in nobody["Location"]
         for user in (stranger, staff):
-            answer = call(user, method, address.of(thing.pk))
-            unknown = call(user, method, address.of(NOT_THERE))
+            answer = call(user, method, address.of(thing.pk), clients[user])
+            unknown = call(user, method, address.of(NOT_THERE), clients[user])
             assert answer.status_code in {404, 405}, (method, answer.content)
             assert answer.status_code == unknown.status_code
             if address.is_api:
                 assert answer.content == unknown.content, "nothing tells whether there is one"
-    assert 404 in {call(stranger, method, address.of(thing.pk)).status_code for method in METHODS}
+    assert 404 in {
+        call(stranger, method, address.of(thing.pk), clients[stranger]).status_code
+        for method in METHODS
+    }
     assert stored() == before
 
 
-def call(user: User | None, method: str, path: str) -> Any:
+def signed_in(user: User) -> Client:
     client = Client()
-    if user and not path.startswith("/api/"):
-        client.force_login(user)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def call(user: User | None, method: str, path: str, pages: Client | None = None) -> Any:
+    """By a token where it is the API's, by the session of `pages` where it is a page."""
+    client = pages if pages and not path.startswith("/api/") else Client()
     headers = bearer(user) if user and path.startswith("/api/") else {}
     return client.generic(method, path, "{}", content_type="application/json", headers=headers)
