@@ -5,6 +5,7 @@ from actions.models.delivery import Delivery
 from actions.models.execution import ActionExecution
 from actions.models.notification import Notification
 from actions.models.preferences import Preferences
+from actions.models.rule_draft import RuleDraft
 from actions.models.tick import Tick
 from actions.models.watch import Watch, WaterMark
 
@@ -14,6 +15,7 @@ __all__ = [
     "Delivery",
     "Notification",
     "Preferences",
+    "RuleDraft",
     "Tick",
     "Watch",
     "WaterMark",
