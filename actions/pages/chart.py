@@ -29,7 +29,7 @@ MOST_MARKS = 100
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A symbol's chart: `data` is as static/js/chart.js has it, `words` what is drawn of the rule."""
+    """A symbol's chart: `data` as static/js/chart.js has it, `words` what is drawn of the rule."""
 
     symbol: str
     others: Sequence[str]

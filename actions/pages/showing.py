@@ -108,7 +108,7 @@ def context_of(
         "pieces": pieces(outline),
         "back": page.before,
         "may_review": page is not Page.LIMITS and all(map(outline.is_answered, ASKING)),
-        "trigger_kind": outline.trigger,
+        "trigger_summary": outline.trigger.summary if outline.trigger else "",
         "choose_url": url(Page.TRIGGER),
         **_help(user, page, outline, now),
         **_verdict(user, page, outline, now, url, wrong),

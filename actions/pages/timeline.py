@@ -1,6 +1,6 @@
 """What became of a rule: when it was made, changed, fired, and ended."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,16 +34,23 @@ def events_of(
     *, action: Action, executions: Iterable[ActionExecution], told: Iterable[Notification]
 ) -> Sequence[Event]:
     """What happened, newest first: of the executions and the notices that are given."""
-    events = [Event(action.created_at, "plus", "", "Created.")]
-    if action.status in _ENDED:
-        label = Action.Statuses(action.status).label
-        icon = _ENDED[Action.Statuses(action.status)]
-        events.append(Event(action.updated_at, icon, "wait", f"{label}.", action.status_reason))
-    elif action.status_reason:
-        events.append(Event(action.updated_at, "edit", "", action.status_reason))
-    events += [_fired(execution) for execution in executions]
-    events += [_told(notice) for notice in told]
+    events = [
+        *_present(action),
+        *(_fired(execution) for execution in executions),
+        *(_told(notice) for notice in told),
+        Event(action.created_at, "plus", "", "Created."),
+    ]
     return sorted(events, key=lambda event: event.at, reverse=True)
+
+
+def _present(action: Action) -> Iterator[Event]:
+    """How it got the status that it has. A firing may have ended it, and no edit tells of that."""
+    at = max(action.updated_at, action.last_triggered_at or action.updated_at)
+    status = Action.Statuses(action.status)
+    if status in _ENDED:
+        yield Event(at, _ENDED[status], "wait", f"{status.label}.", action.status_reason)
+    elif action.status_reason:
+        yield Event(action.updated_at, "edit", "", action.status_reason)
 
 
 def _fired(execution: ActionExecution) -> Event:

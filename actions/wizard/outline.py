@@ -119,7 +119,7 @@ class Outline:
         return page is not Page.CONDITION or self.trigger is not None
 
     def form(self, page: Page) -> Spoken:
-        """The page's form: with what was typed, or else with what is usual. Reachable pages only."""
+        """The page's form, of a reachable page: with what was typed, or with what is usual."""
         data = self._data(page)
         form = self._form(page, data)
         if data is None:

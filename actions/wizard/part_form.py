@@ -133,15 +133,21 @@ class PartForm(Spoken):
         self.fields[name] = field
 
     def _add_measure(self) -> None:
-        options = [(name, question.label) for name, question in self._either.items()]
+        options = [(name, _measured_in(question)) for name, question in self._either.items()]
         said = [f"{question.label}: {question.help}" for question in self._either.values()]
         widget = UnitInput("", attrs={"inputmode": "decimal", "autocomplete": "off"})
         self.fields[MEASURE] = forms.CharField(
             label="How much", max_length=LONGEST, required=False, widget=widget
         )
+        self.fields[MEASURE].optional = False  # type: ignore[attr-defined]
         self.fields[MEASURED_IN] = forms.ChoiceField(
             label="Measured in", choices=options, required=False, help_text=" ".join(said)
         )
+
+
+def _measured_in(question: Question) -> str:
+    unit = question.unit if isinstance(question, NumberQuestion) else ""
+    return f"{question.label} ({unit})" if unit else question.label
 
 
 def as_answers(name: str, typed: Any) -> Answers:

@@ -90,11 +90,17 @@ class NumberQuestion(Question):
 
     @property
     def unit(self) -> str:
-        if "USD" in self.help:
+        description = str(self.schema.get("description", ""))
+        if "USD" in description:
             return "$"
-        if "percentage point" in self.help:
+        if "percentage point" in description:
             return "points"
-        return "%" if self._is_part or "percent" in self.help else ""
+        return "%" if self._is_part or "percent" in description else ""
+
+    @property
+    def help(self) -> str:
+        description = str(self.schema.get("description", ""))
+        return in_percent_words(description) if self._is_part else description
 
     @property
     def is_price(self) -> bool:
@@ -169,6 +175,11 @@ class TableQuestion(Question):
     def _is_part(self) -> bool:
         return bool(self.schema["additionalProperties"].get("le") == 1)
 
+    @property
+    def help(self) -> str:
+        description = str(self.schema.get("description", ""))
+        return in_percent_words(description) if self._is_part else description
+
     def field(self) -> forms.Field:
         return TableField(unit="%" if self._is_part else "")
 
@@ -236,6 +247,12 @@ def part_of(percent: str) -> str:
 def in_percent(part: object) -> str:
     """0.6 as 60."""
     return f"{EXACT.multiply(Decimal(str(part)), _HUNDRED).normalize():f}"
+
+
+def in_percent_words(description: str) -> str:
+    """What is said of a part, without its examples, which count in parts of 1."""
+    said = description.partition(":")[0].rstrip(".")
+    return f"{said}, in percent: 100 is all of it."
 
 
 def spoken(word: str) -> str:

@@ -10,13 +10,14 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
+from actions.engine import take_in
 from actions.models import Action, RuleDraft
 from actions.registry import action_types, trigger_types
 from actions.services import Draft, create_action, pause_action
 from actions.wizard.drafts import open_draft
 from actions.wizard.forms import triggers_for
 from market.quotes import Sample
-from market.services import accept_quotes, follow
+from market.services import follow
 from portfolios.services import deposit, open_portfolio, primary_portfolio
 from tests.conftest import Feed, list_instruments
 from tests.factories import UserFactory
@@ -49,7 +50,7 @@ def ada(feed: Feed, db: None) -> User:
     now = datetime.now(UTC)
     deposit(portfolio=primary_portfolio(user=user), amount=Decimal(10_000), at=now)
     follow(symbols=["AAPL"])
-    accept_quotes(samples=[Sample("AAPL", Decimal("142.10"), now)], now=now)
+    take_in([Sample("AAPL", Decimal("142.10"), now)], now)
     return user
 
 
