@@ -13,6 +13,7 @@ from actions.limits import Gate
 from actions.models import Action, ActionExecution, Watch
 from actions.rules import Band, InvalidRule, View
 from actions.sentence import in_zone
+from actions.turns import Turn
 from actions.watches import on_grid
 from actions.water_marks import followed
 from actions.why import Distance, GateState, gate_states, nearest
@@ -55,14 +56,15 @@ class Explanation:
     """Why a rule has not fired: its gates in their order, and the way to the level that wakes it.
 
     `band` is the one in which `distance` was measured, `wakes_at` the instant at which the rule is
-    looked at whatever the market does. Without gates the rule cannot be read; its last evaluation
-    says why.
+    looked at whatever the market does, `turn` what it follows. Without gates the rule cannot be
+    read; its last evaluation says why.
     """
 
     gates: Sequence[GateState]
     distance: Distance | None
     band: Band | None
     wakes_at: datetime | None = None
+    turn: Turn | None = None
 
     @property
     def blocking(self) -> GateState | None:
@@ -88,6 +90,7 @@ class _Sleep:
 
     bands: dict[str, Band] = field(default_factory=dict)
     at: datetime | None = None
+    turn: Turn | None = None
 
 
 def _explanation(
@@ -95,7 +98,7 @@ def _explanation(
 ) -> Explanation:
     distance = nearest(sleep.bands, quotes)
     band = sleep.bands[distance.symbol] if distance else None
-    return Explanation(gates, distance, band, sleep.at)
+    return Explanation(gates, distance, band, sleep.at, sleep.turn)
 
 
 def why_in_words(action: Action, why: Explanation, zone: ZoneInfo) -> str:
@@ -134,6 +137,7 @@ def _sleeps(actions: Sequence[Action]) -> Mapping[UUID, _Sleep]:
             continue
         band = Band(watch.below, watch.above, watch.volume_above)
         if watch.turning is not None and (turn := turns.get(watch.action_id)):
+            sleep.turn = turn
             band = Band(below=turn.stop) if turn.turning.falls else Band(above=turn.stop)
         sleep.bands[watch.symbol] = on_grid(band)
     return sleeps

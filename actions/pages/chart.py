@@ -4,18 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 
 from accounts.models import User
 from actions.drafting import parse, portfolio_of
 from actions.marks import Axis, Level, Line, Mark, Span
-from actions.models import Action, ActionExecution
+from actions.models import ActionExecution
+from actions.pages.lines import RuleLine
 from actions.rules import InvalidRule, Rule
 from actions.sight import Sight, Standing
 from actions.starting import starting_state
-from actions.water_marks import followed
 from actions.wizard.outline import Outline
 from market.history import recent_samples
 from market.quotes import Bar, Sample
@@ -24,7 +23,6 @@ from market.services import ProviderError, completed_sessions
 
 SESSIONS = 250
 RECENT = timedelta(days=1)
-MOST_MARKS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +37,23 @@ class Chart:
 
 def chart_of(
     *,
-    action: Action,
+    line: RuleLine,
     executions: Iterable[ActionExecution],
+    quotes: Mapping[str, Sample],
     symbol: str,
     now: datetime,
 ) -> Chart | None:
     """The chart of a stored rule, for `symbol` if it is one of the rule's. None where nothing can
     be drawn: it has no symbol, or nobody has a price of it."""
     try:
-        rule = action.as_rule()
+        rule = line.action.as_rule()
     except InvalidRule:
         return None
-    if turn := followed(action_ids=[action.pk]).get(action.pk):
+    if turn := line.why.turn:
         rule = rule.with_state({**rule.state, **turn.state})
+    seen = Standing(line.action.portfolio_id, woken_at=now, quotes=quotes)
     fired = [mark for execution in executions for mark in _fired(execution)]
-    return _chart(rule, action.portfolio_id, symbol, now, fired[:MOST_MARKS])
+    return _chart(rule, seen, symbol, now, fired)
 
 
 def chart_of_draft(*, user: User, outline: Outline, now: datetime) -> Chart | None:
@@ -66,13 +66,15 @@ def chart_of_draft(*, user: User, outline: Outline, now: datetime) -> Chart | No
                 portfolio = portfolio_of(user, draft, rule)
                 portfolio_id = portfolio.pk if portfolio else None
                 rule = rule.with_state(starting_state(rule, portfolio_id, now))
-                return _chart(rule, portfolio_id, "", now, [])
+                quotes = latest_quotes(symbols=rule.symbols)
+                seen = Standing(portfolio_id, woken_at=now, quotes=quotes)
+                return _chart(rule, seen, "", now, [])
             except InvalidRule:
                 pass
             finally:
                 transaction.set_rollback(True)
     symbol = outline.watched
-    prices = _prices(symbol, now) if symbol else []
+    prices = _prices(symbol, latest_quotes(symbols=[symbol]), now) if symbol else []
     if symbol is None or not prices:
         return None
     return Chart(symbol, (), {"prices": prices}, ())
@@ -80,7 +82,7 @@ def chart_of_draft(*, user: User, outline: Outline, now: datetime) -> Chart | No
 
 def _chart(
     rule: Rule,
-    portfolio_id: UUID | None,
+    seen: Standing,
     wanted: str,
     now: datetime,
     fired: Sequence[Mapping[str, Any]],
@@ -90,10 +92,10 @@ def _chart(
     if not symbols:
         return None
     symbol = wanted if wanted in symbols else watched[0]
-    prices = _prices(symbol, now)
+    prices = _prices(symbol, seen.quotes, now)
     if not prices:
         return None
-    marks = [mark for mark in _marks(rule, portfolio_id, now) if _is_of(mark, symbol)]
+    marks = [mark for mark in _marks(rule, seen, now) if _is_of(mark, symbol)]
     begin, end = prices[0][0], prices[-1][0]
     shown = sorted(
         (mark for mark in fired if mark["symbol"] in {symbol, ""} and begin <= mark["time"] <= end),
@@ -117,9 +119,7 @@ def _chart(
     return Chart(symbol, others, data, [mark.words for mark in marks])
 
 
-def _marks(rule: Rule, portfolio_id: UUID | None, now: datetime) -> Sequence[Mark]:
-    quotes = latest_quotes(symbols=rule.symbols)
-    seen = Standing(portfolio_id, woken_at=now, quotes=quotes)
+def _marks(rule: Rule, seen: Standing, now: datetime) -> Sequence[Mark]:
     view = Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule)
     return rule.trigger.annotate(rule, view)
 
@@ -128,7 +128,7 @@ def _is_of(mark: Mark, symbol: str) -> bool:
     return isinstance(mark, Span) or mark.symbol == symbol
 
 
-def _prices(symbol: str, now: datetime) -> list[list[Any]]:
+def _prices(symbol: str, quotes: Mapping[str, Sample], now: datetime) -> list[list[Any]]:
     """The closes of the last sessions, then what is kept of the last day, then the latest quote."""
     try:
         bars: Sequence[Bar] = completed_sessions(symbols=[symbol], now=now, sessions=SESSIONS).get(
@@ -139,7 +139,7 @@ def _prices(symbol: str, now: datetime) -> list[list[Any]]:
     points = {_epoch(bar.at): str(bar.close) for bar in bars}
     newest = max(points, default=0)
     samples: list[Sample] = recent_samples(symbols=[symbol], since=now - RECENT).get(symbol, [])
-    samples += latest_quotes(symbols=[symbol]).values()
+    samples += [quotes[symbol]] if symbol in quotes else []
     points |= {_epoch(s.as_of): str(s.price) for s in samples if _epoch(s.as_of) > newest}
     return [[at, points[at]] for at in sorted(points)]
 

@@ -14,11 +14,13 @@ from django.utils import timezone
 from accounts.http import SignedIn, page_or_part
 from actions.limits import Gate
 from actions.models import Action, ActionExecution, Notification
-from actions.pages.chart import MOST_MARKS, chart_of
-from actions.pages.lines import RuleLine, lines
+from actions.pages.chart import chart_of
+from actions.pages.lines import RuleLine, lines_by
 from actions.pages.timeline import events_of, kinds_told
+from actions.selectors import symbols_of
 from actions.sentence import duration, in_zone
 from actions.why import GateState
+from market.selectors import latest_quotes
 
 A_PAGE = 20
 MOST_TOLD = 20
@@ -52,7 +54,8 @@ def detail(request: SignedIn, action_id: UUID) -> HttpResponseBase:
     action = Action.objects.filter(user=user, pk=action_id).select_related("portfolio").first()
     if action is None:
         raise Http404("There is no such rule.")
-    (line,) = lines(actions=[action], zone=user.zone, now=now)
+    quotes = latest_quotes(symbols=symbols_of(action))
+    (line,) = lines_by(quotes, actions=[action], zone=user.zone, now=now)
     executions = ActionExecution.objects.filter(action=action).order_by("-sequence")
     page = Paginator(executions.select_related("transaction"), A_PAGE).get_page(
         request.GET.get("page")
@@ -70,8 +73,9 @@ def detail(request: SignedIn, action_id: UUID) -> HttpResponseBase:
     }
     if not request.htmx:
         context["chart"] = chart_of(
-            action=action,
-            executions=executions[:MOST_MARKS],
+            line=line,
+            executions=page.object_list,
+            quotes=quotes,
             symbol=request.GET.get("chart", "").upper(),
             now=now,
         )

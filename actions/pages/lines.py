@@ -1,6 +1,6 @@
 """A rule as a page shows it: its sentence, what it waits for, the meter, and what can be done."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from actions.meter import Meter, meter
 from actions.models import Action
 from actions.rules import Status
 from actions.selectors import Explanation, explain, symbols_of, why_in_words
+from market.quotes import Sample
 from market.selectors import latest_quotes
 
 
@@ -52,6 +53,13 @@ class RuleLine:
 def lines(*, actions: Sequence[Action], zone: ZoneInfo, now: datetime) -> list[RuleLine]:
     """The rules as lines; three queries, however many they are."""
     quotes = latest_quotes(symbols=frozenset().union(*map(symbols_of, actions)))
+    return lines_by(quotes, actions=actions, zone=zone, now=now)
+
+
+def lines_by(
+    quotes: Mapping[str, Sample], *, actions: Sequence[Action], zone: ZoneInfo, now: datetime
+) -> list[RuleLine]:
+    """The rules as lines, by these quotes; two queries."""
     why = explain(actions=actions, quotes=quotes, now=now)
     return [_line(action, why[action.pk], zone) for action in actions]
 

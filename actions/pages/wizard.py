@@ -57,10 +57,14 @@ class Visit:
 
     def url(self, page: Page) -> str:
         """Where another page of the same draft is."""
-        query = f"?draft={self.draft.pk}"
+        query = f"draft={self.draft.pk}"
+        if self.draft._state.adding:  # there is none to name yet: what it began from is named again
+            query = self.request.GET.urlencode()
         if self.draft.action_id:
-            return reverse("action-edit", args=[self.draft.action_id, page]) + query
-        return reverse("action-new", args=[page]) + query
+            path = reverse("action-edit", args=[self.draft.action_id, page])
+        else:
+            path = reverse("action-new", args=[page])
+        return f"{path}?{query}" if query else path
 
 
 @require_http_methods(["GET", "POST"])
@@ -113,7 +117,7 @@ def _draft(request: SignedIn, action_id: UUID | None, now: datetime) -> RuleDraf
         except ValueError:
             raise Http404("There is no such draft.") from None
         except RuleDraft.DoesNotExist:
-            if request.GET.get("draft"):
+            if request.GET.get("draft") or RuleDraft.objects.filter(pk=named).exists():
                 raise Http404("There is no such draft.") from None
         else:
             if draft.action_id != action_id:

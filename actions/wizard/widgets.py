@@ -37,7 +37,8 @@ class TableInput(forms.Widget):
         rows: Sequence[tuple[str, str]] = [*(value or ())]
         empty = [("", "")] * min(ROWS, max(MOST_ROWS - len(rows), 0))
         context = super().get_context(name, None, attrs)
-        return {**context, "rows": [*rows, *empty], "unit": self.unit}
+        invalid = (attrs or {}).get("aria-invalid") == "true"
+        return {**context, "rows": [*rows, *empty], "unit": self.unit, "invalid": invalid}
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[tuple[str, str]]:
         names, numbers = data.getlist(f"{name}.name"), data.getlist(f"{name}.number")

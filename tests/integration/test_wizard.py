@@ -235,7 +235,7 @@ def test_a_lost_session_loses_nothing(ada: User) -> None:
     target, hidden = wizard.at, {"draft": str(wizard.page.context["draft"].pk)}
     lost = Client()
     answer = lost.post(target, {**hidden, "symbol": "MSFT", "measure": "7"})
-    assert answer["Location"].startswith("/login") or "login" in answer["Location"]
+    assert answer["Location"].startswith("/sign-in?next=")
     lost.force_login(ada, backend="django.contrib.auth.backends.ModelBackend")
     page = lost.get(target)
     assert page.context["form"]["symbol"].value() == "MSFT"
@@ -247,7 +247,7 @@ def test_what_is_being_typed_is_kept_unless_the_page_was_sent_meanwhile(ada: Use
     draft = wizard.page.context["draft"]
     typed = {"draft": str(draft.pk), "revision": draft.revision, "symbol": "MSFT", "measure": "3"}
     part = wizard.client.post(wizard.at, typed, headers={"HX-Request": "true"})
-    assert "Buy <span" in part.content.decode()
+    assert "Buy 3 MSFT" in part.content.decode()
     assert wizard.go(wizard.at).form["symbol"].value() == "MSFT"
     wizard.send(symbol="AAPL", measure="4", measured_in="quantity", go="back")
     wizard.client.post(
