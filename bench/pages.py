@@ -100,7 +100,7 @@ class _Site:
         with connection.cursor() as cursor:
             cursor.execute(_TO_ONE, {"user": user.pk, "portfolio": portfolio.pk})
             cursor.execute(_EXECUTIONS, {"at": now, "each": each})
-            columns = {
+            columns: dict[str, Any] = {
                 "symbols": list(population.prices),
                 "prices": list(population.prices.values()),
             }

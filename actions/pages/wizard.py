@@ -8,12 +8,12 @@ its draft will have, so that sending it twice makes one.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -68,11 +68,11 @@ class Visit:
 
 
 @require_http_methods(["GET", "POST"])
-def wizard(request: SignedIn, step: str = "", action_id: UUID | None = None) -> HttpResponseBase:
+def wizard(request: HttpRequest, step: str = "", action_id: UUID | None = None) -> HttpResponseBase:
     """A page of the wizard. What is sent by who is no longer signed in is held until they are."""
     if request.method == "POST" and not request.user.is_authenticated:
         hold(request)
-    return _wizard(request, step, action_id)
+    return _wizard(cast("SignedIn", request), step, action_id)
 
 
 @login_required

@@ -91,7 +91,7 @@ class NumberQuestion(Question):
     @property
     def unit(self) -> str:
         description = str(self.schema.get("description", ""))
-        if "USD" in description:
+        if self.is_price or "USD" in description:
             return "$"
         if "percentage point" in description:
             return "points"
@@ -104,8 +104,8 @@ class NumberQuestion(Question):
 
     @property
     def is_price(self) -> bool:
-        """Whether it is dollars a share: these alone have 6 decimals (actions.rules.Price)."""
-        return self.unit == "$" and self.schema.get("decimal_places") == 6
+        """Whether it is dollars a share (actions.rules.Price)."""
+        return (self.schema.get("max_digits"), self.schema.get("decimal_places")) == (18, 6)
 
     def field(self) -> forms.Field:
         widget = UnitInput(self.unit, attrs={"inputmode": "decimal", "autocomplete": "off"})
@@ -187,7 +187,7 @@ class TableQuestion(Question):
         rows = [(name.strip().upper(), plain(number)) for name, number in typed]
         if len({name for name, _ in rows}) < len(rows):
             # The table of JSON names each once: the part is to say so of what was typed.
-            rows = [(f"{name} " * n, number) for n, (name, number) in enumerate(rows, start=1)]
+            rows = [(name + " " * n, number) for n, (name, number) in enumerate(rows, start=1)]
         return {name: part_of(number) if self._is_part else number for name, number in rows} or None
 
     def typed(self, parameter: Any) -> Any:

@@ -69,7 +69,7 @@ def test_a_rule_that_fires_appears_without_a_reload(
     run_tick(now=now + timedelta(seconds=10))
     expect(row).to_contain_text("Completed", timeout=15_000)
     expect(row).to_contain_text("1 of 1")
-    expect(detail.locator("table")).to_contain_text(
+    expect(detail.locator("table.cards")).to_contain_text(
         "Bought 10 MSFT at $24.50 for $245.00.", timeout=15_000
     )
     assert_accessible(detail)
@@ -128,7 +128,7 @@ def test_everything_can_be_done_without_scripts_on_a_phone(
     page.get_by_label("Select:").check()
     page.locator(".bulk-bar").get_by_role("button", name="Resume").click()
     expect(page.locator(".rule")).to_contain_text("Active")
-    page.get_by_label("Symbol", exact=True).select_option("MSFT")
+    page.locator("select[name=symbol]").select_option("MSFT")
     page.get_by_role("button", name="Filter").click()
     assert "symbol=MSFT" in page.url
 

@@ -100,8 +100,9 @@ class Wizard:
 
     def as_it_stands(self) -> Mapping[str, Sequence[str]]:
         """What a browser would send of the form, if nothing were typed."""
-        form = self.form
-        return form.data if form.is_bound else form.typed()
+        form: Any = self.form
+        found: Mapping[str, Sequence[str]] = form.data if form.is_bound else form.typed()
+        return found
 
 
 def errors(wizard: Wizard) -> dict[str, str]:
