@@ -11,15 +11,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.http import SignedIn, page_or_part
-from actions.drafting import Draft, parse
+from accounts.models import User
 from actions.models import Action
 from actions.pages.lines import lines
 from actions.pages.query import SORTS, Counted, ListQuery, symbols_of_rules
 from actions.registry import action_types, trigger_types
-from actions.rules import InvalidRule
-from actions.sentence import sentence
+from actions.wizard.drafts import asker_for
 from actions.wizard.examples import examples
 from actions.wizard.forms import in_order
+from actions.wizard.outline import Outline, answers_of
+from actions.wizard.sentence import pieces
 
 _ALWAYS_OFFERED = ("", Action.Statuses.ACTIVE, Action.Statuses.PAUSED)
 
@@ -45,9 +46,9 @@ def index(request: SignedIn) -> HttpResponseBase:
         "sorts": [(key, words) for key, (words, _) in SORTS.items()],
     }
     if not request.htmx:
-        context |= _offers(user.pk and symbols_of_rules(user))
+        context |= _offers(user)
     if not total and not asked.narrows:
-        context["examples"] = _examples(user, now)
+        context["examples"] = _examples(user)
     answer = page_or_part(request, "actions/index.html", "live", context)
     if missing and not request.htmx and isinstance(answer, HttpResponse):
         answer.status_code = 404
@@ -84,25 +85,21 @@ def _chips(
     return chips
 
 
-def _offers(symbols: Any) -> dict[str, object]:
+def _offers(user: User) -> dict[str, object]:
     """What the filters offer to choose from."""
     return {
-        "symbols": symbols,
+        "symbols": symbols_of_rules(user),
         "action_types": [(key, effect.title) for key, effect in in_order(action_types())],
         "trigger_types": [(key, trigger.title) for key, trigger in in_order(trigger_types())],
     }
 
 
-def _examples(user: Any, now: Any) -> Sequence[tuple[str, str]]:
+def _examples(user: User) -> Sequence[tuple[str, str]]:
+    """Where each example opens the wizard, and how it reads there."""
+    asker = asker_for(user=user)
     found = []
     for name, draft in examples().items():
-        if words := _read(draft, user, now):
-            found.append((f"{reverse('action-new')}?example={name}", words))
+        said = pieces(Outline(answers_of(draft, asker), asker))
+        words = "".join(piece.words for piece in said)
+        found.append((f"{reverse('action-new')}?example={name}", words))
     return found
-
-
-def _read(draft: Draft, user: Any, now: Any) -> str:
-    try:
-        return sentence(parse(draft, now), user.zone)
-    except InvalidRule:
-        return ""

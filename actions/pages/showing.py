@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
 
 from accounts.models import User
 from actions.models import RuleDraft
@@ -17,7 +17,6 @@ from actions.wizard.sentence import pieces
 from market.models import Instrument
 from market.quotes import Sample
 from market.selectors import latest_quotes
-from portfolios.money import quantity
 from portfolios.selectors import snapshots
 
 TITLES = {
@@ -73,9 +72,9 @@ class Means:
     symbol: str
     name: str
     quote: Sample | None
-    held: Any
-    cash: Any
-    affordable: Any
+    held: Decimal | None
+    cash: Decimal | None
+    affordable: Decimal | None
 
 
 def context_of(
@@ -166,7 +165,7 @@ def _means(user: User, outline: Outline) -> Means | None:
     if portfolio is None:
         return Means(symbol, instrument.name, quote, None, None, None)
     standing = snapshots(portfolio_ids=[portfolio.pk])[portfolio.pk]
-    affordable = quantity(standing.cash / quote.price).to_integral_value() if quote else None
+    affordable = standing.cash // quote.price if quote else None
     held = standing.position(symbol).quantity
     return Means(symbol, instrument.name, quote, held, standing.cash, affordable)
 
