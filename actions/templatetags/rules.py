@@ -27,7 +27,7 @@ def when(instant: datetime, now: datetime, zone: ZoneInfo) -> SafeString:
     )
 
 
-@register.filter
+@register.simple_tag
 def moment(time: int | str, zone: ZoneInfo | None) -> str:
     """A time of a chart: a day as it is written, or epoch seconds as an instant in `zone`."""
     if isinstance(time, str):
