@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -94,6 +94,15 @@ def execute_now(
         _count(action, booked, now)
     tell(notices=[booked.notice], now=now)
     return ActionExecution.objects.get(pk=booked.execution.id)
+
+
+def try_execution(*, user: User, action_id: UUID, now: datetime) -> ActionExecution:
+    """What execute_now would record now, with nothing recorded. Raises what it raises."""
+    with transaction.atomic():
+        try:
+            return execute_now(user=user, action_id=action_id, key=f"try {uuid4()}", now=now)
+        finally:
+            transaction.set_rollback(True)
 
 
 def _fingerprint(action_id: UUID, request: Mapping[str, Any]) -> str:

@@ -104,6 +104,7 @@ def _in_words(error: Any) -> str:
     words = {
         "missing": "This is needed.",
         "extra_forbidden": "There is no such parameter.",
+        "string_pattern_mismatch": "Use a symbol: up to 16 letters, digits, dots, dashes, slashes.",
     }.get(error["type"])
     return words or str(error["msg"]).removeprefix("Value error, ")
 

@@ -222,6 +222,7 @@ class Part(BaseModel):
     title: ClassVar[str]
     summary: ClassVar[str]
     examples: ClassVar[tuple[Example, ...]]
+    either: ClassVar[tuple[str, ...]] = ()  # fields of which exactly one is set
 
     @classmethod
     def key(cls) -> str:

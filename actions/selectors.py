@@ -1,7 +1,7 @@
 """Reads rules and executions, always as somebody's."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from actions.limits import Gate
 from actions.models import Action, ActionExecution, Tick, Watch
 from actions.rules import Band, InvalidRule, View
 from actions.sentence import in_zone
+from actions.turns import Turn
 from actions.watches import on_grid
 from actions.water_marks import followed
 from actions.why import Distance, GateState, gate_states, nearest
@@ -68,13 +69,16 @@ def last_tick() -> Tick | None:
 class Explanation:
     """Why a rule has not fired: its gates in their order, and the way to the level that wakes it.
 
-    `band` is the one in which `distance` was measured. Without gates the rule cannot be read; its
-    last evaluation says why.
+    `band` is the one in which `distance` was measured, `wakes_at` the instant at which the rule is
+    looked at whatever the market does, `turn` what it follows. Without gates the rule cannot be
+    read; its last evaluation says why.
     """
 
     gates: Sequence[GateState]
     distance: Distance | None
     band: Band | None
+    wakes_at: datetime | None = None
+    turn: Turn | None = None
 
     @property
     def blocking(self) -> GateState | None:
@@ -86,19 +90,29 @@ def explain(
     *, actions: Sequence[Action], quotes: Mapping[str, Sample], now: datetime
 ) -> dict[UUID, Explanation]:
     """Why each of these rules has not fired, by the latest `quotes`; two queries for all."""
-    bands = _bands(actions)
+    sleeps = _sleeps(actions)
     view = View(now=now, woken_at=now, calendar=calendar(), max_age=timedelta(0))
     return {
-        action.pk: _explanation(_gates(action, view), bands.get(action.pk, {}), quotes)
+        action.pk: _explanation(_gates(action, view), sleeps.get(action.pk, _Sleep()), quotes)
         for action in actions
     }
 
 
+@dataclass(slots=True)
+class _Sleep:
+    """What a rule waits for: the band of each symbol, and perhaps an instant."""
+
+    bands: dict[str, Band] = field(default_factory=dict)
+    at: datetime | None = None
+    turn: Turn | None = None
+
+
 def _explanation(
-    gates: Sequence[GateState], bands: Mapping[str, Band], quotes: Mapping[str, Sample]
+    gates: Sequence[GateState], sleep: _Sleep, quotes: Mapping[str, Sample]
 ) -> Explanation:
-    distance = nearest(bands, quotes)
-    return Explanation(gates, distance, bands[distance.symbol] if distance else None)
+    distance = nearest(sleep.bands, quotes)
+    band = sleep.bands[distance.symbol] if distance else None
+    return Explanation(gates, distance, band, sleep.at, sleep.turn)
 
 
 def why_in_words(action: Action, why: Explanation, zone: ZoneInfo) -> str:
@@ -125,16 +139,22 @@ def symbols_of(action: Action) -> frozenset[str]:
         return frozenset({action.symbol} if action.symbol else ())
 
 
-def _bands(actions: Sequence[Action]) -> Mapping[UUID, Mapping[str, Band]]:
-    """The bands in which the rules sleep, by symbol; of a turn, the stop as it is by now."""
+def _sleeps(actions: Sequence[Action]) -> Mapping[UUID, _Sleep]:
+    """What the rules wait for; of a turn, the stop as it is by now."""
     turns = followed(action_ids=[action.pk for action in actions])
-    bands: dict[UUID, dict[str, Band]] = {}
-    for watch in Watch.objects.filter(action__in=actions, symbol__isnull=False):
+    sleeps: dict[UUID, _Sleep] = {}
+    for watch in Watch.objects.filter(action__in=actions):
+        sleep = sleeps.setdefault(watch.action_id, _Sleep())
+        if watch.at is not None:
+            sleep.at = watch.at
+        if watch.symbol is None:
+            continue
         band = Band(watch.below, watch.above, watch.volume_above)
         if watch.turning is not None and (turn := turns.get(watch.action_id)):
+            sleep.turn = turn
             band = Band(below=turn.stop) if turn.turning.falls else Band(above=turn.stop)
-        bands.setdefault(watch.action_id, {})[str(watch.symbol)] = on_grid(band)
-    return bands
+        sleep.bands[watch.symbol] = on_grid(band)
+    return sleeps
 
 
 def _gates(action: Action, view: View) -> Sequence[GateState]:

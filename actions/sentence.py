@@ -12,13 +12,26 @@ def sentence(rule: Rule, zone: ZoneInfo) -> str:
     Such as "Sell 10 AAPL when the price is at or below $150.00, once, until Fri 27 Nov 2026 16:00
     New York."
     """
-    parts = [
-        f"{rule.effect.describe(rule.symbol)} {rule.trigger.describe(rule.symbol)}",
-        _how_often(rule),
-    ]
-    if rule.valid_until:
-        parts.append(f"until {in_zone(rule.valid_until, zone)}")
-    return ", ".join(parts) + "."
+    does = f"{rule.effect.describe(rule.symbol)} {rule.trigger.describe(rule.symbol)}"
+    limits = limits_in_words(
+        max_executions=rule.max_executions,
+        cooldown_seconds=rule.cooldown_seconds,
+        valid_until=rule.valid_until,
+        zone=zone,
+    )
+    return f"{does}, {limits}."
+
+
+def limits_in_words(
+    *,
+    max_executions: int | None,
+    cooldown_seconds: int | None,
+    valid_until: datetime | None,
+    zone: ZoneInfo,
+) -> str:
+    """How often and for how long: "up to 3 times, at most once every 2 h, until Fri 27 ..."."""
+    words = _how_often(max_executions, cooldown_seconds)
+    return f"{words}, until {in_zone(valid_until, zone)}" if valid_until else words
 
 
 def in_zone(instant: datetime, zone: ZoneInfo) -> str:
@@ -37,10 +50,10 @@ def duration(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def _how_often(rule: Rule) -> str:
-    if rule.max_executions == 1:
+def _how_often(max_executions: int | None, cooldown_seconds: int | None) -> str:
+    if max_executions == 1:
         return "once"
-    times = "every time" if rule.max_executions is None else f"up to {rule.max_executions} times"
-    if rule.cooldown_seconds:
-        times += f", at most once every {duration(rule.cooldown_seconds)}"
+    times = "every time" if max_executions is None else f"up to {max_executions} times"
+    if cooldown_seconds:
+        times += f", at most once every {duration(cooldown_seconds)}"
     return times

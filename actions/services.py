@@ -6,7 +6,7 @@ be is refused with InvalidRule, which names every field that is wrong.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,18 +22,22 @@ from actions.rules import InvalidRule, Rule, Status
 from actions.selectors import owned_action
 from actions.starting import starting_state
 from actions.watches import first_look, sleep_for_good
+from actions.water_marks import followed
 from market.history import keep_history
 from market.services import follow, keep_terms
 
 __all__ = [
     "LONGEST_COOLDOWN_SECONDS",
+    "UNDO_WITHIN",
     "Draft",
     "EditRefused",
     "RuleChanged",
+    "UndoRefused",
     "cancel_action",
     "create_action",
     "pause_action",
     "resume_action",
+    "take_back",
     "update_action",
 ]
 
@@ -44,6 +48,13 @@ class EditRefused(ValueError):
 
 class RuleChanged(ValueError):
     """Somebody else has changed the rule since it was read."""
+
+
+class UndoRefused(ValueError):
+    """What was done was done too long ago, or something else has been done since."""
+
+
+UNDO_WITHIN = timedelta(minutes=1)
 
 
 @transaction.atomic
@@ -125,6 +136,31 @@ def resume_action(*, user: User, action_id: UUID, now: datetime) -> Action:
     return action
 
 
+@transaction.atomic
+def take_back(
+    *, user: User, action_id: UUID, was: Status, ended_at: datetime, now: datetime
+) -> Action:
+    """Undoes the pause or the cancellation of `ended_at`: the rule is `was` again, and its trigger
+    goes on from what it remembered then.
+
+    Raises UndoRefused after UNDO_WITHIN, or where the rule is no longer as it was left then.
+    """
+    action = owned_action(user=user, action_id=action_id, lock=True)
+    ended = Status(action.status)
+    allowed = was in {Status.ACTIVE, Status.PAUSED} and ended in BY_PEOPLE[was]
+    if not allowed or action.updated_at != ended_at:
+        raise UndoRefused("The rule has been changed since, and stays as it is.")
+    if now - ended_at > UNDO_WITHIN:
+        raise UndoRefused("That was more than a minute ago, and stays as it is.")
+    action.status = Action.Statuses(was)
+    action.status_reason = "Taken back by you: it goes on as before."
+    action.updated_at = now
+    action.save()
+    if was is Status.ACTIVE:
+        _look_from(action, action.as_rule(), now)
+    return action
+
+
 def _move(user: User, action_id: UUID, status: Status, now: datetime) -> Action:
     match status:
         case Status.ACTIVE:
@@ -148,6 +184,8 @@ def _end_watch(user: User, action_id: UUID, status: Status, reason: str, now: da
     # Whoever is just looking at the rule finds its lease gone, and lets go of it.
     action.processing_lease_until = None
     action.waking_quote = None
+    if turn := followed(action_ids=[action.pk]).get(action.pk):
+        action.runtime_state |= turn.state  # the mark that has kept it goes with the watch
     with because(reason, user=user):
         action.save()
     sleep_for_good(action_ids=[action.pk])

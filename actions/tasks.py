@@ -13,6 +13,7 @@ from actions.notify.deliver import deliver_due, prune_deliveries
 from actions.notify.dispatch import dispatch
 from actions.notify.expiring import announce_expiries
 from actions.splits import record_announced
+from actions.wizard.drafts import prune_drafts
 from market.history import prune_history
 from market.incidents import prune_incidents
 from market.ranges import prune_ranges
@@ -24,6 +25,7 @@ SPLITS = "actions.tasks.look_for_splits"
 KEEP_RANGES = timedelta(days=400)
 KEEP_DELIVERIES = timedelta(days=30)
 KEEP_INCIDENTS = timedelta(days=90)
+KEEP_DRAFTS = timedelta(days=30)
 MOST_HELPERS = 8  # jobs for one tick; each goes on as long as there is something to lease
 
 
@@ -80,12 +82,14 @@ def look_for_splits() -> str:
 
 
 def prune() -> str:
-    """Forgets prices older than any rule looks back, and how old messages were sent."""
+    """Forgets prices older than any rule looks back, and how old messages were sent, and
+    drafts that nobody has gone on with."""
     now = timezone.now()
     prices = prune_history(now=now) + prune_ranges(now=now, keep=KEEP_RANGES)
     deliveries = prune_deliveries(now=now, keep=KEEP_DELIVERIES)
     prune_incidents(now=now, keep=KEEP_INCIDENTS)
-    return f"{prices} prices, {deliveries} deliveries forgotten"
+    drafts = prune_drafts(now=now, keep=KEEP_DRAFTS)
+    return f"{prices} prices, {deliveries} deliveries, {drafts} drafts forgotten"
 
 
 def call_for_delivery(report: Report) -> None:

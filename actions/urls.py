@@ -1,10 +1,20 @@
 from django.urls import path
 
-from actions import views
 from actions.notify.views import inbox, preferences, read_all, unsubscribe_page
+from actions.pages import controls, detail, execute, listing, wizard
 
 urlpatterns = [
-    path("actions", views.index, name="actions"),
+    path("actions", listing.index, name="actions"),
+    path("actions/new", wizard.wizard, name="action-new"),
+    path("actions/new/<slug:step>", wizard.wizard, name="action-new"),
+    path("actions/symbols", wizard.symbols, name="action-symbols"),
+    path("actions/several", controls.control_several, name="actions-several"),
+    path("actions/undo/<str:token>", controls.undo, name="actions-undo"),
+    path("actions/<uuid:action_id>", detail.detail, name="action"),
+    path("actions/<uuid:action_id>/edit", wizard.wizard, name="action-edit"),
+    path("actions/<uuid:action_id>/edit/<slug:step>", wizard.wizard, name="action-edit"),
+    path("actions/<uuid:action_id>/execute", execute.execute, name="action-execute"),
+    path("actions/<uuid:action_id>/<slug:wish>", controls.control, name="action-control"),
     path("unsubscribe/<str:token>", unsubscribe_page, name="unsubscribe"),
     path("notifications", inbox, name="notifications"),
     path("notifications/read", read_all, name="notifications-read"),

@@ -54,6 +54,13 @@ def kind_of(field: BoundField) -> str:
 
 
 @register.filter
+def is_optional(field: BoundField) -> bool:
+    """Whether it may be left empty. A field that says itself what is missing is not required by
+    the form, and has `optional` to tell."""
+    return bool(getattr(field.field, "optional", not field.field.required))
+
+
+@register.filter
 def pages_around(paginator: Paginator[Any], number: int) -> Iterable[int | str]:
     """The numbers of the pages near `number`, the first and the last, and an ellipsis."""
     return paginator.get_elided_page_range(number, on_each_side=1, on_ends=1)

@@ -1,6 +1,7 @@
 """What buying and selling share: the size, as shares or as an amount of money."""
 
 from decimal import Decimal
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -13,6 +14,7 @@ class Sized(Effect):
     """An order for a number of shares, or for as many as an amount of money stands for."""
 
     trades = True
+    either: ClassVar[tuple[str, ...]] = ("quantity", "amount_usd")
 
     quantity: Quantity | None = Field(None, title="Shares", description="How many shares.")
     amount_usd: Usd | None = Field(

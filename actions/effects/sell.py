@@ -21,6 +21,7 @@ class Sell(Sized):
         Example({"fraction": "1"}, "Sell all of your AAPL"),
         Example({"fraction": "0.5"}, "Sell 50 % of your AAPL"),
     )
+    either = ("quantity", "amount_usd", "fraction")
 
     fraction: Fraction | None = Field(
         None,

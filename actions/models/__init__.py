@@ -6,6 +6,7 @@ from actions.models.execution import ActionExecution
 from actions.models.history import ActionHistory
 from actions.models.notification import Notification
 from actions.models.preferences import Preferences
+from actions.models.rule_draft import RuleDraft
 from actions.models.tick import Tick
 from actions.models.waking import Waking
 from actions.models.watch import Watch, WaterMark
@@ -17,6 +18,7 @@ __all__ = [
     "Delivery",
     "Notification",
     "Preferences",
+    "RuleDraft",
     "Tick",
     "Waking",
     "Watch",

@@ -11,7 +11,7 @@ _unsubscriber = Signer(salt="actions.notify.unsubscribe")
 
 def rule_path(action_id: UUID | None) -> str:
     """Where the site shows this rule, or all of them where there is none."""
-    return reverse("actions") + (f"#rule-{action_id}" if action_id else "")
+    return reverse("action", args=[action_id]) if action_id else reverse("actions")
 
 
 def absolute(path: str) -> str:

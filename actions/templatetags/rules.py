@@ -1,6 +1,6 @@
 """What templates say of rules and of time (a builtin: nothing to load)."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from django import template
@@ -25,3 +25,11 @@ def when(instant: datetime, now: datetime, zone: ZoneInfo) -> SafeString:
         relative(instant, now),
         exact,
     )
+
+
+@register.simple_tag
+def moment(time: int | str, zone: ZoneInfo | None) -> str:
+    """A time of a chart: a day as it is written, or epoch seconds as an instant in `zone`."""
+    if isinstance(time, str):
+        return time
+    return in_zone(datetime.fromtimestamp(time, UTC), zone or ZoneInfo("UTC"))

@@ -47,6 +47,7 @@ class TrailingStop(Trigger):
             "when SPY's price rises 7.5% from its trough",
         ),
     )
+    either = ("percent", "amount")
 
     direction: Literal["down", "up"] = Field(
         "down",

@@ -50,6 +50,7 @@ class VolumeAbove(Trigger):
             "when SPY's volume in a session is at least 2.5 times its 30-day average",
         ),
     )
+    either = ("threshold", "multiple")
 
     threshold: Annotated[Whole, Field(gt=0, le=VOLUME_MAX), Scales.SHARES] | None = Field(
         None,

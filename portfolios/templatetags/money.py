@@ -28,3 +28,9 @@ def percent(number: Decimal) -> str:
 @register.filter
 def shares(quantity: Decimal) -> str:
     return format_quantity(quantity)
+
+
+@register.filter
+def size(number: Decimal) -> Decimal:
+    """Without its sign, where words say which way it goes."""
+    return abs(number)

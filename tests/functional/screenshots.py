@@ -60,6 +60,11 @@ def drawn(page: Page) -> None:
     expect(page.locator("figure.chart")).to_have_attribute("data-drawn", "yes")
 
 
+def wizard(world: World, page: str) -> str:
+    """A page of the wizard, on a draft that is filled in."""
+    return f"{reverse('action-new', args=[page])}?draft={world.draft.pk}"
+
+
 SHOTS = (
     Shot("dashboard", lambda world: reverse("dashboard"), steps=drawn),
     Shot("dashboard-empty", lambda world: reverse("dashboard"), newcomer),
@@ -82,6 +87,20 @@ SHOTS = (
     Shot("actions", lambda world: reverse("actions")),
     Shot("status", lambda world: reverse("status")),
     Shot("actions-empty", lambda world: reverse("actions"), newcomer),
+    Shot(
+        "actions-selected",
+        lambda world: reverse("actions"),
+        steps=lambda page: page.locator("[data-row]").first.check(),
+    ),
+    Shot("action-detail", lambda world: reverse("action", args=[world.waiting.pk])),
+    Shot("action-fired", lambda world: reverse("action", args=[world.fired.pk])),
+    Shot("action-execute", lambda world: reverse("action-execute", args=[world.waiting.pk])),
+    Shot("wizard-1-action", lambda world: reverse("action-new")),
+    Shot("wizard-2-target", lambda world: wizard(world, "target")),
+    Shot("wizard-3-trigger", lambda world: wizard(world, "trigger")),
+    Shot("wizard-3-condition", lambda world: wizard(world, "condition")),
+    Shot("wizard-4-limits", lambda world: wizard(world, "limits")),
+    Shot("wizard-5-review", lambda world: wizard(world, "review")),
     Shot("sign-in", lambda world: reverse(settings.LOGIN_URL), nobody),
     Shot("sign-up", lambda world: reverse("account_signup"), nobody),
     Shot("account", lambda world: reverse("account")),

@@ -1,89 +1,142 @@
-"""A person signs in and sees what the rules wait for, and what they do as they do it."""
+"""People see what their rules wait for and do, and say what is to become of them."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
-from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
 from actions.engine import run_tick
+from actions.models import Action, ActionExecution
 from actions.services import Draft, create_action
 from portfolios.services import deposit, primary_portfolio
 from tests.conftest import Feed, list_instruments
 from tests.factories import PASSWORD, UserFactory
+from tests.functional.visits import PHONE, Visits, assert_accessible
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+DIP = Draft(
+    action_type="BUY",
+    symbol="MSFT",
+    quantity=Decimal(10),
+    trigger_type="price_below",
+    trigger_params={"threshold": "25"},
+)
+
 
 @pytest.fixture
-def owner(now: datetime) -> User:
+def now() -> datetime:
+    return timezone.now()
+
+
+@pytest.fixture
+def owner(feed: Feed, now: datetime) -> User:
     list_instruments(["MSFT"])
     user = UserFactory.create(username="ada", time_zone="America/New_York")
     deposit(portfolio=primary_portfolio(user=user), amount=Decimal(5_000), at=now)
+    feed.says("MSFT", "26", now, note="2008-09-16", interpolated=True)
     return user
 
 
-def sign_in(page: Page, server: LiveServer, name: str, password: str) -> None:
-    page.goto(f"{server.url}/actions")
+def sign_in(page: Page, name: str, password: str) -> None:
+    page.goto("/actions")
     page.get_by_label("E-mail or name").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
 
 
 def test_a_rule_that_fires_appears_without_a_reload(
-    live_server: LiveServer, page: Page, owner: User, feed: Feed, now: datetime
+    visits: Visits, owner: User, feed: Feed, now: datetime
 ) -> None:
-    draft = Draft(
-        action_type="BUY",
-        symbol="MSFT",
-        quantity=Decimal(10),
-        trigger_type="price_below",
-        trigger_params={"threshold": "25"},
-    )
-    create_action(user=owner, draft=draft, now=now)
-    feed.says("MSFT", "26", now, note="2008-09-16", interpolated=True)
+    action = create_action(user=owner, draft=DIP, now=now)
     run_tick(now=now)
-
-    sign_in(page, live_server, "ada", PASSWORD)
-    expect(page.get_by_role("heading", name="Your rules")).to_be_visible()
-    expect(page.locator(".rule")).to_contain_text(
-        "Buy 10 MSFT when the price is at or below $25.00, once."
-    )
-    expect(page.locator(".rule")).to_contain_text("Asleep until MSFT falls to $25.00.")
-    expect(page.locator(".rule")).to_contain_text("3.8 % away")
-    expect(page.get_by_text("Replaying 2008-09-16")).to_be_visible()
-    expect(page.get_by_text("Nothing yet.")).to_be_visible()
+    page = visits.begin()
+    sign_in(page, "ada", PASSWORD)
+    page.goto("/actions")
+    row = page.locator(".rule")
+    expect(row).to_contain_text("Buy 10 MSFT when the price is at or below $25.00, once.")
+    expect(row).to_contain_text("Asleep until MSFT falls to $25.00.")
+    expect(row).to_contain_text("3.8 % away")
+    detail = visits.begin(user=owner)
+    detail.goto(f"/actions/{action.pk}")
+    expect(detail.get_by_role("heading", name="Why not yet")).to_be_visible()
+    expect(detail.locator("figure[data-drawn]")).to_be_visible()
 
     feed.says("MSFT", "24.50", now + timedelta(seconds=10), note="2008-09-17")
     run_tick(now=now + timedelta(seconds=10))
-    expect(page.locator(".executions")).to_contain_text("Bought 10 MSFT at $24.50 for $245.00.")
-    expect(page.locator(".rule")).to_contain_text("Completed")
-    expect(page.locator(".strip")).to_contain_text("$4,755.00")
+    expect(row).to_contain_text("Completed", timeout=15_000)
+    expect(row).to_contain_text("1 of 1")
+    expect(detail.locator("table.cards")).to_contain_text(
+        "Bought 10 MSFT at $24.50 for $245.00.", timeout=15_000
+    )
+    assert_accessible(detail)
 
 
-def test_a_wrong_password_says_what_to_do(
-    live_server: LiveServer, page: Page, owner: User, feed: Feed
-) -> None:
-    sign_in(page, live_server, "ada", "wrong")
+def test_a_wrong_password_says_what_to_do(page: Page, owner: User) -> None:
+    sign_in(page, "ada", "wrong")
     expect(page.get_by_role("alert")).to_contain_text("Check both and try again.")
 
 
-def test_nobody_sees_another_persons_rules(
-    live_server: LiveServer, page: Page, owner: User, feed: Feed, now: datetime
+def test_a_rule_is_paused_undone_executed_and_deleted(
+    visits: Visits, owner: User, now: datetime
 ) -> None:
-    draft = Draft(
-        action_type="NOTIFY",
-        symbol="MSFT",
-        trigger_type="price_below",
-        trigger_params={"threshold": "25"},
-    )
-    create_action(user=owner, draft=draft, now=now)
-    UserFactory.create(username="bob")
-    sign_in(page, live_server, "bob", PASSWORD)
+    action = create_action(user=owner, draft=DIP, now=now)
+    other = create_action(user=owner, draft=DIP, now=now)
+    run_tick(now=now)
+    page = visits.begin(user=owner)
+    page.goto("/actions?sort=oldest")
+    page.locator(f"#pause-{action.pk}").click()
+    expect(page.locator(".toast")).to_contain_text("Paused: Buy 10 MSFT")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".toast")).to_contain_text("Taken back")
+    assert_accessible(page)
+
+    page.locator(f"#execute-{action.pk}").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Buy 10 MSFT at $26.00, for $260.00")
+    dialog.get_by_role("button", name="Execute now").dblclick()
+    expect(page.locator(".toast")).to_contain_text("Bought 10 MSFT at $26.00")
+    assert ActionExecution.objects.count() == 1
+
+    page.goto("/actions?status=active")
+    page.locator(f"#tick-{other.pk}").check()
+    expect(page.locator(".bulk-bar")).to_contain_text("1 selected")
+    assert_accessible(page)
+    page.locator(".bulk-bar").get_by_role("button", name="Delete").click()
+    expect(page.locator(".toast")).to_contain_text("Cancelled 1 rule.")
+    assert Action.objects.get(pk=other.pk).status == "cancelled"
+    expect(page.get_by_text("No rule is like that.")).to_be_visible()
+    page.get_by_role("link", name="Show all rules").click()
+    expect(page.locator(".rule")).to_have_count(2)
+
+
+def test_everything_can_be_done_without_scripts_on_a_phone(
+    visits: Visits, owner: User, now: datetime
+) -> None:
+    action = create_action(user=owner, draft=DIP, now=now)
+    run_tick(now=now)
+    page = visits.begin(user=owner, width=PHONE, javascript=False)
+    page.goto("/actions")
+    page.locator(f"#execute-{action.pk}").click()
+    expect(page.get_by_role("heading", name="Execute now?")).to_be_visible()
+    page.get_by_role("link", name="Do nothing").click()
+    page.get_by_role("button", name="Pause", exact=True).click()
+    page.goto("/actions")
+    page.get_by_label("Select:").check()
+    page.locator(".bulk-bar").get_by_role("button", name="Resume").click()
+    expect(page.locator(".rule")).to_contain_text("Active")
+    page.locator("select[name=symbol]").select_option("MSFT")
+    page.get_by_role("button", name="Filter").click()
+    assert "symbol=MSFT" in page.url
+
+
+def test_who_has_no_rules_is_shown_some(visits: Visits, owner: User) -> None:
+    page = visits.begin(user=owner)
+    page.goto("/actions")
     expect(page.get_by_text("You have no rules yet.")).to_be_visible()
-    expect(page.locator(".rule")).to_have_count(0)
-    page.get_by_text("Account of").locator("..").click()
-    page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert_accessible(page)
+    page.get_by_role("link", name="Sell all of your MSFT").click()
+    expect(page.locator(".sentence.draft")).to_contain_text("Sell all of your MSFT when")

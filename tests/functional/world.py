@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 
 from accounts.models import User
 from actions.engine import run_tick
-from actions.models import Action
+from actions.models import Action, RuleDraft
 from actions.selectors import actions_of
 from actions.services import Draft, cancel_action, create_action, pause_action
+from actions.wizard.drafts import open_draft
 from market.services import restart_replay
 from tests.factories import PASSWORD, UserFactory
 from tradingrules.demo.seed import FIRST_SESSION, seed
@@ -80,6 +82,17 @@ WORDY = Draft(
 )
 
 
+TRAILING = Draft(
+    action_type="SELL",
+    symbol="AAPL",
+    quantity=Decimal(10),
+    trigger_type="trailing_stop",
+    trigger_params={"percent": "5"},
+    max_executions=3,
+    cooldown_seconds=86_400,
+)
+
+
 @dataclass(frozen=True)
 class World:
     """`owner` has rules and what they did (and is of the staff); `newcomer` has nothing yet."""
@@ -91,6 +104,16 @@ class World:
     def waiting(self) -> Action:
         """A rule that is active and has a level to wait for."""
         return actions_of(user=self.owner).filter(symbol="AAPL", trigger_type="from_cost").get()
+
+    @property
+    def fired(self) -> Action:
+        """A rule that has done the most."""
+        return Action.objects.filter(user=self.owner).latest("executions_count", "created_at")
+
+    @cached_property
+    def draft(self) -> RuleDraft:
+        """A rule that the owner is writing."""
+        return open_draft(user=self.owner, draft=TRAILING, now=self.owner.date_joined)
 
 
 def believable_world(*, now: datetime) -> World:

@@ -97,6 +97,21 @@ def test_it_says_what_it_found_and_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.slow
+def test_the_pages_are_measured() -> None:
+    few = ("--rules=1000", "--executions=2000", "--rounds=2")
+    bench = run_of("bench.pages", *few, "--json")
+    said, complained = bench.communicate(timeout=240)
+    assert bench.returncode == 0, complained
+    pages = json.loads(said)["pages"]
+    assert {"actions", "action", "wizard, review"} <= pages.keys()
+    for name, page in pages.items():
+        assert 0 < page["p50_ms"] <= page["p95_ms"], name
+        assert page["queries"] > 0, name
+        assert page["html_bytes"] < page["first_load_bytes"], name
+    assert left_by(bench) == []
+
+
+@pytest.mark.slow
 def test_a_storm_is_measured_beside_its_floors() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench.fires", *SMALL, "--no-fsync", "--json"],

@@ -195,7 +195,7 @@ def test_an_email_says_what_was_traded_why_and_what_is_left_and_leads_to_the_rul
         assert "Buy 2 AAPL when the price is at or below $150.00, once." in text
         assert "AAPL at $149.50 is at or below $150.00." in text
         assert "$701.00" in text
-        assert f"https://rules.example.org/#rule-{sold[0].pk}" in text
+        assert f"https://rules.example.org/actions/{sold[0].pk}" in text
     assert bought.body.count("Bought 2 AAPL at $149.50 for $299.00.") == 1
     assert "<img" not in html
     assert refused.subject.startswith("Refused: Buy 100 AAPL.")
@@ -244,4 +244,4 @@ def test_the_clusters_job_dispatches_and_sends(user: User) -> None:
     assert tasks.deliver_notifications() == "1 sent"
     assert tasks.deliver_notifications() == "0 sent"
     Delivery.objects.update(created_at=now - tasks.KEEP_DELIVERIES - MINUTE)
-    assert tasks.prune() == "0 prices, 1 deliveries forgotten"
+    assert tasks.prune() == "0 prices, 1 deliveries, 0 drafts forgotten"

@@ -30,7 +30,8 @@ NOT_THERE = uuid4()
 # Its own permissions guard it, an address for each model.
 SOMEBODY_ELSES = ("admin/",)
 # Parameters that name nothing of anybody's: a signed link is its own key, the rest is not there.
-NO_IDS = {"token", "path", "symbol"}
+NO_IDS = {"token", "path", "symbol", "step", "wish"}
+WORDS = {"step": "action", "wish": "pause"}  # in the place of those that are one of a few
 
 
 class Address(NamedTuple):
@@ -66,9 +67,9 @@ def walk(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, list[str]]]:
 
 def plain(path: str, parameters: list[str]) -> Iterator[tuple[str, list[str]]]:
     """The address with {} in the place of each parameter."""
-    for _ in parameters:
+    for parameter in parameters:
         head, _, tail = path.partition("<")
-        path = f"{head}{{}}{tail.partition('>')[2]}"
+        path = f"{head}{WORDS.get(parameter, '{}')}{tail.partition('>')[2]}"
     yield path, parameters
 
 
@@ -115,24 +116,22 @@ def test_what_is_anothers_is_not_there_and_stays_as_it_is(address: Address, feed
     staff = UserFactory.create(is_staff=True)
     primary_portfolio(user=stranger)
     primary_portfolio(user=staff)
-    clients = {user: signed_in(user) for user in (stranger, staff)}  # a sign-in is stored
+    clients = {user.pk: signed_in(user) for user in (stranger, staff)}
     before = stored()
     for method in METHODS:
-        nobody = call(None, method, address.of(thing.pk))
+        nobody = call(Client(), None, method, address.of(thing.pk))
         assert nobody.status_code in ({401} if address.is_api else {302, 403, 405})
         if nobody.status_code == 302:
             assert "/sign-in" in nobody["Location"] or "login" in nobody["Location"]
         for user in (stranger, staff):
-            answer = call(user, method, address.of(thing.pk), clients[user])
-            unknown = call(user, method, address.of(NOT_THERE), clients[user])
+            answer = call(clients[user.pk], user, method, address.of(thing.pk))
+            unknown = call(clients[user.pk], user, method, address.of(NOT_THERE))
             assert answer.status_code in {404, 405}, (method, answer.content)
             assert answer.status_code == unknown.status_code
             if address.is_api:
                 assert answer.content == unknown.content, "nothing tells whether there is one"
-    assert 404 in {
-        call(stranger, method, address.of(thing.pk), clients[stranger]).status_code
-        for method in METHODS
-    }
+    asked = (call(clients[stranger.pk], stranger, each, address.of(thing.pk)) for each in METHODS)
+    assert 404 in {answer.status_code for answer in asked}
     assert stored() == before
 
 
@@ -142,8 +141,8 @@ def signed_in(user: User) -> Client:
     return client
 
 
-def call(user: User | None, method: str, path: str, pages: Client | None = None) -> Any:
-    """By a token where it is the API's, by the session of `pages` where it is a page."""
-    client = pages if pages and not path.startswith("/api/") else Client()
+def call(client: Client, user: User | None, method: str, path: str) -> Any:
+    if path.startswith("/api/"):
+        client = Client()
     headers = bearer(user) if user and path.startswith("/api/") else {}
     return client.generic(method, path, "{}", content_type="application/json", headers=headers)

@@ -1,0 +1,167 @@
+"""What is drawn for a rule: a symbol's price, what the rule waits for, and where it fired."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from accounts.models import User
+from actions.drafting import parse, portfolio_of
+from actions.marks import Axis, Level, Line, Mark, Span
+from actions.models import ActionExecution
+from actions.pages.lines import RuleLine
+from actions.rules import InvalidRule, Rule
+from actions.sight import Sight, Standing
+from actions.starting import starting_state
+from actions.wizard.outline import Outline
+from market.history import recent_samples
+from market.quotes import Bar, Sample
+from market.selectors import latest_quotes
+from market.services import ProviderError, completed_sessions
+
+SESSIONS = 250
+RECENT = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A symbol's chart: `data` as static/js/chart.js has it, `words` what is drawn of the rule."""
+
+    symbol: str
+    others: Sequence[str]
+    data: Mapping[str, Any]
+    words: Sequence[str]
+
+
+def chart_of(
+    *,
+    line: RuleLine,
+    executions: Iterable[ActionExecution],
+    quotes: Mapping[str, Sample],
+    symbol: str,
+    now: datetime,
+) -> Chart | None:
+    """The chart of a stored rule, for `symbol` if it is one of the rule's. None where nothing can
+    be drawn: it has no symbol, or nobody has a price of it."""
+    try:
+        rule = line.action.as_rule()
+    except InvalidRule:
+        return None
+    if turn := line.why.turn:
+        rule = rule.with_state({**rule.state, **turn.state})
+    seen = Standing(line.action.portfolio_id, woken_at=now, quotes=quotes)
+    fired = [mark for execution in executions for mark in _fired(execution)]
+    return _chart(rule, seen, symbol, now, fired)
+
+
+def chart_of_draft(*, user: User, outline: Outline, now: datetime) -> Chart | None:
+    """The chart of a rule that is being written: with its marks as soon as it is one."""
+    draft = outline.draft()
+    if draft is not None:
+        with transaction.atomic():  # checking a rule may list its symbol, and open a portfolio
+            try:
+                rule = parse(draft, now)
+                portfolio = portfolio_of(user, draft, rule)
+                portfolio_id = portfolio.pk if portfolio else None
+                rule = rule.with_state(starting_state(rule, portfolio_id, now))
+                quotes = latest_quotes(symbols=rule.symbols)
+                seen = Standing(portfolio_id, woken_at=now, quotes=quotes)
+                return _chart(rule, seen, "", now, [])
+            except InvalidRule:
+                pass
+            finally:
+                transaction.set_rollback(True)
+    symbol = outline.watched
+    prices = _prices(symbol, latest_quotes(symbols=[symbol]), now) if symbol else []
+    if symbol is None or not prices:
+        return None
+    return Chart(symbol, (), {"prices": prices}, ())
+
+
+def _chart(
+    rule: Rule,
+    seen: Standing,
+    wanted: str,
+    now: datetime,
+    fired: Sequence[Mapping[str, Any]],
+) -> Chart | None:
+    symbols = sorted(rule.symbols)
+    watched = sorted(rule.trigger.watched(rule)) or symbols
+    if not symbols:
+        return None
+    symbol = wanted if wanted in symbols else watched[0]
+    prices = _prices(symbol, seen.quotes, now)
+    if not prices:
+        return None
+    marks = [mark for mark in _marks(rule, seen, now) if _is_of(mark, symbol)]
+    begin, end = prices[0][0], prices[-1][0]
+    shown = sorted(
+        (mark for mark in fired if mark["symbol"] in {symbol, ""} and begin <= mark["time"] <= end),
+        key=lambda mark: mark["time"],
+    )
+    data = {
+        "prices": prices,
+        "levels": [
+            {"value": str(mark.value), "role": mark.role.value, "words": mark.words}
+            for mark in marks
+            if isinstance(mark, Level) and mark.axis is Axis.PRICE
+        ],
+        "lines": [
+            {"points": [[_epoch(p.at), str(p.price)] for p in mark.points], "words": mark.words}
+            for mark in marks
+            if isinstance(mark, Line)
+        ],
+        "marks": [{key: mark[key] for key in ("time", "kind", "words")} for mark in shown],
+    }
+    others = [other for other in symbols if other != symbol]
+    return Chart(symbol, others, data, [mark.words for mark in marks])
+
+
+def _marks(rule: Rule, seen: Standing, now: datetime) -> Sequence[Mark]:
+    view = Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule)
+    return rule.trigger.annotate(rule, view)
+
+
+def _is_of(mark: Mark, symbol: str) -> bool:
+    return isinstance(mark, Span) or mark.symbol == symbol
+
+
+def _prices(symbol: str, quotes: Mapping[str, Sample], now: datetime) -> list[list[Any]]:
+    """The closes of the last sessions, then what is kept of the last day, then the latest quote."""
+    try:
+        bars: Sequence[Bar] = completed_sessions(symbols=[symbol], now=now, sessions=SESSIONS).get(
+            symbol, ()
+        )
+    except ProviderError:
+        bars = ()
+    points = {_epoch(bar.at): str(bar.close) for bar in bars}
+    newest = max(points, default=0)
+    samples: list[Sample] = recent_samples(symbols=[symbol], since=now - RECENT).get(symbol, [])
+    samples += [quotes[symbol]] if symbol in quotes else []
+    points |= {_epoch(s.as_of): str(s.price) for s in samples if _epoch(s.as_of) > newest}
+    return [[at, points[at]] for at in sorted(points)]
+
+
+def _fired(execution: ActionExecution) -> Sequence[Mapping[str, Any]]:
+    at = _epoch(execution.triggered_at)
+    if execution.error:
+        return [{"time": at, "kind": "failed", "words": "Refused", "symbol": ""}]
+    trades = execution.details.get("trades") or []
+    if not trades:
+        return [{"time": at, "kind": "told", "words": "Told", "symbol": ""}]
+    words = {"buy": "Bought", "sell": "Sold"}
+    return [
+        {
+            "time": at,
+            "kind": trade["side"],
+            "words": words[trade["side"]],
+            "symbol": trade["symbol"],
+        }
+        for trade in trades
+    ]
+
+
+def _epoch(at: datetime) -> int:
+    return int(at.timestamp())

@@ -1,0 +1,135 @@
+"""The page of a rule: what it says, why it has not fired, and what it has done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import Http404
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+
+from accounts.http import SignedIn, page_or_part
+from actions.history import history_of
+from actions.limits import Gate
+from actions.models import Action, ActionExecution, Notification
+from actions.pages.chart import chart_of
+from actions.pages.lines import RuleLine, lines_by
+from actions.pages.timeline import events_of, kinds_told
+from actions.selectors import symbols_of
+from actions.sentence import duration, in_zone
+from actions.why import GateState
+from market.selectors import latest_quotes
+
+A_PAGE = 20
+MOST_TOLD = 20
+
+# What is said of a gate that is open. Shut, it says itself why.
+_OPEN = {
+    Gate.VALIDITY: "The rule is valid.",
+    Gate.STATUS: "The rule is active.",
+    Gate.SESSION: "The market is open, or need not be.",
+    Gate.COOLDOWN: "No pause after an execution runs.",
+    Gate.MAX_EXECUTIONS: "It may be executed still.",
+    Gate.PORTFOLIO: "Its portfolio is not paused.",
+    Gate.DAY: "The portfolio's limits of the day are not reached.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A line of the checklist (components/checklist.html)."""
+
+    open: bool
+    words: str
+    more: str = ""
+    waits: bool = False
+
+
+@login_required
+def detail(request: SignedIn, action_id: UUID) -> HttpResponseBase:
+    """A rule of the user's; HTMX asks for the part that moves."""
+    user, now = request.user, timezone.now()
+    action = Action.objects.filter(user=user, pk=action_id).select_related("portfolio").first()
+    if action is None:
+        raise Http404("There is no such rule.")
+    quotes = latest_quotes(symbols=symbols_of(action))
+    (line,) = lines_by(quotes, actions=[action], zone=user.zone, now=now)
+    executions = ActionExecution.objects.filter(action=action).order_by("-sequence")
+    page = Paginator(executions.select_related("transaction"), A_PAGE).get_page(
+        request.GET.get("page")
+    )
+    notices = Notification.objects.filter(action=action, kind__in=kinds_told())[:MOST_TOLD]
+    context = {
+        "zone": user.zone,
+        "now": now,
+        "line": line,
+        "action": action,
+        "checks": checks_of(line, user.zone),
+        "facts": _facts(action, user.zone),
+        "page": page,
+        "events": events_of(
+            changes=history_of(action=action, zone=user.zone),
+            executions=page.object_list,
+            told=notices,
+        ),
+    }
+    if not request.htmx:
+        context["chart"] = chart_of(
+            line=line,
+            executions=page.object_list,
+            quotes=quotes,
+            symbol=request.GET.get("chart", "").upper(),
+            now=now,
+        )
+    return page_or_part(request, "actions/detail.html", "live", context)
+
+
+def checks_of(line: RuleLine, zone: ZoneInfo) -> Sequence[Check]:
+    """Why not yet: each gate, then the trigger. Those that hold it back come first, in the order
+    in which they are asked."""
+    checks = [_gate(gate, zone) for gate in line.why.gates]
+    if line.action.status == Action.Statuses.ACTIVE:
+        checks.append(_trigger(line))
+    return sorted(checks, key=lambda check: check.open)
+
+
+def _gate(gate: GateState, zone: ZoneInfo) -> Check:
+    if gate.open:
+        return Check(open=True, words=_OPEN[gate.gate])
+    until = f"It opens on {in_zone(gate.until, zone)}." if gate.until else ""
+    return Check(open=False, words=gate.reason, more=until, waits=gate.until is not None)
+
+
+def _trigger(line: RuleLine) -> Check:
+    """What the trigger waits for, by the last look at it."""
+    found = line.action.last_evaluation
+    if found is None:
+        return Check(
+            open=False, words="It has not been looked at yet: the next tick does.", waits=True
+        )
+    reason = str(found["reason"])
+    away = f"{line.meter.words}." if line.meter and line.meter.words != "there" else ""
+    if found["finding"] == "blocked" and line.why.blocking is not None:
+        return Check(
+            open=False, words=f"The price: {away}" if away else "Its trigger waits.", waits=True
+        )
+    return Check(open=found["finding"] == "fired", words=reason, more=away)
+
+
+def _facts(action: Action, zone: ZoneInfo) -> Sequence[tuple[str, str]]:
+    """What the sentence leaves out."""
+    facts = [("Valid from", in_zone(action.valid_from or action.created_at, zone))]
+    if action.valid_until:
+        facts.append(("Valid until", in_zone(action.valid_until, zone)))
+    if action.cooldown_seconds:
+        facts.append(("Pause after firing", duration(action.cooldown_seconds)))
+    if action.portfolio:
+        facts.append(("Portfolio", action.portfolio.name))
+    if message := action.action_params.get("message"):
+        facts.append(("Message", str(message)))
+    if action.notes:
+        facts.append(("Notes", action.notes))
+    return facts
