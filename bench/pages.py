@@ -125,7 +125,7 @@ class _Site:
             **{f"wizard, {step}": f"/actions/new/{step}{draft}" for step in steps},
         }
         self._client = Client(headers={"host": "localhost"})
-        self._client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        self._client.force_login(user)
 
     def measure(self, path: str, rounds: int) -> dict[str, Any]:
         from django.db import connection  # noqa: PLC0415

@@ -55,6 +55,7 @@ def detail(request: SignedIn, action_id: UUID) -> HttpResponseBase:
     action = Action.objects.filter(user=user, pk=action_id).select_related("portfolio").first()
     if action is None:
         raise Http404("There is no such rule.")
+    action.user = user  # at hand already
     quotes = latest_quotes(symbols=symbols_of(action))
     (line,) = lines_by(quotes, actions=[action], zone=user.zone, now=now)
     executions = ActionExecution.objects.filter(action=action).order_by("-sequence")

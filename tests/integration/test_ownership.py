@@ -137,7 +137,7 @@ def test_what_is_anothers_is_not_there_and_stays_as_it_is(address: Address, feed
 
 def signed_in(user: User) -> Client:
     client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(user)
     return client
 
 

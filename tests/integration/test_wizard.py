@@ -59,7 +59,7 @@ class Wizard:
 
     def __init__(self, user: User, begin: str = "/actions/new") -> None:
         self.client = Client()
-        self.client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        self.client.force_login(user)
         self.at = begin
         self.page = self.client.get(begin)
         while self.page.status_code == 302:
@@ -237,7 +237,7 @@ def test_a_lost_session_loses_nothing(ada: User) -> None:
     lost = Client()
     answer = lost.post(target, {**hidden, "symbol": "MSFT", "measure": "7"})
     assert answer["Location"].startswith("/sign-in?next=")
-    lost.force_login(ada, backend="django.contrib.auth.backends.ModelBackend")
+    lost.force_login(ada)
     page = lost.get(target)
     assert page.context["form"]["symbol"].value() == "MSFT"
     assert page.context["form"]["measure"].value() == "7"
@@ -270,7 +270,7 @@ def test_a_forged_step_draft_or_owner_is_not_found(ada: User) -> None:
     wizard = Wizard(ada).send(action_type="BUY")
     draft = wizard.page.context["draft"]
     bob = Client()
-    bob.force_login(UserFactory.create(), backend="django.contrib.auth.backends.ModelBackend")
+    bob.force_login(UserFactory.create())
     assert wizard.client.get("/actions/new/steal").status_code == 404
     assert wizard.client.get("/actions/new?draft=7").status_code == 404
     assert wizard.client.get(f"/actions/new?draft={uuid4()}").status_code == 404
@@ -353,7 +353,7 @@ def test_an_edit_of_a_rule_that_somebody_else_has_changed_is_refused_in_words(ad
 def test_a_rule_that_has_ended_is_not_edited_and_anothers_is_not_there(ada: User) -> None:
     action = create_action(user=ada, draft=dip(), now=datetime.now(UTC))
     bob = Client()
-    bob.force_login(UserFactory.create(), backend="django.contrib.auth.backends.ModelBackend")
+    bob.force_login(UserFactory.create())
     assert bob.get(f"/actions/{action.pk}/edit").status_code == 404
     Action.objects.filter(pk=action.pk).update(status="completed")
     wizard = Wizard(ada, f"/actions/{action.pk}/edit")
