@@ -141,9 +141,11 @@ def symbols_of(action: Action) -> frozenset[str]:
 
 def _sleeps(actions: Sequence[Action]) -> Mapping[UUID, _Sleep]:
     """What the rules wait for; of a turn, the stop as it is by now."""
-    turns = followed(action_ids=[action.pk for action in actions])
+    watches = list(Watch.objects.filter(action__in=actions))
+    turning = [watch.action_id for watch in watches if watch.turning is not None]
+    turns = followed(action_ids=turning) if turning else {}
     sleeps: dict[UUID, _Sleep] = {}
-    for watch in Watch.objects.filter(action__in=actions):
+    for watch in watches:
         sleep = sleeps.setdefault(watch.action_id, _Sleep())
         if watch.at is not None:
             sleep.at = watch.at

@@ -287,7 +287,7 @@ def test_a_rules_page_says_why_it_waits_and_what_it_did(
     chart = page.context["chart"]
     assert [level["value"] for level in chart.data["levels"]] == ["120"]
     assert [mark["kind"] for mark in chart.data["marks"]] == ["buy"]
-    assert [event.words for event in page.context["events"]][-1] == "Created."
+    assert page.context["events"][-1].words.startswith("Made: Buy 1 AAPL")
 
 
 def test_another_persons_rule_is_not_there(ada: User) -> None:
