@@ -16,6 +16,7 @@ from actions.watches import wake, watchlist
 from bench.machine import machine, peak_mb
 from bench.market import Prepared, prepared_feed, samples
 from bench.naive import naive_rules_per_s
+from bench.plans import explained
 from bench.population import Population
 from bench.timing import median_ms, timed
 from market.quotes import Sample, max_age
@@ -81,6 +82,13 @@ class Bench:
                     )
                     result.naive.append(rate)
         return result
+
+    def plans(self) -> dict[str, str]:
+        """How rules are woken and leased when a thousandth of the symbols crosses."""
+        with explained() as plans:
+            self._match(self._next(self._moves(CROSSING_TICKS)))
+            look_at_the_woken(now=self.now, report=Report())
+        return plans
 
     def _measure(self, feed: Prepared, result: Result) -> None:
         for _ in range(WARM_UP_TICKS):

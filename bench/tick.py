@@ -23,6 +23,7 @@ def run(
     trailing: int = 0,
     naive_seconds: float = 5,
     fsync: bool = True,
+    plans: bool = False,
 ) -> dict[str, Any]:
     """The figures, as `--json` prints them."""
     with throw_away_database(fsync=fsync):
@@ -32,6 +33,8 @@ def run(
 
         bench = Bench(symbols=symbols, ticks=ticks, say=say)
         figures = bench.run(sizes_up_to(rules), naive_seconds).as_json()
+        if plans:
+            figures["plans"] = bench.plans()
         if trailing:
             stops = TrailingStops(symbols=symbols, at=bench.now, say=say)
             figures |= stops.measure(rules=trailing, ticks=ticks)
@@ -69,7 +72,7 @@ growth of the quiet tick      {figures["growth"]:.2f} x
 the specification's loop      {figures["naive_rules_per_s"]:,.0f} rules/s
 rules covered, compared       {figures["ratio_to_naive"]:,.0f} x
 peak memory                   {figures["peak_mb"]:.0f} MB
-{_trailing(figures)}"""
+{_trailing(figures)}{_plans(figures)}"""
 
 
 def _trailing(figures: Mapping[str, Any]) -> str:
@@ -84,6 +87,11 @@ each rule woken by itself     {figures["alone_us_per_rule"]:,.0f} us a rule
 """
 
 
+def _plans(figures: Mapping[str, Any]) -> str:
+    found: Mapping[str, str] = figures.get("plans", {})
+    return "".join(f"\n{name.capitalize()}:\n{plan}\n" for name, plan in found.items())
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.tick", description=__doc__)
     parser.add_argument("--rules", type=int, default=1_000_000, help="at the largest size")
@@ -91,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--ticks", type=int, default=20, help="quiet ticks at each size")
     parser.add_argument("--trailing", type=int, default=0, help="trailing stops at new highs")
     parser.add_argument("--naive-seconds", type=float, default=5, help="for the naive loop")
+    parser.add_argument("--plans", action="store_true", help="of waking and leasing, at the end")
     parser.add_argument("--no-fsync", action="store_true", help="let the disk forget")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args(arguments)
@@ -105,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         trailing=chosen.trailing,
         naive_seconds=chosen.naive_seconds,
         fsync=not chosen.no_fsync,
+        plans=chosen.plans,
     )
     print(json.dumps(figures, indent=2) if chosen.json else table(figures))
 
