@@ -154,6 +154,30 @@ class Environment(BaseSettings):
     api_tokens_per_minute: int = Field(
         20, gt=0, description="Attempts of one address to get a token, counted in the same way."
     )
+    openai_api_key: SecretStr = Field(
+        SecretStr(""),
+        description="Of the chat's model. Without one the chat reads plain words by itself.",
+    )
+    openai_base_url: str = Field(
+        "https://api.openai.com/v1",
+        description="Where the model is: any server that speaks like OpenAI's.",
+    )
+    openai_model: str = Field("gpt-4.1-mini", description="Which model the chat asks.")
+    openai_seconds: float = Field(
+        25, gt=0, le=300, description="How long one answer of the chat may take, retries included."
+    )
+    openai_turn_tokens: int = Field(
+        30_000, gt=0, description="Tokens that one answer of the chat may take, in and out."
+    )
+    openai_input_usd: Decimal = Field(
+        Decimal(0), ge=0, description="What a million tokens sent cost. 0: costs are not recorded."
+    )
+    openai_output_usd: Decimal = Field(
+        Decimal(0), ge=0, description="What a million tokens answered cost."
+    )
+    chat_messages_per_day: int = Field(
+        200, gt=0, description="Messages that one user may send to the chat in 24 hours."
+    )
     webhook_allow_private: bool = Field(
         False,
         description="Lets webhooks call private and loopback addresses, and by plain http: for "
@@ -194,7 +218,7 @@ class Environment(BaseSettings):
         self.site_url = self.site_url or f"https://{host}"
         return self
 
-    @field_validator("twelvedata_url", "twelvedata_stream_url", "alpaca_url")
+    @field_validator("twelvedata_url", "twelvedata_stream_url", "alpaca_url", "openai_base_url")
     @classmethod
     def _keeps_keys_secret(cls, value: str, field: ValidationInfo) -> str:
         parts = urlsplit(value)
