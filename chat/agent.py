@@ -225,11 +225,11 @@ def _said(message: Any) -> dict[str, Any]:
 
 def _wait(error: openai.APIError, attempt: int) -> float:
     """Seconds until the next attempt: as long as the server says, or twice as long each time."""
-    backoff = 0.25 * 2**attempt
+    backoff = 0.25 * float(2**attempt)
     if not isinstance(error, openai.APIStatusError):
         return backoff
     try:
-        return max(float(error.response.headers.get("retry-after", backoff)), 0.0)
+        return max(float(error.response.headers.get("retry-after", str(backoff))), 0.0)
     except ValueError:
         return backoff
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
-from typing import Any, override
+from typing import Any
 
 from tests.feed_server import Answer, Handler, says
 
@@ -38,8 +38,7 @@ class ModelServer:
 class _Handler(Handler):
     feed: Any
 
-    @override
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 -- as the library names it
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.lock:
             self.feed.asked.append(body)

