@@ -46,6 +46,11 @@ SHOTS = (
     Shot("actions", lambda world: reverse("actions")),
     Shot("status", lambda world: reverse("status")),
     Shot("actions-empty", lambda world: reverse("actions"), newcomer),
+    Shot(
+        "chat",
+        lambda world: reverse("chat"),
+        steps=lambda page: page.get_by_role("button", name="Show my active rules").click(),
+    ),
     Shot("sign-in", lambda world: reverse(settings.LOGIN_URL), nobody),
     Shot(
         "account-menu",

@@ -127,26 +127,35 @@ def test_what_is_anothers_is_not_there_and_stays_as_it_is(address: Address, feed
     staff = UserFactory.create(is_staff=True)
     primary_portfolio(user=stranger)
     primary_portfolio(user=staff)
+    clients = {user.pk: signed_in(user) for user in (stranger, staff)}  # a sign-in is stored
     before = stored()
     for method in METHODS:
-        nobody = call(None, method, address.of(thing.pk))
+        nobody = call(Client(), None, method, address.of(thing.pk))
         assert nobody.status_code in ({401} if address.is_api else {302, 403, 405})
         if nobody.status_code == 302:
             assert "/sign-in" in nobody["Location"] or "login" in nobody["Location"]
         for user in (stranger, staff):
-            answer = call(user, method, address.of(thing.pk))
-            unknown = call(user, method, address.of(NOT_THERE))
+            answer = call(clients[user.pk], user, method, address.of(thing.pk))
+            unknown = call(clients[user.pk], user, method, address.of(NOT_THERE))
             assert answer.status_code in {404, 405}, (method, answer.content)
             assert answer.status_code == unknown.status_code
             if address.is_api:
                 assert answer.content == unknown.content, "nothing tells whether there is one"
-    assert 404 in {call(stranger, method, address.of(thing.pk)).status_code for method in METHODS}
+    asked = (call(clients[stranger.pk], stranger, each, address.of(thing.pk)) for each in METHODS)
+    assert 404 in {answer.status_code for answer in asked}
     assert stored() == before
 
 
-def call(user: User | None, method: str, path: str) -> Any:
+def signed_in(user: User) -> Client:
     client = Client()
-    if user and not path.startswith("/api/"):
-        client.force_login(user)
-    headers = bearer(user) if user and path.startswith("/api/") else {}
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def call(client: Client, user: User | None, method: str, path: str) -> Any:
+    """By the client's session where it is a page, by a token where it is the API's."""
+    headers: dict[str, str] = {}
+    if path.startswith("/api/"):
+        client = Client()
+        headers = bearer(user) if user else {}
     return client.generic(method, path, "{}", content_type="application/json", headers=headers)
