@@ -25,8 +25,12 @@ _OF_A_RULE = frozenset({Intent.EXECUTE, Intent.SIMULATE, Intent.EXPLAIN})
 
 
 def reply(asker: Asker, history: Sequence[Said], text: str) -> Turn:
-    """Understands `text` fully, or asks what is missing; what was said before does not count."""
-    understood = read(text, now=asker.now, **knowledge_of(user=asker.user))
+    """Understands `text` fully, or asks what is missing.
+
+    Of what was said before only a text counts that it has just asked about: `text` may add what was
+    missing there.
+    """
+    understood = _understood(asker, history, text)
     try:
         told = _carried_out(understood, asker)
     except (ToolError, InvalidRule) as refused:
@@ -41,6 +45,18 @@ def reply(asker: Asker, history: Sequence[Said], text: str) -> Turn:
         wanted=[told.wanted] if told.wanted else [],
         calls=[called],
     )
+
+
+def _understood(asker: Asker, history: Sequence[Said], text: str) -> Understood:
+    known = knowledge_of(user=asker.user)
+    understood = read(text, now=asker.now, **known)
+    if understood.intent is not Intent.ASK:
+        return understood
+    before = next((said.text for said in reversed(history) if said.role == "user"), "")
+    if not before or read(before, now=asker.now, **known).intent is not Intent.ASK:
+        return understood
+    both = read(f"{before.rstrip(' .?!')} {text}", now=asker.now, **known)
+    return both if both.intent is Intent.CREATE else understood
 
 
 def _carried_out(understood: Understood, asker: Asker) -> Told | None:

@@ -123,6 +123,20 @@ def test_questions_are_answered_without_a_card(text: str, ada: User, now: dateti
     assert Proposal.objects.count() == 0
 
 
+def test_what_was_asked_for_may_be_added(ada: User, now: datetime) -> None:
+    asked = say(user=ada, text="sell AAPL below 150", now=now)
+    more = {"now": now, "conversation_id": asked.conversation_id}
+    unclear = say(user=ada, text="fnord", **more)  # type: ignore[arg-type]
+    assert unclear.proposals.count() == 0
+    say(user=ada, text="sell AAPL below 150", **more)  # type: ignore[arg-type]
+    answered = say(user=ada, text="10 shares", **more)  # type: ignore[arg-type]
+    assert answered.proposals.get().sentence.startswith(
+        "Sell 10 AAPL when the price is at or below"
+    )
+    fresh = say(user=ada, text="10 shares", now=now)
+    assert fresh.proposals.count() == 0, "another conversation knows nothing of it"
+
+
 def test_rules_are_paused_and_let_go_on_at_once(ada: User, now: datetime) -> None:
     mine = rule(ada, now)
     assert "Paused: Sell 5 AAPL" in say(user=ada, text="pause my apple rule", now=now).text

@@ -21,7 +21,7 @@ from chat.tools import TOOLS
 from portfolios.services import deposit, primary_portfolio
 from tests.conftest import Feed
 from tests.factories import UserFactory
-from tests.feed_server import cut_off, hangs_up, says, silence
+from tests.feed_server import Answer, cut_off, drips, hangs_up, says, silence
 from tests.model_server import KEY, ModelServer, calls, fault, model_server, words
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("instruments")]
@@ -260,11 +260,12 @@ def test_whatever_goes_wrong_is_said_in_words(
     assert KEY not in caplog.text
 
 
-def test_a_model_that_is_silent_is_not_waited_for_longer_than_a_turn(
-    model: ModelServer, ada: User, now: datetime, settings: Settings
+@pytest.mark.parametrize("slow", [silence, drips])
+def test_a_model_that_is_slow_is_not_waited_for_longer_than_a_turn(
+    slow: Answer, model: ModelServer, ada: User, now: datetime, settings: Settings
 ) -> None:
     settings.OPENAI_SECONDS = 0.6
-    model.says(silence)
+    model.says(slow)
     message = say(user=ada, text="hello", now=now)
     assert "did not answer in time" in message.text or "took too long" in message.text
 
