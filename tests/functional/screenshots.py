@@ -42,6 +42,12 @@ def nobody(world: World) -> None:
     return None
 
 
+def ask_for_a_rule(page: Page) -> None:
+    page.get_by_label("Your message").fill("sell 10 AAPL if it drops below 10 by Friday")
+    page.get_by_role("button", name="Send").click()
+    page.locator(".proposal").wait_for()
+
+
 SHOTS = (
     Shot("actions", lambda world: reverse("actions")),
     Shot("status", lambda world: reverse("status")),
@@ -49,7 +55,7 @@ SHOTS = (
     Shot(
         "chat",
         lambda world: reverse("chat"),
-        steps=lambda page: page.get_by_role("button", name="Show my active rules").click(),
+        steps=ask_for_a_rule,
     ),
     Shot("sign-in", lambda world: reverse(settings.LOGIN_URL), nobody),
     Shot(
