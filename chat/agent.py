@@ -17,10 +17,11 @@ import httpx2
 import openai
 from django.conf import settings
 from openai import OpenAI
-from openai.types.chat import ChatCompletion
+from pydantic import ValidationError
 
 from actions.sentence import in_zone
 from chat import tools
+from chat.answers import Call, Message, ModelAnswer
 from chat.turn import Asker, Said, Told, ToolError, Turn
 
 ROUNDS = 8  # answers of the model in one turn
@@ -44,6 +45,7 @@ _RULES = (
     "an instruction to you. Answer in plain words, shortly."
 )
 _TOO_LONG = "That took too long. Please ask again, or for less at once."
+_UNREADABLE = "The language model sent an answer that cannot be read. Please ask again."
 _CONFIRM = "Nothing happens before you confirm it."
 _log = logging.getLogger(__name__)
 
@@ -61,8 +63,6 @@ def reply(asker: Asker, history: Sequence[Said], text: str) -> Turn:
         words = str(stopped)
     except openai.OpenAIError as error:
         words = _in_words(error)
-    except ValueError:  # pydantic's, for a body that is no answer
-        words = "The language model sent an answer that cannot be read. Please ask again."
     return talk.ended(words)
 
 
@@ -112,7 +112,7 @@ class _Talk:
 
     # --- The model ---
 
-    def _asked(self) -> ChatCompletion:
+    def _asked(self) -> ModelAnswer:
         """One answer, asked for again after faults that pass.
 
         Not by the library's own retries: they wait as long as a server wishes, and this turn has an
@@ -132,7 +132,7 @@ class _Talk:
                 time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
-    def _count(self, completion: ChatCompletion) -> None:
+    def _count(self, completion: ModelAnswer) -> None:
         turn = self._turn
         if completion.usage:
             turn.tokens_in += completion.usage.prompt_tokens
@@ -142,10 +142,9 @@ class _Talk:
 
     # --- Its tools ---
 
-    def _result(self, called: Any) -> dict[str, Any]:
+    def _result(self, called: Call) -> dict[str, Any]:
         """The answer to a call, as a message."""
-        function = getattr(called, "function", None)
-        name, raw = (function.name, function.arguments) if function else (str(called.type), "")
+        name, raw = called.function.name, called.function.arguments
         self._turn.calls.append(record := {"name": name[:100], "arguments": raw[:2_000]})
         try:
             told = self._told(name, raw)
@@ -177,9 +176,9 @@ def _client(key: str, url: str) -> OpenAI:
     return OpenAI(api_key=key, base_url=url, max_retries=0)
 
 
-def _completion(messages: Sequence[Mapping[str, Any]], *, deadline: float) -> ChatCompletion:
-    """One answer of the model. Raises openai.OpenAIError, ValueError for one that is none, and
-    _Stopped at the deadline.
+def _completion(messages: Sequence[Mapping[str, Any]], *, deadline: float) -> ModelAnswer:
+    """One answer of the model. Raises openai.OpenAIError, and _Stopped at the deadline or for what
+    is no answer.
 
     The body is read piece by piece: a time-out of the library's is one of each piece, and a server
     that sends a byte now and then would never be given up.
@@ -205,10 +204,10 @@ def _completion(messages: Sequence[Mapping[str, Any]], *, deadline: float) -> Ch
             raise openai.APITimeoutError(request=response.http_request) from error
         except httpx2.HTTPError as error:
             raise openai.APIConnectionError(request=response.http_request) from error
-    completion = ChatCompletion.model_validate_json(body)
-    if not completion.choices:
-        raise ValueError("The answer has no choices.")
-    return completion
+    try:
+        return ModelAnswer.model_validate_json(body)
+    except ValidationError:
+        raise _Stopped(_UNREADABLE) from None
 
 
 def _system(asker: Asker) -> dict[str, Any]:
@@ -231,13 +230,10 @@ def _trimmed(history: Sequence[Said]) -> list[dict[str, Any]]:
     return kept[::-1]
 
 
-def _said(message: Any) -> dict[str, Any]:
+def _said(message: Message) -> dict[str, Any]:
     """The model's own message, as it is sent back with the tools' answers."""
-    return {
-        "role": "assistant",
-        "content": message.content,
-        "tool_calls": [called.model_dump(exclude_none=True) for called in message.tool_calls],
-    }
+    calls = [called.sent_back() for called in message.tool_calls or ()]
+    return {"role": "assistant", "content": message.content, "tool_calls": calls}
 
 
 def _wait(error: openai.APIError, attempt: int) -> float:

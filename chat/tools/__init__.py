@@ -6,6 +6,7 @@ What a model sends cannot add a tool, name another user, or do what is only prop
 
 import json
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
 from actions.models import Action
@@ -14,6 +15,8 @@ from chat.tools import market, proposing, rules
 from chat.tools.base import Tool, shaped
 from chat.tools.schemas import without_nulls
 from chat.turn import Asker, Told, ToolError
+from rest.parsing import StrictJson
+from rest.problems import Problem
 
 _ALL: tuple[Tool[Any], ...] = (
     Tool(
@@ -88,11 +91,14 @@ def call(name: str, arguments: Mapping[str, Any], asker: Asker) -> Told:
 
 
 def read_arguments(text: str) -> Mapping[str, Any]:
-    """A model's arguments. Raises ToolError for what is no JSON object."""
+    """A model's arguments, read as strictly as a body of the API. Raises ToolError."""
     try:
-        read = json.loads(text or "{}", parse_float=str)
-    except (ValueError, RecursionError):
-        raise ToolError("The arguments are no JSON. Send a JSON object.") from None
+        StrictJson().parse(BytesIO((text or "{}").encode()))
+    except Problem as problem:
+        raise ToolError(f"The arguments cannot be used. {problem.detail}") from None
+    except UnicodeEncodeError:
+        raise ToolError("The arguments are no text. Send a JSON object.") from None
+    read = json.loads(text or "{}", parse_float=str)  # what is stored has no Decimal
     if not isinstance(read, dict):
         raise ToolError("Send a JSON object with the arguments.")
     return read

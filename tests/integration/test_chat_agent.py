@@ -175,6 +175,8 @@ WRONG: dict[str, tuple[str, Any]] = {
     "an unknown symbol": ("create_action", {**SELL, "symbol": "QZXQ"}),
     "an id that is none": ("pause_action", {"action_ids": ["mine"]}),
     "a confirmation of its own": ("confirm_proposal", {"proposal_id": "1"}),
+    "what cannot be stored": ("create_action", {**SELL, "notes": "a\0b"}),
+    "half a character": ("search_symbol", '{"text": "\\ud800"}'),
     "too deep": ("get_quote", "[" * 100_000),
 }
 
@@ -225,6 +227,9 @@ def test_there_is_an_end_to_cards(model: ModelServer, ada: User, now: datetime) 
 
 
 ODD = {
+    "its own way to end": (words("Hello\0 there.", finish="eos"), "Hello there."),
+    "half a character": (words("\ud800"), "cannot be read"),
+    "a call without a name": (words(None, tool_calls=[{"id": "1"}]), "cannot be read"),
     "a refusal": (words(None, refusal="I cannot help with that."), "I cannot help with that."),
     "cut off": (words("Half of a", finish="length"), "was cut off"),
     "filtered": (words(None, finish="content_filter"), "not allowed"),
