@@ -243,8 +243,12 @@ class Environment(BaseSettings):
                     f"{name.upper()} must be set with MARKET_PROVIDER={self.market_provider}. "
                     "MARKET_PROVIDER=replay needs no key."
                 )
-            if not (key.isascii() and key.isprintable() and " " not in key):
-                raise ValueError(f"{name.upper()} has characters that no key has.")
+            _check_key(name, key)
+        return self
+
+    @model_validator(mode="after")
+    def _model_has_a_key_that_can_be_sent(self) -> Self:
+        _check_key("openai_api_key", self.openai_api_key.get_secret_value())
         return self
 
     @property
@@ -262,6 +266,11 @@ def read_environment() -> Environment:
         return Environment(_env_file=env_file)
     except ValidationError as invalid:
         raise ImproperlyConfigured("; ".join(map(_in_words, invalid.errors()))) from None
+
+
+def _check_key(name: str, key: str) -> None:
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise ValueError(f"{name.upper()} has characters that no key has.")
 
 
 def _in_words(error: Any) -> str:
