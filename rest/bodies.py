@@ -59,7 +59,7 @@ InstantOrDay = Annotated[datetime | date, BeforeValidator(as_instant_or_day)]
 
 def read[M: BaseModel](model: type[M], request: Request) -> M:
     """The request's body. Raises Problem, naming each field that is wrong."""
-    return _validated(model, request.data)
+    return validated(model, request.data)
 
 
 def read_query[M: BaseModel](model: type[M], request: Request) -> M:
@@ -71,14 +71,15 @@ def read_query[M: BaseModel](model: type[M], request: Request) -> M:
     unkept = {name: words for name in given if _odd(given[name])}
     if repeated or unkept:
         raise invalid(repeated | unkept)
-    return _validated(model, given.dict())
+    return validated(model, given.dict())
 
 
 def _odd(text: str) -> bool:
     return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _validated[M: BaseModel](model: type[M], data: object) -> M:
+def validated[M: BaseModel](model: type[M], data: object) -> M:
+    """`data` as the model has it. Raises Problem, naming each field that is wrong."""
     if not isinstance(data, Mapping):
         raise invalid({"": "Send a JSON object, such as {}."})
     try:

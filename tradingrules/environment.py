@@ -161,6 +161,30 @@ class Environment(BaseSettings):
     api_tokens_per_minute: int = Field(
         20, gt=0, description="Attempts of one address to get a token, counted in the same way."
     )
+    openai_api_key: SecretStr = Field(
+        SecretStr(""),
+        description="Of the chat's model. Without one the chat reads plain words by itself.",
+    )
+    openai_base_url: str = Field(
+        "https://api.openai.com/v1",
+        description="Where the model is: any server that speaks like OpenAI's.",
+    )
+    openai_model: str = Field("gpt-4.1-mini", description="Which model the chat asks.")
+    openai_seconds: float = Field(
+        25, gt=0, le=300, description="How long one answer of the chat may take, retries included."
+    )
+    openai_turn_tokens: int = Field(
+        30_000, gt=0, description="Tokens that one answer of the chat may take, in and out."
+    )
+    openai_input_usd: Decimal = Field(
+        Decimal(0), ge=0, description="What a million tokens sent cost. 0: costs are not recorded."
+    )
+    openai_output_usd: Decimal = Field(
+        Decimal(0), ge=0, description="What a million tokens answered cost."
+    )
+    chat_messages_per_day: int = Field(
+        200, gt=0, description="Messages that one user may send to the chat in 24 hours."
+    )
     webhook_allow_private: bool = Field(
         False,
         description="Lets webhooks call private and loopback addresses, and by plain http: for "
@@ -201,7 +225,7 @@ class Environment(BaseSettings):
         self.site_url = self.site_url or f"https://{host}"
         return self
 
-    @field_validator("twelvedata_url", "twelvedata_stream_url", "alpaca_url")
+    @field_validator("twelvedata_url", "twelvedata_stream_url", "alpaca_url", "openai_base_url")
     @classmethod
     def _keeps_keys_secret(cls, value: str, field: ValidationInfo) -> str:
         parts = urlsplit(value)
@@ -226,8 +250,12 @@ class Environment(BaseSettings):
                     f"{name.upper()} must be set with MARKET_PROVIDER={self.market_provider}. "
                     "MARKET_PROVIDER=replay needs no key."
                 )
-            if not (key.isascii() and key.isprintable() and " " not in key):
-                raise ValueError(f"{name.upper()} has characters that no key has.")
+            _check_key(name, key)
+        return self
+
+    @model_validator(mode="after")
+    def _model_has_a_key_that_can_be_sent(self) -> Self:
+        _check_key("openai_api_key", self.openai_api_key.get_secret_value())
         return self
 
     @property
@@ -245,6 +273,11 @@ def read_environment() -> Environment:
         return Environment(_env_file=env_file)
     except ValidationError as invalid:
         raise ImproperlyConfigured("; ".join(map(_in_words, invalid.errors()))) from None
+
+
+def _check_key(name: str, key: str) -> None:
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise ValueError(f"{name.upper()} has characters that no key has.")
 
 
 def _in_words(error: Any) -> str:

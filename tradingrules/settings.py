@@ -301,6 +301,17 @@ MAILERS = {"default": _mailer(environment.email_url)}
 SITE_URL = environment.site_url
 WEBHOOK_ALLOW_PRIVATE = environment.webhook_allow_private
 
+# --- The chat ---
+
+OPENAI_API_KEY = environment.openai_api_key.get_secret_value()
+OPENAI_BASE_URL = environment.openai_base_url
+OPENAI_MODEL = environment.openai_model
+OPENAI_SECONDS = environment.openai_seconds
+OPENAI_TURN_TOKENS = environment.openai_turn_tokens
+OPENAI_INPUT_USD = environment.openai_input_usd
+OPENAI_OUTPUT_USD = environment.openai_output_usd
+CHAT_MESSAGES_PER_DAY = environment.chat_messages_per_day
+
 # --- The market and the evaluator ---
 
 MARKET_PROVIDER = environment.market_provider
@@ -361,5 +372,6 @@ LOGGING = {
         "django.server": {"level": "WARNING"},
         # It warns of each connection that is refused; a feed's incident says so once.
         "urllib3": {"level": "ERROR"},
+        "httpx2": {"level": "WARNING"},  # it tells of every request
     },
 }

@@ -11,6 +11,7 @@ urlpatterns = [
     path("", include("portfolios.urls")),
     path("", include("actions.urls")),
     path("", include("accounts.urls")),
+    path("", include("chat.urls")),
     path("status", views.status, name="status"),
     # Support signs in as everybody does, with the second factor and the lock-out.
     path("admin/login/", secure_admin_login(admin.site.login)),
@@ -19,5 +20,6 @@ urlpatterns = [
     path("api/", include("market.api")),
     path("api/", include("portfolios.api")),
     path("api/", include("actions.api.urls")),
+    path("api/", include("chat.api")),
     path("api/", include("tradingrules.api")),  # last: it answers for what there is not
 ]

@@ -65,6 +65,12 @@ def wizard(world: World, page: str) -> str:
     return f"{reverse('action-new', args=[page])}?draft={world.draft.pk}"
 
 
+def ask_for_a_rule(page: Page) -> None:
+    page.get_by_label("Your message").fill("sell 10 AAPL if it drops below 10 by Friday")
+    page.get_by_role("button", name="Send").click()
+    page.locator(".proposal").wait_for()
+
+
 SHOTS = (
     Shot("dashboard", lambda world: reverse("dashboard"), steps=drawn),
     Shot("dashboard-empty", lambda world: reverse("dashboard"), newcomer),
@@ -101,6 +107,11 @@ SHOTS = (
     Shot("wizard-3-condition", lambda world: wizard(world, "condition")),
     Shot("wizard-4-limits", lambda world: wizard(world, "limits")),
     Shot("wizard-5-review", lambda world: wizard(world, "review")),
+    Shot(
+        "chat",
+        lambda world: reverse("chat"),
+        steps=ask_for_a_rule,
+    ),
     Shot("sign-in", lambda world: reverse(settings.LOGIN_URL), nobody),
     Shot("sign-up", lambda world: reverse("account_signup"), nobody),
     Shot("account", lambda world: reverse("account")),

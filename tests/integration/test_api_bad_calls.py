@@ -35,7 +35,7 @@ def stored() -> str:
     digest = hashlib.sha256()
     with connection.cursor() as cursor:
         for model in apps.get_models():
-            if model._meta.app_label in {"actions", "portfolios", "market", "accounts"}:
+            if model._meta.app_label in {"actions", "portfolios", "market", "accounts", "chat"}:
                 table = model._meta.db_table
                 cursor.execute(_ALL_OF.format(table=table))
                 digest.update(repr((table, cursor.fetchone())).encode())

@@ -18,6 +18,8 @@ from django.utils import timezone
 from accounts.models import User
 from actions.models import Action, ActionExecution, Notification
 from actions.services import Draft, create_action
+from chat.models import Conversation, Proposal
+from chat.services import say
 from portfolios.services import deposit, primary_portfolio
 from tests.api import PRICE_BELOW, bearer
 from tests.conftest import Feed
@@ -88,12 +90,22 @@ def notification_of(owner: User, now: datetime) -> Notification:
     return Notification.objects.create(user=owner, subject="told", body="", created_at=now)
 
 
+def conversation_of(owner: User, now: datetime) -> Conversation:
+    return say(user=owner, text="hello", now=now).conversation
+
+
+def proposal_of(owner: User, now: datetime) -> Proposal:
+    return say(user=owner, text="tell me when AAPL is below 150", now=now).proposals.get()
+
+
 # How to make what a parameter names.
 OWNED: dict[str, Callable[[User, datetime], Any]] = {
     "action_id": rule_of,
     "portfolio_id": lambda owner, now: primary_portfolio(user=owner),
     "execution_id": execution_of,
     "notification_id": notification_of,
+    "conversation_id": conversation_of,
+    "proposal_id": proposal_of,
 }
 TABLE = list(addresses())
 
@@ -142,7 +154,9 @@ def signed_in(user: User) -> Client:
 
 
 def call(client: Client, user: User | None, method: str, path: str) -> Any:
+    """By the client's session where it is a page, by a token where it is the API's."""
+    headers: dict[str, str] = {}
     if path.startswith("/api/"):
         client = Client()
-    headers = bearer(user) if user and path.startswith("/api/") else {}
+        headers = bearer(user) if user else {}
     return client.generic(method, path, "{}", content_type="application/json", headers=headers)

@@ -119,6 +119,8 @@ def test_webhooks_into_the_own_network_must_be_allowed(monkeypatch: pytest.Monke
         ("MARKET_JUMP_PERCENT", "100"),
         ("TWELVEDATA_CREDITS_PER_MINUTE", "0"),
         ("TWELVEDATA_URL", "http://api.twelvedata.com"),
+        ("OPENAI_BASE_URL", "http://api.example.org/v1"),
+        ("OPENAI_SECONDS", "0"),
         ("TWELVEDATA_STREAM_URL", "ws://ws.twelvedata.com"),
         ("TWELVEDATA_STREAM_URL", "https://ws.twelvedata.com"),
         ("TWELVEDATA_STREAM_SYMBOLS", "0"),
@@ -265,3 +267,13 @@ def test_a_key_is_not_in_what_the_environment_says_of_itself(
     environment = read_environment()
     assert environment.twelvedata_api_key.get_secret_value() == "k3y"
     assert "k3y" not in repr(environment)
+
+
+@pytest.mark.usefixtures("production")
+def test_a_models_key_that_cannot_be_sent_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-s3cret\nline")
+    with pytest.raises(ImproperlyConfigured, match="OPENAI_API_KEY has characters") as refusal:
+        read_environment()
+    assert "s3cret" not in str(refusal.value)
