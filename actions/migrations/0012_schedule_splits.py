@@ -23,7 +23,7 @@ def delete_schedule(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("actions", "0110_splits_and_history"),
+        ("actions", "0011_splits_and_history"),
         ("django_q", "0018_task_success_index"),
     ]
 

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('actions', '0140_unread_notifications'),
+        ('actions', '0015_unread_notifications'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("actions", "0111_schedule_splits")]
+    dependencies = [("actions", "0012_schedule_splits")]
 
     operations = [
         migrations.RemoveIndex(model_name="action", name="actions_user_idx"),

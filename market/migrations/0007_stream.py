@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('market', '0110_splits'),
+        ('market', '0006_splits'),
     ]
 
     operations = [

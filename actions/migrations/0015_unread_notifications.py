@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('actions', '0131_wakings'),
+        ('actions', '0014_wakings'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -21,7 +21,7 @@ SELECT id, processing_lease_until, COALESCE(portfolio_id, user_id),
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('actions', '0130_rules_of_a_user_in_order'),
+        ('actions', '0013_rules_of_a_user_in_order'),
         ('portfolios', '0005_splits'),
     ]
 
