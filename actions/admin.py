@@ -20,7 +20,9 @@ from actions.models import (
     Delivery,
     Notification,
     Preferences,
+    RuleDraft,
     Tick,
+    Waking,
     Watch,
     WaterMark,
 )
@@ -138,6 +140,22 @@ class WaterMarkAdmin(ReadOnlyAdmin[WaterMark]):
     list_display = ("symbol", "turning", "price", "least")
     list_filter = ("turning",)
     search_fields = ("=symbol",)
+
+
+@admin.register(Waking)
+class WakingAdmin(ReadOnlyAdmin[Waking]):
+    list_display = ("action", "until", "looked_at")
+    list_select_related = ("action",)
+    search_fields = ("=action__id", "action__user__username")
+    ordering = ("until",)
+
+
+@admin.register(RuleDraft)
+class RuleDraftAdmin(ReadOnlyAdmin[RuleDraft]):
+    list_display = ("updated_at", "user", "action", "made", "revision")
+    list_select_related = ("user", "action", "made")
+    search_fields = ("=id", "user__username", "user__email")
+    ordering = ("-updated_at",)
 
 
 @admin.register(Notification)

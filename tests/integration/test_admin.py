@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("instruments")]
 
 OURS = [
     model
-    for label in ("accounts", "market", "portfolios", "actions")
+    for label in ("accounts", "market", "portfolios", "actions", "chat")
     for model in apps.get_app_config(label).get_models()
 ]
 
