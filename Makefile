@@ -17,7 +17,7 @@ demo: setup ## Run the whole application with sample data (DEMO_ARGS="--help" te
 	@$(PYTHON) manage.py demo $(DEMO_ARGS)
 
 test: setup ## Run the tests on a PostgreSQL of their own (PYTEST_ARGS="-k name")
-	@$(PYTHON) -m pytest -n auto $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 check: setup ## Lint, formatting, types, layers, migrations, and the settings of production
 	$(PYTHON) -m ruff check .
