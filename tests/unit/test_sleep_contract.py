@@ -198,7 +198,9 @@ class Forgets(PriceBelow):
         return Wake({TRADED: ANY_PRICE})
 
 
-def test_a_trigger_that_forgets_a_price_at_a_split_is_caught() -> None:
+@settings(max_examples=1, database=None)
+@given(nothing=st.none())  # what is checked tells Hypothesis of what it meets
+def test_a_trigger_that_forgets_a_price_at_a_split_is_caught(nothing: None) -> None:
     rule = Rule(None, TRADED, Forgets(threshold=Decimal(1)), NOTIFY, valid_from=START)
     old, new = (
         Market(
