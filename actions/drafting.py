@@ -1,10 +1,10 @@
 """What somebody asks a rule to be, and whether it can be one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from accounts.models import User
@@ -61,8 +61,17 @@ class Draft:
         )
 
 
-def parse(draft: Draft, now: datetime) -> Rule:
-    """The draft as a rule. Raises InvalidRule with all that is wrong, not only the first."""
+class Admits(Protocol):
+    """Which of these symbols no rule may name, each with what may be meant instead."""
+
+    def __call__(self, *, symbols: Collection[str]) -> Mapping[str, Sequence[Listing]]: ...
+
+
+def parse(draft: Draft, now: datetime, admits: Admits = admit) -> Rule:
+    """The draft as a rule. Raises InvalidRule with all that is wrong, not only the first.
+
+    Symbols that the directory lists are added; by `unlisted` as `admits` nothing is.
+    """
     errors: dict[str, str] = {}
     trigger = _try(errors, parse_trigger, draft.trigger_type, draft.trigger_params)
     sizes = {"quantity": draft.quantity, "amount_usd": draft.amount_usd}
@@ -88,7 +97,7 @@ def parse(draft: Draft, now: datetime) -> Rule:
     )
     effect.check(rule.symbol)
     trigger.check(rule)
-    _check_symbols(rule)
+    _check_symbols(rule, admits)
     _check_span(rule, now)
     return rule
 
@@ -133,11 +142,11 @@ def _limit_errors(draft: Draft) -> dict[str, str]:
     return errors
 
 
-def _check_symbols(rule: Rule) -> None:
+def _check_symbols(rule: Rule, admits: Admits) -> None:
     named = {"symbol": rule.symbol} if rule.symbol else {}
     for prefix, part in (("trigger_params", rule.trigger), ("action_params", rule.effect)):
         named |= {f"{prefix}.{path}": symbol for path, symbol in part.named().items()}
-    unknown = admit(symbols=set(named.values()))
+    unknown = admits(symbols=set(named.values()))
     if unknown:
         raise InvalidRule(
             {

@@ -98,7 +98,7 @@ def _simulate(rule: Rule, portfolio_id: UUID | None, market: MadeUp) -> Simulati
     view = _view(rule, portfolio_id, market)
     portfolio = as_if_locked(portfolio_id=portfolio_id) if portfolio_id else None
     try:
-        return _outcome(rule, view, portfolio)
+        return outcome_of(rule, view, portfolio)
     except _NO_STATE as error:
         if market.state is None or isinstance(error, InvalidRule):
             raise
@@ -173,7 +173,8 @@ def _bars(symbol: str, market: MadeUp, real: Sequence[Bar]) -> Sequence[Bar]:
 # --- What comes of it ---
 
 
-def _outcome(rule: Rule, view: View, portfolio: LockedPortfolio | None) -> Simulation:
+def outcome_of(rule: Rule, view: View, portfolio: LockedPortfolio | None) -> Simulation:
+    """What would come of a look at the rule with this view."""
     verdict = judge(rule, view)
     before = portfolio.snapshot if portfolio else None
     plan = traded = None

@@ -1,12 +1,12 @@
 """The state from which a trigger starts to watch."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from actions.rules import Rule, State
+from actions.rules import Rule, State, View
 from actions.sight import Sight, Standing
 from market.selectors import latest_quotes
-from market.services import calendar
 
 
 def starting_state(rule: Rule, portfolio_id: UUID | None, now: datetime) -> State:
@@ -18,9 +18,20 @@ def starting_state(rule: Rule, portfolio_id: UUID | None, now: datetime) -> Stat
     """
     if rule.valid_from > now:
         return {}
-    last_close = calendar().last_close(now)
     known = latest_quotes(symbols=rule.trigger.watched(rule))
-    standing = {symbol: quote for symbol, quote in known.items() if quote.as_of >= last_close}
-    seen = Standing(portfolio_id, woken_at=now, quotes=standing)
-    view = Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule)
-    return rule.trigger.activate(rule, view)
+    seen = Standing(portfolio_id, woken_at=now, quotes=known)
+    return state_by(rule, Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule))
+
+
+def state_by(rule: Rule, view: View) -> State:
+    """As `starting_state`, at the view's instant, by its quotes."""
+    if rule.valid_from > view.now:
+        return {}
+    last_close = view.calendar.last_close(view.now)
+    watched = rule.trigger.watched(rule)
+    standing = {
+        symbol: quote
+        for symbol, quote in view.quotes.items()
+        if symbol in watched and quote.as_of >= last_close
+    }
+    return rule.trigger.activate(rule, replace(view, quotes=standing))

@@ -1,6 +1,8 @@
 """Where quotes come from: the provider that MARKET_PROVIDER names, and what it is asked."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -29,22 +31,53 @@ class _Feed(NamedTuple):
     resolution: timedelta = timedelta(0)
 
 
+# What a page has found the feed to be, once it has asked; None outside `one_feed`.
+_Found = Provider | WebProvider | ProviderError
+_found: ContextVar[list[_Found] | None] = ContextVar("found", default=None)
+
+
+@contextmanager
+def one_feed() -> Iterator[None]:
+    """Within it the feed is looked up once, however often its calendar and its past are asked for.
+
+    For a page that is drawn: what writes under a lock must see a split or a new replay at once.
+    """
+    token = _found.set([])
+    try:
+        yield
+    finally:
+        _found.reset(token)
+
+
 def provider() -> Provider | WebProvider:
     """The feed that MARKET_PROVIDER names.
 
     Raises ImproperlyConfigured for a name that is not known, ProviderError for a replay that has
     nothing to play yet.
     """
-    return _feed().connect()
+    found = _found.get()
+    if found is None:
+        return _feed().connect()
+    if not found:
+        found.append(_connected())
+    if isinstance(found[0], ProviderError):
+        raise found[0]
+    return found[0]
+
+
+def _connected() -> _Found:
+    try:
+        return _feed().connect()
+    except ProviderError as none:
+        return none
 
 
 def calendar() -> TradingCalendar:
     """The sessions of the market that MARKET_PROVIDER quotes. Asks no network."""
-    feed = _feed()
     try:
-        return feed.connect().calendar
+        return provider().calendar
     except ProviderError:
-        return feed.default_calendar
+        return _feed().default_calendar
 
 
 def _feed() -> _Feed:

@@ -24,20 +24,34 @@ def admit(*, symbols: Collection[str]) -> Mapping[str, Sequence[Listing]]:
     Returns those that are none and cannot be, each with what may be meant instead: what is not
     listed, and what has been switched off. A replay knows what it has bars of, and adds nothing.
     """
+    new, refused = _sorted_out(symbols)
+    if new:
+        Instrument.objects.bulk_create(
+            [Instrument(symbol=listing.symbol, name=listing.name) for listing in new],
+            ignore_conflicts=True,
+        )
+    return refused
+
+
+def unlisted(*, symbols: Collection[str]) -> Mapping[str, Sequence[Listing]]:
+    """What `admit` would return. Adds nothing."""
+    return _sorted_out(symbols)[1]
+
+
+def _sorted_out(
+    symbols: Collection[str],
+) -> tuple[Sequence[Listing], Mapping[str, Sequence[Listing]]]:
+    """The symbols that are no instruments yet but may be, and those that cannot be."""
     possible = [symbol for symbol in symbols if _is_symbol(symbol)]
     known = dict(Instrument.objects.filter(symbol__in=possible).values_list("symbol", "is_active"))
     unknown = [symbol for symbol in symbols if not known.get(symbol, False)]
     if not unknown:
-        return {}
+        return [], {}
     directory = _directory()
     found = {symbol: directory.get(symbol) for symbol in unknown if symbol not in known}
-    listed = [listing for listing in found.values() if listing is not None]
-    Instrument.objects.bulk_create(
-        [Instrument(symbol=listing.symbol, name=listing.name) for listing in listed],
-        ignore_conflicts=True,
-    )
-    added = {listing.symbol for listing in listed}
-    return {symbol: directory.near(symbol) for symbol in unknown if symbol not in added}
+    new = [listing for listing in found.values() if listing is not None]
+    added = {listing.symbol for listing in new}
+    return new, {symbol: directory.near(symbol) for symbol in unknown if symbol not in added}
 
 
 def learn(*, symbol: str, now: datetime) -> Instrument:

@@ -11,12 +11,13 @@ from market.feed import (
     calendar,
     completed_sessions,
     fetch_quotes,
+    one_feed,
     provider,
     quote_max_age,
     replay,
 )
 from market.incidents import believe_move, is_any_doubt_untold, take_doubted
-from market.listed import admit, learn, search_symbols
+from market.listed import admit, learn, search_symbols, unlisted
 from market.looking import being_looked_at, looked_at, quotes_within
 from market.quotes_in import accept_quotes, follow
 from market.recorded import SESSION_SECONDS_MAX, SESSION_SECONDS_MIN, import_bars, restart_replay
@@ -59,6 +60,7 @@ __all__ = [
     "lock_terms",
     "looked_at",
     "narrow_alerts",
+    "one_feed",
     "provider",
     "quote_max_age",
     "quotes_within",
@@ -69,4 +71,5 @@ __all__ = [
     "search_symbols",
     "take_doubted",
     "takes_effect",
+    "unlisted",
 ]

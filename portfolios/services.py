@@ -196,6 +196,16 @@ def as_if_locked(*, portfolio_id: uuid.UUID) -> LockedPortfolio:
     return _portfolios(_READ, {portfolio_id})[portfolio_id]
 
 
+def as_if_locked_by(*, portfolio: Portfolio) -> LockedPortfolio:
+    """As `as_if_locked`, by a row that is at hand; one that is not stored yet holds nothing."""
+    p = portfolio
+    positions = {} if p._state.adding else positions_of(portfolio_ids=[p.pk])[p.pk]
+    switches = (p.paused_by_owner, p.paused_by_staff)
+    limits = (p.order_least, p.order_most, p.day_executions, p.day_usd)
+    day = (p.counted_on, p.executions_counted, p.usd_counted)
+    return _locked((p.pk, p.cash, p.transactions_count, *switches, *limits, *day), positions)
+
+
 def write(*, locked: Iterable[LockedPortfolio], at: datetime, note: str = "") -> None:
     """Writes what was posted to these portfolios, in four statements at most, however many.
 

@@ -5,17 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
-
-from accounts.models import User
-from actions.drafting import parse, portfolio_of
 from actions.marks import Axis, Level, Line, Mark, Span
 from actions.models import ActionExecution
 from actions.pages.lines import RuleLine
-from actions.rules import InvalidRule, Rule
+from actions.rules import InvalidRule, Rule, View
 from actions.sight import Sight, Standing
-from actions.starting import starting_state
 from actions.wizard.outline import Outline
+from actions.wizard.trial import Trial
 from market.history import recent_samples
 from market.quotes import Bar, Sample
 from market.selectors import latest_quotes
@@ -53,26 +49,14 @@ def chart_of(
         rule = rule.with_state({**rule.state, **turn.state})
     seen = Standing(line.action.portfolio_id, woken_at=now, quotes=quotes)
     fired = [mark for execution in executions for mark in _fired(execution)]
-    return _chart(rule, seen, symbol, now, fired)
+    view = Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule)
+    return _chart(rule, view, symbol, fired)
 
 
-def chart_of_draft(*, user: User, outline: Outline, now: datetime) -> Chart | None:
+def chart_of_draft(*, outline: Outline, tried: Trial | None, now: datetime) -> Chart | None:
     """The chart of a rule that is being written: with its marks as soon as it is one."""
-    draft = outline.draft()
-    if draft is not None:
-        with transaction.atomic():  # checking a rule may list its symbol, and open a portfolio
-            try:
-                rule = parse(draft, now)
-                portfolio = portfolio_of(user, draft, rule)
-                portfolio_id = portfolio.pk if portfolio else None
-                rule = rule.with_state(starting_state(rule, portfolio_id, now))
-                quotes = latest_quotes(symbols=rule.symbols)
-                seen = Standing(portfolio_id, woken_at=now, quotes=quotes)
-                return _chart(rule, seen, "", now, [])
-            except InvalidRule:
-                pass
-            finally:
-                transaction.set_rollback(True)
+    if tried is not None:
+        return _chart(tried.rule, tried.view, "", [])
     symbol = outline.watched
     prices = _prices(symbol, latest_quotes(symbols=[symbol]), now) if symbol else []
     if symbol is None or not prices:
@@ -82,9 +66,8 @@ def chart_of_draft(*, user: User, outline: Outline, now: datetime) -> Chart | No
 
 def _chart(
     rule: Rule,
-    seen: Standing,
+    view: View,
     wanted: str,
-    now: datetime,
     fired: Sequence[Mapping[str, Any]],
 ) -> Chart | None:
     symbols = sorted(rule.symbols)
@@ -92,10 +75,10 @@ def _chart(
     if not symbols:
         return None
     symbol = wanted if wanted in symbols else watched[0]
-    prices = _prices(symbol, seen.quotes, now)
+    prices = _prices(symbol, view.quotes, view.now)
     if not prices:
         return None
-    marks = [mark for mark in _marks(rule, seen, now) if _is_of(mark, symbol)]
+    marks = [mark for mark in rule.trigger.annotate(rule, view) if _is_of(mark, symbol)]
     begin, end = prices[0][0], prices[-1][0]
     shown = sorted(
         (mark for mark in fired if mark["symbol"] in {symbol, ""} and begin <= mark["time"] <= end),
@@ -117,11 +100,6 @@ def _chart(
     }
     others = [other for other in symbols if other != symbol]
     return Chart(symbol, others, data, [mark.words for mark in marks])
-
-
-def _marks(rule: Rule, seen: Standing, now: datetime) -> Sequence[Mark]:
-    view = Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule)
-    return rule.trigger.annotate(rule, view)
 
 
 def _is_of(mark: Mark, symbol: str) -> bool:

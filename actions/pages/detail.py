@@ -22,6 +22,7 @@ from actions.selectors import symbols_of
 from actions.sentence import duration, in_zone
 from actions.why import GateState
 from market.selectors import latest_quotes
+from market.services import one_feed
 
 A_PAGE = 20
 MOST_TOLD = 20
@@ -49,6 +50,7 @@ class Check:
 
 
 @login_required
+@one_feed()
 def detail(request: SignedIn, action_id: UUID) -> HttpResponseBase:
     """A rule of the user's; HTMX asks for the part that moves."""
     user, now = request.user, timezone.now()

@@ -14,6 +14,7 @@ from actions.wizard.forecast import Forecast, forecast
 from actions.wizard.outline import ASKING, Outline, Page
 from actions.wizard.part_form import MEASURE, MEASURED_IN, Spoken
 from actions.wizard.sentence import pieces
+from actions.wizard.trial import Trial, trial
 from market.models import Instrument
 from market.quotes import Sample
 from market.selectors import latest_quotes
@@ -109,7 +110,7 @@ def context_of(
         "may_review": page is not Page.LIMITS and all(map(outline.is_answered, ASKING)),
         "trigger_summary": outline.trigger.summary if outline.trigger else "",
         "choose_url": url(Page.TRIGGER),
-        **_help(user, page, outline, now),
+        **({"means": _means(outline)} if page is Page.TARGET else {}),
         **_verdict(user, page, outline, now, url, wrong),
     }
 
@@ -144,15 +145,7 @@ def _cards(page: Page, outline: Outline) -> Sequence[Card]:
     ]
 
 
-def _help(user: User, page: Page, outline: Outline, now: datetime) -> dict[str, object]:
-    if page is Page.TARGET:
-        return {"means": _means(user, outline)}
-    if page is Page.CONDITION:
-        return {"chart": chart_of_draft(user=user, outline=outline, now=now)}
-    return {}
-
-
-def _means(user: User, outline: Outline) -> Means | None:
+def _means(outline: Outline) -> Means | None:
     """Of the symbol that was typed, if there is such a one."""
     symbol = outline.symbol
     instrument = Instrument.objects.filter(pk=symbol).first() if symbol else None
@@ -182,14 +175,17 @@ def _verdict(
     if page not in {Page.CONDITION, Page.REVIEW}:
         return {}
     draft = outline.draft()
+    tried: Trial | None = None
     found: Forecast | None = None
     if draft is not None:
         try:
-            found = forecast(user=user, draft=draft, now=now)
+            tried = trial(user=user, draft=draft, asker=outline.asker, now=now)
+            found = forecast(tried)
         except InvalidRule as invalid:
             wrong = {**invalid.errors, **wrong}
     if page is not Page.REVIEW:
-        return {"forecast": found}
+        chart = chart_of_draft(outline=outline, tried=tried, now=now)
+        return {"forecast": found, "chart": chart}
     open_pages = [page for page in ASKING if not outline.is_answered(page)]
     missing = [(url(page), TITLES[page][1]) for page in open_pages if outline.reachable(page)]
     return {"forecast": found, "missing": missing, "wrong": _where(outline, wrong, url)}

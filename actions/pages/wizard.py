@@ -40,7 +40,7 @@ from actions.wizard.drafts import (
 from actions.wizard.examples import examples
 from actions.wizard.outline import ASKING, Outline, Page, answers_of, kept
 from market.selectors import latest_quotes
-from market.services import search_symbols
+from market.services import one_feed, search_symbols
 
 SYMBOLS_OFFERED = 8
 
@@ -147,12 +147,14 @@ def _begun(request: SignedIn, action_id: UUID | None, now: datetime) -> RuleDraf
 # --- Shown ---
 
 
+@one_feed()
 def _shown(visit: Visit, *, wrong: Mapping[str, str] | None = None) -> HttpResponse:
     if visit.page in ASKING and (typed := held_for(visit.request)) is not None:
         visit = _with_typed(visit, kept(typed, visit.outline.form(visit.page)))
     return render(visit.request, "actions/wizard/page.html", _context(visit, wrong=wrong))
 
 
+@one_feed()
 def _preview(visit: Visit) -> HttpResponse:
     """The sentence while somebody types; what they have typed is kept."""
     if visit.page is not Page.REVIEW:

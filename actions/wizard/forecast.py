@@ -1,29 +1,22 @@
 """What would come of a rule that is being written: whether it is true already, what it costs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import uuid4
 
-from django.db import transaction
-
-from accounts.models import User
 from actions.booking import trades_of
-from actions.drafting import Draft, parse, portfolio_of
 from actions.meter import Meter, meter
-from actions.rules import Band, Desk, InvalidRule, Outcome, Rule
-from actions.sight import Sight, Standing
-from actions.simulate import MadeUp, Simulation, simulate_draft
-from actions.starting import starting_state
+from actions.rules import Band, Desk, Outcome, Rule, View
+from actions.simulate import Simulation, outcome_of
 from actions.trading import HeldBack
 from actions.watches import on_grid
 from actions.why import nearest
 from actions.wizard.past import fired_in_the_last_year
+from actions.wizard.trial import Trial
 from market.quotes import Sample
-from market.selectors import latest_quotes
+from market.services import quote_max_age
 from portfolios.ledger import Entry, Refusal, Snapshot
-from portfolios.services import as_if_locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +52,23 @@ class Forecast:
         return self.simulation.would_fire
 
 
-def forecast(*, user: User, draft: Draft, now: datetime) -> Forecast:
-    """Tries the draft on the market as it is. Changes nothing. Raises InvalidRule."""
-    simulation = simulate_draft(user=user, draft=draft, market=MadeUp(at=now))
-    with transaction.atomic():  # as in simulate_draft
-        rule = parse(draft, now)
-        quotes = latest_quotes(symbols=rule.symbols)
-        try:
-            return Forecast(
-                simulation=simulation,
-                is_true=_is_true(user, draft, rule, quotes, now),
-                meter=_meter(simulation, quotes),
-                cost=_cost(user, draft, rule, quotes, now),
-                unpriced=sorted(rule.symbols - quotes.keys()),
-                fired_last_year=fired_in_the_last_year(rule, now),
-            )
-        finally:
-            transaction.set_rollback(True)
+def forecast(tried: Trial) -> Forecast:
+    """What would come of it. Changes nothing."""
+    rule, view = tried.rule, tried.view
+    simulation = outcome_of(rule, replace(view, max_age=quote_max_age()), tried.portfolio)
+    return Forecast(
+        simulation=simulation,
+        is_true=_is_true(rule, view),
+        meter=_meter(simulation, view.quotes),
+        cost=_cost(tried),
+        unpriced=sorted(rule.symbols - view.quotes.keys()),
+        fired_last_year=fired_in_the_last_year(rule.with_state({}), view.now),
+    )
 
 
-def _is_true(
-    user: User, draft: Draft, rule: Rule, quotes: Mapping[str, Sample], now: datetime
-) -> bool:
-    if not rule.trigger.watched(rule) <= quotes.keys():
+def _is_true(rule: Rule, view: View) -> bool:
+    if not rule.trigger.watched(rule) <= view.quotes.keys():
         return False
-    portfolio = portfolio_of(user, draft, rule)
-    portfolio_id = portfolio.pk if portfolio else None
-    rule = rule.with_state(starting_state(rule, portfolio_id, now))
-    seen = Standing(portfolio_id, woken_at=now, quotes=quotes)
-    view = Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule)
     return rule.trigger.evaluate(rule, view).outcome is Outcome.FIRED
 
 
@@ -104,26 +85,22 @@ def _still(band: Band) -> Band:
     return Band(below=band.turn.stop) if band.turn.turning.falls else Band(above=band.turn.stop)
 
 
-def _cost(
-    user: User, draft: Draft, rule: Rule, quotes: Mapping[str, Sample], now: datetime
-) -> Cost | None:
-    if not rule.effect.trades or not rule.effect.symbols(rule) <= quotes.keys():
+def _cost(tried: Trial) -> Cost | None:
+    rule, portfolio, quotes = tried.rule, tried.portfolio, tried.view.quotes
+    priced = rule.effect.symbols(rule) <= quotes.keys()
+    if portfolio is None or not rule.effect.trades or not priced:
         return None
-    mine = portfolio_of(user, draft, rule)
-    if mine is None:
-        raise InvalidRule({"portfolio_id": "You have no such portfolio."})
-    portfolio = as_if_locked(portfolio_id=mine.pk)
     before = portfolio.snapshot
-    plan = rule.effect.plan(rule, Desk(now, quotes, before))
+    plan = rule.effect.plan(rule, Desk(tried.view.now, quotes, before))
     try:
-        traded = trades_of(plan, portfolio, uuid4(), now)
+        traded = trades_of(plan, portfolio, uuid4(), tried.view.now)
     except HeldBack as held:
-        return _refused(held.refused.reason, before, mine.name)
+        return _refused(held.refused.reason, before, tried.name)
     if isinstance(traded, Refusal):
-        return _refused(traded.message, before, mine.name)
+        return _refused(traded.message, before, tried.name)
     lines, after = traded
     cash_after = after.cash if after else None
-    return Cost([line.entry for line in lines], before.cash, cash_after, "", mine.name)
+    return Cost([line.entry for line in lines], before.cash, cash_after, "", tried.name)
 
 
 def _refused(why: str, before: Snapshot, name: str) -> Cost:

@@ -1,0 +1,52 @@
+"""A rule that is being written, as it would begin now, and all that it would see: read once."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from accounts.models import User
+from actions.drafting import Draft, parse
+from actions.rules import InvalidRule, Rule, View
+from actions.sight import Sight, Standing
+from actions.starting import state_by
+from actions.wizard.forms import Asker
+from market.selectors import latest_quotes
+from market.services import unlisted
+from portfolios.models import Portfolio
+from portfolios.services import PRIMARY_NAME, LockedPortfolio, as_if_locked_by
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """`view` has the last prices, however old; `portfolio` is the one that the rule trades in or
+    looks at, by its `name`."""
+
+    rule: Rule
+    view: View
+    portfolio: LockedPortfolio | None
+    name: str
+
+
+def trial(*, user: User, draft: Draft, asker: Asker, now: datetime) -> Trial:
+    """The draft on the market as it is. Stores nothing. Raises InvalidRule."""
+    rule = parse(draft, now, unlisted)
+    mine = _portfolio(user, draft, rule, asker)
+    portfolio = as_if_locked_by(portfolio=mine) if mine else None
+    seen = Standing(None, woken_at=now, quotes=latest_quotes(symbols=rule.symbols))
+    view = Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule)
+    if portfolio and rule.trigger.needs(rule).portfolio:
+        view = replace(view, portfolio=portfolio.snapshot)
+    rule = rule.with_state(state_by(rule, view))
+    return Trial(rule, view, portfolio, mine.name if mine else "")
+
+
+def _portfolio(user: User, draft: Draft, rule: Rule, asker: Asker) -> Portfolio | None:
+    """As drafting.portfolio_of, but a primary one that is missing is not opened."""
+    if draft.portfolio_id is not None:
+        mine = next((one for one in asker.portfolios if one.pk == draft.portfolio_id), None)
+        if mine is None:
+            raise InvalidRule({"portfolio_id": "You have no such portfolio."})
+        return mine
+    if not rule.effect.trades and not rule.trigger.needs(rule).portfolio:
+        return None
+    primary = next((one for one in asker.portfolios if one.is_primary), None)
+    return primary or Portfolio(user=user, name=PRIMARY_NAME, is_primary=True)

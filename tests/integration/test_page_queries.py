@@ -1,0 +1,84 @@
+"""How often the pages of one rule ask the database, on a replay, over HTTP."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from actions.engine import take_in
+from actions.services import Draft
+from actions.wizard.drafts import open_draft
+from market.models import DailyBar, ReplayRun
+from market.quotes import Sample
+from market.services import follow
+from portfolios.services import deposit, primary_portfolio
+from tests.conftest import list_instruments
+from tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+
+MOST_QUERIES = 12
+TRIGGERS: list[tuple[str, dict[str, Any]]] = [
+    ("price_below", {"threshold": "120"}),
+    ("trailing_stop", {"percent": "5"}),
+    ("from_high", {"percent": "10", "lookback": 20}),
+    ("from_cost", {"direction": "down", "percent": "5"}),
+]
+
+
+@pytest.fixture
+def ada(settings: Any, db: None) -> User:
+    settings.MARKET_PROVIDER = "replay"
+    list_instruments(["AAPL"])
+    now = datetime.now(UTC)
+    for n in range(30):
+        at = datetime(2008, 9, 1, 20, tzinfo=UTC) + timedelta(days=n)
+        prices = dict.fromkeys(("open", "high", "low", "close"), Decimal(140 + n % 3))
+        DailyBar.objects.create(
+            instrument_id="AAPL", session=at.date(), at=at, volume=1000, **prices
+        )
+    started = now - timedelta(hours=1)
+    ReplayRun.objects.create(
+        started_at=started, first_session=date(2008, 9, 20), session_seconds=600
+    )
+    user = UserFactory.create(username="ada", time_zone="America/New_York")
+    deposit(portfolio=primary_portfolio(user=user), amount=Decimal(10_000), at=now)
+    follow(symbols=["AAPL"])
+    take_in([Sample("AAPL", Decimal("142.10"), now)], now)
+    return user
+
+
+def visited(user: User, path: str) -> Any:
+    """The answer, asked for with no more statements than a page may take."""
+    client = Client()
+    client.force_login(user)
+    client.get(path)  # a process reads the bars of a replay once
+    with CaptureQueriesContext(connection) as queries:
+        answer = client.get(path)
+    assert answer.status_code == 200
+    assert len(queries) <= MOST_QUERIES, [query["sql"][:120] for query in queries]
+    return answer
+
+
+@pytest.mark.parametrize("page", ["condition", "review"])
+@pytest.mark.parametrize(("kind", "params"), TRIGGERS)
+def test_a_rule_that_is_written_is_tried_with_few_statements(
+    ada: User, page: str, kind: str, params: dict[str, Any]
+) -> None:
+    asked = Draft(
+        action_type="SELL",
+        symbol="AAPL",
+        quantity=Decimal(1),
+        trigger_type=kind,
+        trigger_params=params,
+        valid_until=datetime.now(UTC).date() + timedelta(days=9),
+    )
+    draft = open_draft(user=ada, draft=asked, now=datetime.now(UTC))
+    answer = visited(ada, f"/actions/new/{page}?draft={draft.pk}")
+    assert answer.context["forecast"] is not None
+    assert page == "review" or answer.context["chart"].data["prices"]
