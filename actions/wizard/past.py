@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from actions.backtest.run import would_have_fired
+from actions.backtest.run import CALENDAR, would_have_fired
 from actions.rules import Rule
-from market.services import ProviderError, completed_sessions
+from market.hours import AlwaysOpen
+from market.services import ProviderError, calendar, completed_sessions
 
 YEAR = 252  # sessions
 LEAST = 20  # of fewer, nothing can be said about a year
@@ -27,4 +28,7 @@ def fired_in_the_last_year(rule: Rule, now: datetime) -> int | None:
     if min(len(sessions) for sessions in known.values()) < LEAST:
         return None
     begins = max(sessions[-YEAR:][0].at for sessions in known.values())
-    return would_have_fired(rule, known, since=begins)
+    hours = calendar()
+    # A close of the exchange's is the last instant of its session; a replay is open at any instant.
+    past_hours = hours if isinstance(hours, AlwaysOpen) else CALENDAR
+    return would_have_fired(rule, known, since=begins, calendar=past_hours)
