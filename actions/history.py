@@ -53,7 +53,7 @@ def history_of(*, action: Action, zone: ZoneInfo) -> list[Change]:
     owner = action.user.get_username()
     first = before[0] if before else action
     changes = [Change(action.created_at, owner, (f"Made: {_sentence(first)}",))]
-    people = _people(before)
+    people = {str(action.user_id): owner, **_people(before, action.user_id)}
     told = _Words(zone, _portfolios([*before, action]))
     done = _is_done(action, before)
     for was, then in pairwise([*before, _while_active(action) if done else action]):
@@ -125,8 +125,8 @@ def _terms(row: _Row) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in _TERMS)
 
 
-def _people(before: Iterable[_Row]) -> dict[str, str]:
-    ids = {_by(row) for row in before} - {""}
+def _people(before: Iterable[_Row], owner: UUID) -> dict[str, str]:
+    ids = {_by(row) for row in before} - {"", str(owner)}
     return {str(user.pk): user.get_username() for user in User.objects.filter(pk__in=ids)}
 
 

@@ -6,16 +6,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import Case, QuerySet, When
+from django.db.models import Case, OuterRef, QuerySet, Subquery, When
 
 from accounts.models import User
 from actions.limits import Gate
-from actions.models import Action, ActionExecution, Tick, Watch
+from actions.models import Action, ActionExecution, Tick, Watch, WaterMark
 from actions.rules import Band, InvalidRule, View
 from actions.sentence import in_zone
-from actions.turns import Turn
+from actions.turns import Turn, Turning
 from actions.watches import on_grid
-from actions.water_marks import followed
 from actions.why import Distance, GateState, gate_states, nearest
 from market.quotes import Sample
 from market.services import calendar
@@ -89,7 +88,7 @@ class Explanation:
 def explain(
     *, actions: Sequence[Action], quotes: Mapping[str, Sample], now: datetime
 ) -> dict[UUID, Explanation]:
-    """Why each of these rules has not fired, by the latest `quotes`; two queries for all."""
+    """Why each of these rules has not fired, by the latest `quotes`; one query for all."""
     sleeps = _sleeps(actions)
     view = View(now=now, woken_at=now, calendar=calendar(), max_age=timedelta(0))
     return {
@@ -141,9 +140,12 @@ def symbols_of(action: Action) -> frozenset[str]:
 
 def _sleeps(actions: Sequence[Action]) -> Mapping[UUID, _Sleep]:
     """What the rules wait for; of a turn, the stop as it is by now."""
-    watches = list(Watch.objects.filter(action__in=actions))
-    turning = [watch.action_id for watch in watches if watch.turning is not None]
-    turns = followed(action_ids=turning) if turning else {}
+    marks = WaterMark.objects.filter(
+        symbol=OuterRef("symbol"), turning=OuterRef("turning"), pk__lte=OuterRef("water_mark")
+    )
+    best = Subquery(marks.order_by("-pk").values("price")[:1])
+    asked = Case(When(turning__isnull=False, then=best))  # of the others no mark is looked for
+    watches = Watch.objects.filter(action__in=actions).annotate(best=asked)
     sleeps: dict[UUID, _Sleep] = {}
     for watch in watches:
         sleep = sleeps.setdefault(watch.action_id, _Sleep())
@@ -152,8 +154,8 @@ def _sleeps(actions: Sequence[Action]) -> Mapping[UUID, _Sleep]:
         if watch.symbol is None:
             continue
         band = Band(watch.below, watch.above, watch.volume_above)
-        if watch.turning is not None and (turn := turns.get(watch.action_id)):
-            sleep.turn = turn
+        if watch.turning is not None and watch.best is not None:
+            sleep.turn = turn = Turn(Turning(watch.turning), watch.best, watch.turn_by)
             band = Band(below=turn.stop) if turn.turning.falls else Band(above=turn.stop)
         sleep.bands[watch.symbol] = on_grid(band)
     return sleeps

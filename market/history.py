@@ -3,8 +3,11 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
+from django.db.models import OuterRef
 
+from market.models import PastQuote, Quote
 from market.quotes import Sample
 
 _KEEP = """
@@ -73,6 +76,26 @@ def recent_samples(*, symbols: Collection[str], since: datetime) -> dict[str, li
         for symbol, as_of, price in cursor.fetchall():
             found.setdefault(symbol, []).append(Sample(symbol=symbol, price=price, as_of=as_of))
     return found
+
+
+def quotes_since(
+    *, symbols: Collection[str], since: datetime
+) -> tuple[dict[str, Sample], dict[str, list[Sample]]]:
+    """The latest quote of each symbol that has one, and what is kept of them from `since` on,
+    oldest first. One statement."""
+    past = PastQuote.objects.filter(instrument=OuterRef("pk"), as_of__gte=since).order_by("as_of")
+    quotes = Quote.objects.filter(instrument__in=symbols).annotate(
+        instants=ArraySubquery(past.values("as_of")), prices=ArraySubquery(past.values("price"))
+    )
+    latest: dict[str, Sample] = {}
+    before: dict[str, list[Sample]] = {}
+    for quote in quotes:
+        if (sample := quote.sample()) is not None:
+            symbol = sample.symbol
+            latest[symbol] = sample
+            seen = zip(quote.prices, quote.instants, strict=True)
+            before[symbol] = [Sample(symbol=symbol, price=p, as_of=at) for p, at in seen]
+    return latest, before
 
 
 def prune_history(*, now: datetime) -> int:

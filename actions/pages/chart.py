@@ -1,6 +1,6 @@
 """What is drawn for a rule: a symbol's price, what the rule waits for, and where it fired."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,9 +12,8 @@ from actions.rules import InvalidRule, Rule, View
 from actions.sight import Sight, Standing
 from actions.wizard.outline import Outline
 from actions.wizard.trial import Trial
-from market.history import recent_samples
+from market.history import quotes_since, recent_samples
 from market.quotes import Bar, Sample
-from market.selectors import latest_quotes
 from market.services import ProviderError, completed_sessions
 
 SESSIONS = 250
@@ -36,6 +35,7 @@ def chart_of(
     line: RuleLine,
     executions: Iterable[ActionExecution],
     quotes: Mapping[str, Sample],
+    past: Mapping[str, Sequence[Sample]],
     symbol: str,
     now: datetime,
 ) -> Chart | None:
@@ -50,16 +50,19 @@ def chart_of(
     seen = Standing(line.action.portfolio_id, woken_at=now, quotes=quotes)
     fired = [mark for execution in executions for mark in _fired(execution)]
     view = Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule)
-    return _chart(rule, view, symbol, fired)
+    return _chart(rule, view, past, symbol, fired)
 
 
 def chart_of_draft(*, outline: Outline, tried: Trial | None, now: datetime) -> Chart | None:
     """The chart of a rule that is being written: with its marks as soon as it is one."""
     if tried is not None:
-        return _chart(tried.rule, tried.view, "", [])
+        return _chart(tried.rule, tried.view, _past(tried.rule.symbols, now), "", [])
     symbol = outline.watched
-    prices = _prices(symbol, latest_quotes(symbols=[symbol]), now) if symbol else []
-    if symbol is None or not prices:
+    if symbol is None:
+        return None
+    quotes, past = quotes_since(symbols=[symbol], since=now - RECENT)
+    prices = _prices(symbol, quotes, past, now)
+    if not prices:
         return None
     return Chart(symbol, (), {"prices": prices}, ())
 
@@ -67,6 +70,7 @@ def chart_of_draft(*, outline: Outline, tried: Trial | None, now: datetime) -> C
 def _chart(
     rule: Rule,
     view: View,
+    past: Mapping[str, Sequence[Sample]],
     wanted: str,
     fired: Sequence[Mapping[str, Any]],
 ) -> Chart | None:
@@ -75,7 +79,7 @@ def _chart(
     if not symbols:
         return None
     symbol = wanted if wanted in symbols else watched[0]
-    prices = _prices(symbol, view.quotes, view.now)
+    prices = _prices(symbol, view.quotes, past, view.now)
     if not prices:
         return None
     marks = [mark for mark in rule.trigger.annotate(rule, view) if _is_of(mark, symbol)]
@@ -106,7 +110,16 @@ def _is_of(mark: Mark, symbol: str) -> bool:
     return isinstance(mark, Span) or mark.symbol == symbol
 
 
-def _prices(symbol: str, quotes: Mapping[str, Sample], now: datetime) -> list[list[Any]]:
+def _past(symbols: Collection[str], now: datetime) -> Mapping[str, Sequence[Sample]]:
+    return recent_samples(symbols=symbols, since=now - RECENT)
+
+
+def _prices(
+    symbol: str,
+    quotes: Mapping[str, Sample],
+    past: Mapping[str, Sequence[Sample]],
+    now: datetime,
+) -> list[list[Any]]:
     """The closes of the last sessions, then what is kept of the last day, then the latest quote."""
     try:
         bars: Sequence[Bar] = completed_sessions(symbols=[symbol], now=now, sessions=SESSIONS).get(
@@ -116,8 +129,7 @@ def _prices(symbol: str, quotes: Mapping[str, Sample], now: datetime) -> list[li
         bars = ()
     points = {_epoch(bar.at): str(bar.close) for bar in bars}
     newest = max(points, default=0)
-    samples: list[Sample] = recent_samples(symbols=[symbol], since=now - RECENT).get(symbol, [])
-    samples += [quotes[symbol]] if symbol in quotes else []
+    samples = [*past.get(symbol, ()), *([quotes[symbol]] if symbol in quotes else [])]
     points |= {_epoch(s.as_of): str(s.price) for s in samples if _epoch(s.as_of) > newest}
     return [[at, points[at]] for at in sorted(points)]
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import F, Func, OuterRef, Subquery
 from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -15,13 +16,13 @@ from accounts.http import SignedIn, page_or_part
 from actions.history import history_of
 from actions.limits import Gate
 from actions.models import Action, ActionExecution, Notification
-from actions.pages.chart import chart_of
+from actions.pages.chart import RECENT, chart_of
 from actions.pages.lines import RuleLine, lines_by
 from actions.pages.timeline import events_of, kinds_told
 from actions.selectors import symbols_of
 from actions.sentence import duration, in_zone
 from actions.why import GateState
-from market.selectors import latest_quotes
+from market.history import quotes_since
 from market.services import one_feed
 
 A_PAGE = 20
@@ -54,16 +55,21 @@ class Check:
 def detail(request: SignedIn, action_id: UUID) -> HttpResponseBase:
     """A rule of the user's; HTMX asks for the part that moves."""
     user, now = request.user, timezone.now()
-    action = Action.objects.filter(user=user, pk=action_id).select_related("portfolio").first()
+    own = ActionExecution.objects.filter(action=OuterRef("pk")).order_by()
+    count = own.annotate(n=Func(F("pk"), function="count")).values("n")
+    mine = Action.objects.filter(user=user, pk=action_id).select_related("portfolio")
+    action = mine.annotate(recorded=Subquery(count)).first()
     if action is None:
         raise Http404("There is no such rule.")
     action.user = user  # at hand already
-    quotes = latest_quotes(symbols=symbols_of(action))
+    quotes, past = quotes_since(symbols=symbols_of(action), since=now - RECENT)
     (line,) = lines_by(quotes, actions=[action], zone=user.zone, now=now)
     executions = ActionExecution.objects.filter(action=action).order_by("-sequence")
-    page = Paginator(executions.select_related("transaction"), A_PAGE).get_page(
-        request.GET.get("page")
-    )
+    pages = Paginator(executions.select_related("transaction"), A_PAGE)
+    pages.count = action.recorded  # counted with the rule
+    page = pages.get_page(request.GET.get("page"))
+    done = list(page.object_list)
+    page.object_list = done
     notices = Notification.objects.filter(action=action, kind__in=kinds_told())[:MOST_TOLD]
     context = {
         "zone": user.zone,
@@ -75,15 +81,16 @@ def detail(request: SignedIn, action_id: UUID) -> HttpResponseBase:
         "page": page,
         "events": events_of(
             changes=history_of(action=action, zone=user.zone),
-            executions=page.object_list,
+            executions=done,
             told=notices,
         ),
     }
     if not request.htmx:
         context["chart"] = chart_of(
             line=line,
-            executions=page.object_list,
+            executions=done,
             quotes=quotes,
+            past=past,
             symbol=request.GET.get("chart", "").upper(),
             now=now,
         )

@@ -51,7 +51,7 @@ class RuleLine:
 
 
 def lines(*, actions: Sequence[Action], zone: ZoneInfo, now: datetime) -> list[RuleLine]:
-    """The rules as lines; three queries, however many they are."""
+    """The rules as lines; two queries, however many they are."""
     quotes = latest_quotes(symbols=frozenset().union(*map(symbols_of, actions)))
     return lines_by(quotes, actions=actions, zone=zone, now=now)
 
@@ -59,7 +59,7 @@ def lines(*, actions: Sequence[Action], zone: ZoneInfo, now: datetime) -> list[R
 def lines_by(
     quotes: Mapping[str, Sample], *, actions: Sequence[Action], zone: ZoneInfo, now: datetime
 ) -> list[RuleLine]:
-    """The rules as lines, by these quotes; two queries."""
+    """The rules as lines, by these quotes; one query."""
     why = explain(actions=actions, quotes=quotes, now=now)
     return [_line(action, why[action.pk], zone) for action in actions]
 

@@ -10,9 +10,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from actions.engine import take_in
-from actions.services import Draft
+from actions.engine import run_tick, take_in
+from actions.models import ActionExecution
+from actions.services import Draft, create_action, pause_action, resume_action
 from actions.wizard.drafts import open_draft
+from market.history import keep_history
 from market.models import DailyBar, ReplayRun
 from market.quotes import Sample
 from market.services import follow
@@ -63,6 +65,39 @@ def visited(user: User, path: str) -> Any:
     assert answer.status_code == 200
     assert len(queries) <= MOST_QUERIES, [query["sql"][:120] for query in queries]
     return answer
+
+
+@pytest.mark.parametrize(("kind", "params"), TRIGGERS[:3])
+def test_a_rules_page_with_an_execution_takes_few_statements(
+    ada: User, kind: str, params: dict[str, Any]
+) -> None:
+    asked = Draft(
+        action_type="BUY",
+        symbol="AAPL",
+        quantity=Decimal(1),
+        trigger_type=kind,
+        trigger_params=params,
+        max_executions=3,
+    )
+    now = datetime.now(UTC)
+    action = create_action(user=ada, draft=asked, now=now)
+    ActionExecution.objects.create(
+        action=action,
+        sequence=1,
+        triggered_at=now,
+        execution_status="success",
+        details={"summary": "Told.", "reason": "So it was.", "rule": "A rule.", "trades": []},
+    )
+    keep_history(symbols=["AAPL"], span=timedelta(days=1))
+    run_tick(now=datetime.now(UTC))
+    pause_action(user=ada, action_id=action.pk, now=now)
+    resume_action(user=ada, action_id=action.pk, now=now)
+    run_tick(now=datetime.now(UTC))
+    answer = visited(ada, f"/actions/{action.pk}")
+    assert "Told." in answer.content.decode()
+    assert answer.context["page"].paginator.count == 1
+    assert answer.context["chart"].data["prices"]
+    assert (answer.context["line"].why.turn is not None) == (kind == "trailing_stop")
 
 
 @pytest.mark.parametrize("page", ["condition", "review"])
