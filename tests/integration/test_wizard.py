@@ -1,7 +1,7 @@
 """A rule is written in steps: by posting them, as a browser without scripts does."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -16,7 +16,8 @@ from actions.registry import action_types, trigger_types
 from actions.services import Draft, create_action, pause_action
 from actions.wizard.drafts import open_draft
 from actions.wizard.forms import triggers_for
-from market.quotes import Sample
+from market.hours import AlwaysOpen, Exchange, TradingCalendar
+from market.quotes import Bar, Sample
 from market.services import follow
 from portfolios.services import deposit, open_portfolio, primary_portfolio
 from tests.conftest import Feed, list_instruments
@@ -309,6 +310,23 @@ def test_the_review_says_what_it_costs_and_what_would_be_refused(ada: User) -> N
     assert "$142.10" in wizard.said
     assert "There is no AAPL" in wizard.said or "needs that many shares" in wizard.said
     assert "in the last year" not in wizard.said  # nothing is said that nobody has worked out
+
+
+@pytest.mark.parametrize("hours", [AlwaysOpen(), Exchange()], ids=["a replay's", "the exchange's"])
+def test_the_review_says_how_often_it_would_have_fired_in_the_last_year(
+    ada: User, feed: Feed, hours: TradingCalendar
+) -> None:
+    feed.calendar = hours
+    days = [datetime.now(UTC) - timedelta(days=n) for n in range(60, 0, -1)]
+    closes = sorted({Exchange().last_close(day) for day in days})
+    prices = [Decimal(115 if n == 7 else 130) for n in range(len(closes))]
+    feed.bars = {
+        "AAPL": [
+            Bar("AAPL", at, price, price, price, price, 1)
+            for at, price in zip(closes, prices, strict=True)
+        ]
+    }
+    assert "It would have fired 1 time in the last year." in filled_in(ada).said
 
 
 # --- Edited ---
