@@ -114,8 +114,8 @@ class Environment(BaseSettings):
         30,
         gt=0,
         le=3600,
-        description="How long a session may say nothing amid a transaction before it is ended: a "
-        "process that hangs holds its rules and its portfolio no longer.",
+        description="How long a session may say nothing amid a transaction, or its machine not "
+        "answer at all, before it is ended: its rules and its portfolio are locked no longer.",
     )
     lease_batch: int = Field(
         500, gt=0, le=10_000, description="Rules leased together, and fired in one transaction."
