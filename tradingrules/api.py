@@ -1,5 +1,6 @@
 """What the API says of itself: whether it is there, its schema, its pages of reference."""
 
+import logging
 from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
@@ -22,6 +23,8 @@ from rest.schema import described
 from rest.views import ApiView, nothing_here
 from tradingrules.migrated import unapplied
 from tradingrules.reference import operations
+
+logger = logging.getLogger(__name__)
 
 
 class Health(BaseModel):
@@ -51,7 +54,8 @@ class Ready(Open):
         try:
             if unapplied():
                 raise _not_ready("Migrations have not been applied. Run manage.py migrate.")
-        except OperationalError:
+        except OperationalError as error:
+            logger.warning("The database does not answer: %s", error)
             raise _not_ready("The database does not answer.") from None
         return Response({"status": "ok"})
 

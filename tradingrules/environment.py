@@ -212,6 +212,8 @@ class Environment(BaseSettings):
             self.secret_key = self.secret_key or DEVELOPMENT_KEY
             self.site_url = self.site_url or "http://localhost:8000"
             return self
+        if self.secret_key == DEVELOPMENT_KEY:
+            self.secret_key = ""  # everybody knows it
         needed = ("secret_key", "allowed_hosts", "database_url")
         missing = [name.upper() for name in needed if not getattr(self, name)]
         if missing:

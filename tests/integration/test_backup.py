@@ -130,10 +130,11 @@ def test_a_dump_is_proved_by_restoring_it(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("owner")
 def test_a_dump_whose_books_do_not_hold_is_found_out(tmp_path: Path) -> None:
+    older = backup(tmp_path)
     Portfolio.objects.update(cash=9_999)
-    path = backup(tmp_path)
     with pytest.raises(CommandError, match="The ledger does not hold: differences: 1"):
-        call_command("verify_backup", path, stdout=StringIO())
+        call_command("backup", tmp_path, keep=1, verify=True, stdout=StringIO())
+    assert older.exists(), "a dump that does not hold takes no other's place"
     assert scratch_databases() == []
 
 

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
@@ -24,12 +25,20 @@ class Command(BaseCommand):
             "--keep", type=int, default=KEEP, help=f"How many dumps stay (default: {KEEP})."
         )
 
-    def handle(self, *, folder: Path, keep: int, **options: Any) -> None:
+        parser.add_argument(
+            "--verify",
+            action="store_true",
+            help="Restore it for a test before older ones go, as verify_backup does.",
+        )
+
+    def handle(self, *, folder: Path, keep: int, verify: bool, **options: Any) -> None:
         if keep < 1:
             raise CommandError("--keep must be 1 or more: the dump that is written stays.")
         try:
             path = dump(folder, now=timezone.now())
         except BackupFailed as failed:
             raise CommandError(str(failed)) from None
+        if verify:
+            call_command("verify_backup", path, stdout=self.stdout)
         removed = prune(folder, keep=keep)
         self.stdout.write(f"{path}: {path.stat().st_size:,} bytes; {len(removed)} older removed.")
