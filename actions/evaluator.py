@@ -11,9 +11,9 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from actions.engine import Report, run_short_tick, run_tick
-from actions.execute import is_disturbance
 from market.locks import session_lock
 from market.services import calendar
+from rest.unavailable import is_disturbance
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ from itertools import batched
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
-from psycopg import errors
 
 from actions.booking import Booked, Firing, book, check_paused
 from actions.judge import Finding, hold_back, judge
@@ -31,6 +30,7 @@ from market.bulk import sent_ahead
 from market.quotes import Sample
 from market.selectors import latest_quotes
 from portfolios.services import LockedPortfolio, locked, primary_portfolios, write
+from rest.unavailable import is_disturbance
 
 logger = logging.getLogger(__name__)
 
@@ -94,15 +94,6 @@ def _until_undisturbed(firings: Sequence[Firing]) -> Fired:
             logger.warning("attempt %d at %d firings: %s", attempt, len(firings), error)
             disturbance = error
     return Fired(faults=[(firing.leased, disturbance) for firing in firings])
-
-
-def is_disturbance(error: Exception) -> bool:
-    """Whether PostgreSQL rolled back for another transaction's sake: the connection still stands,
-    and what was tried may be tried again."""
-    return isinstance(
-        error.__cause__,
-        errors.SerializationFailure | errors.DeadlockDetected | errors.LockNotAvailable,
-    )
 
 
 def _commit(firings: Sequence[Firing]) -> Fired:

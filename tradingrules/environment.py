@@ -114,8 +114,8 @@ class Environment(BaseSettings):
         30,
         gt=0,
         le=3600,
-        description="How long a session may say nothing amid a transaction before it is ended: a "
-        "process that hangs holds its rules and its portfolio no longer.",
+        description="How long a session may say nothing amid a transaction, or its machine not "
+        "answer at all, before it is ended: its rules and its portfolio are locked no longer.",
     )
     lease_batch: int = Field(
         500, gt=0, le=10_000, description="Rules leased together, and fired in one transaction."
@@ -212,6 +212,8 @@ class Environment(BaseSettings):
             self.secret_key = self.secret_key or DEVELOPMENT_KEY
             self.site_url = self.site_url or "http://localhost:8000"
             return self
+        if self.secret_key == DEVELOPMENT_KEY:
+            self.secret_key = ""  # everybody knows it
         needed = ("secret_key", "allowed_hosts", "database_url")
         missing = [name.upper() for name in needed if not getattr(self, name)]
         if missing:

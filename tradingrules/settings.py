@@ -51,6 +51,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -60,11 +61,12 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "axes.middleware.AxesMiddleware",  # last: it answers for those who are locked out
+    "axes.middleware.AxesMiddleware",  # it answers for those who are locked out
+    "rest.unavailable.Unavailable",
 ]
 
 if not DEBUG:  # in development, runserver serves the static files itself
-    MIDDLEWARE.insert(2, "whitenoise.middleware.WhiteNoiseMiddleware")
+    MIDDLEWARE.insert(3, "whitenoise.middleware.WhiteNoiseMiddleware")
 
 ROOT_URLCONF = "tradingrules.urls"
 WSGI_APPLICATION = "tradingrules.wsgi.application"
@@ -94,10 +96,24 @@ FORM_RENDERER = "accounts.rendering.OurRenderer"
 
 # A process that hangs amid a transaction holds its rules and its portfolio until PostgreSQL ends
 # its session. Whoever waits for a lock gives up before that, and tries again.
-_SESSION = (
-    f"-c idle_in_transaction_session_timeout={environment.idle_transaction_seconds}s "
-    "-c lock_timeout=15s"
+_SILENCE = environment.idle_transaction_seconds
+_SESSION = f"-c idle_in_transaction_session_timeout={_SILENCE}s -c lock_timeout=15s"
+
+# A machine that vanishes from the network says nothing more either, and by default TCP takes hours
+# to notice. Both ends ask after half of that time, three times, and then let go: PostgreSQL of the
+# locks, and we of a connection that nobody answers. Sockets on one machine need none of it.
+_ASK_AFTER, _ASK_AGAIN = max(1, _SILENCE // 2), max(1, _SILENCE // 6)
+_SESSION += (
+    f" -c tcp_keepalives_idle={_ASK_AFTER} -c tcp_keepalives_interval={_ASK_AGAIN}"
+    f" -c tcp_keepalives_count=3 -c tcp_user_timeout={_SILENCE}s"
 )
+_CONNECTION = {
+    "connect_timeout": 10,  # seconds, of each address that the host has
+    "keepalives_idle": _ASK_AFTER,
+    "keepalives_interval": _ASK_AGAIN,
+    "keepalives_count": 3,
+    "tcp_user_timeout": _SILENCE * 1000,  # milliseconds
+}
 
 EMBEDDED_POSTGRES_DIR = environment.embedded_postgres_dir
 EMBEDDED_POSTGRES_FSYNC = environment.embedded_postgres_fsync
@@ -111,9 +127,9 @@ DATABASES: dict[str, dict[str, Any]] = {
     | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 }
 _options = DATABASES["default"].setdefault("OPTIONS", {})
-_options["options"] = (
-    f"{_SESSION} {_options.get('options', '')}".rstrip()
-)  # the address has the last word
+# The address has the last word.
+_session = f"{_SESSION} {_options.get('options', '')}".rstrip()
+_options |= _CONNECTION | _options | {"options": _session}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Accounts ---
@@ -253,6 +269,22 @@ SECURE_CSP = {
     "base-uri": [CSP.NONE],
     "frame-ancestors": [CSP.NONE],
 }
+PERMISSIONS_POLICY: dict[str, list[str]] = {  # no page of ours asks for any of these
+    name: []
+    for name in (
+        "accelerometer",
+        "camera",
+        "display-capture",
+        "geolocation",
+        "gyroscope",
+        "magnetometer",
+        "microphone",
+        "midi",
+        "payment",
+        "usb",
+    )
+}
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if not DEBUG:

@@ -100,7 +100,8 @@ class Shell:
 
     @property
     def _user(self) -> User | None:
-        user = self._request.user
+        # None is set yet where a request is refused before anybody asked who makes it.
+        user = getattr(self._request, "user", None)
         return user if isinstance(user, User) else None
 
 

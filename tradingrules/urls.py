@@ -6,6 +6,8 @@ from django.urls import include, path
 
 from tradingrules import views
 
+handler500 = "rest.unavailable.server_error"
+
 urlpatterns = [
     path("", include("actions.overview.urls")),
     path("", include("portfolios.urls")),

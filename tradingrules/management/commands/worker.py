@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from actions.service_manager import ServiceManager
 from tradingrules.watchdog.group import Group
 from tradingrules.watchdog.watch import Watchdog
 
@@ -31,10 +32,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"]
         group = Group(command, grace_seconds=GRACE_SECONDS)
+        manager = ServiceManager()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)
         try:
-            _watch(Watchdog(group, clock=timezone.now))
+            manager.ready()
+            _watch(Watchdog(group, clock=timezone.now), manager)
         except ImproperlyConfigured as wrong:
             raise CommandError(str(wrong)) from None
         except Stopped:
@@ -42,12 +45,14 @@ class Command(BaseCommand):
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not cut this short
+            manager.ending()
             group.end()
 
 
-def _watch(watchdog: Watchdog) -> NoReturn:
+def _watch(watchdog: Watchdog, manager: ServiceManager) -> NoReturn:
     while True:
         watchdog.look()
+        manager.alive()
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
