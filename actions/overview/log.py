@@ -31,6 +31,7 @@ PAGE_SIZE = 50
 _CHUNK = 500  # rows that the database hands over at once
 
 STATUSES = [("", "Any outcome"), ("success", "Done"), ("failed", "Refused")]
+KINDS = [("", "Trades and rehearsals"), ("no", "No rehearsals"), ("yes", "Rehearsals")]
 
 
 class LogFilter(forms.Form):
@@ -42,6 +43,7 @@ class LogFilter(forms.Form):
     portfolio = forms.ModelChoiceField(
         Portfolio.objects.none(), label="Portfolio", required=False, empty_label="Any portfolio"
     )
+    rehearsal = forms.ChoiceField(label="Kind", choices=KINDS, required=False)
     since = forms.DateField(
         label="From", required=False, widget=forms.DateInput(attrs={"type": "date"})
     )
@@ -75,6 +77,7 @@ class LogFilter(forms.Form):
             symbol=given.get("symbol", ""),
             action_type=given.get("action_type", ""),
             portfolio=given.get("portfolio"),
+            rehearsal={"yes": True, "no": False}.get(given.get("rehearsal", "")),
             since=self._midnight(given.get("since")),
             until=self._midnight(until + timedelta(days=1)) if until else None,
         )
