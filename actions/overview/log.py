@@ -23,6 +23,7 @@ from actions.journal import (
     traded,
 )
 from actions.models import ActionExecution
+from actions.pages.query import KINDS
 from actions.registry import action_types
 from portfolios.models import Portfolio
 from portfolios.selectors import portfolios_of
@@ -31,7 +32,6 @@ PAGE_SIZE = 50
 _CHUNK = 500  # rows that the database hands over at once
 
 STATUSES = [("", "Any outcome"), ("success", "Done"), ("failed", "Refused")]
-KINDS = [("", "Trades and rehearsals"), ("no", "No rehearsals"), ("yes", "Rehearsals")]
 
 
 class LogFilter(forms.Form):
@@ -43,7 +43,7 @@ class LogFilter(forms.Form):
     portfolio = forms.ModelChoiceField(
         Portfolio.objects.none(), label="Portfolio", required=False, empty_label="Any portfolio"
     )
-    rehearsal = forms.ChoiceField(label="Kind", choices=KINDS, required=False)
+    rehearsal = forms.ChoiceField(label="Kind", choices=list(KINDS.items()), required=False)
     since = forms.DateField(
         label="From", required=False, widget=forms.DateInput(attrs={"type": "date"})
     )
