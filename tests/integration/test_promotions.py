@@ -33,13 +33,16 @@ from market.services import accept_quotes
 from portfolios.models import Holding
 from portfolios.selectors import discrepancies
 from tests.conftest import Feed
-from tests.integration.test_rehearsals import SECOND, ada, rule_of, tick
-
-__all__ = ["ada"]  # the fixture
+from tests.integration.test_rehearsals import SECOND, holder, rule_of, tick
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("instruments")]
 
 UTC_ZONE = ZoneInfo("UTC")
+
+
+@pytest.fixture
+def ada(now: datetime) -> User:
+    return holder(now)
 
 
 def promote(action: Action, now: datetime) -> Action:

@@ -29,7 +29,11 @@ SECOND = timedelta(seconds=1)
 
 @pytest.fixture
 def ada(now: datetime) -> User:
-    """Has 10 AAPL and $1,000.00."""
+    return holder(now)
+
+
+def holder(now: datetime) -> User:
+    """A user who has 10 AAPL and $1,000.00."""
     user = UserFactory.create(username="ada")
     portfolio = primary_portfolio(user=user)
     deposit(portfolio=portfolio, amount=Decimal(2000), at=now)
