@@ -60,8 +60,8 @@ class WatchInline(admin.TabularInline[Watch, Action]):
 
 @admin.register(Action)
 class ActionAdmin(ReadOnlyAdmin[Action]):
-    list_display = ("rule", "user", "status", "executions", "last_triggered_at")
-    list_filter = ("status", "action_type", "trigger_type", "created_at")
+    list_display = ("rule", "user", "status", "rehearsal", "executions", "last_triggered_at")
+    list_filter = ("status", "rehearsal", "action_type", "trigger_type", "created_at")
     search_fields = ("=id", "=symbol", "user__username", "user__email", "notes")
     search_help_text = "Id, symbol, the owner's name or e-mail, notes"
     list_select_related = ("user",)
@@ -104,8 +104,15 @@ class ActionHistoryAdmin(ReadOnlyAdmin[ActionHistory]):
 
 @admin.register(ActionExecution)
 class ActionExecutionAdmin(ReadOnlyAdmin[ActionExecution]):
-    list_display = ("triggered_at", "execution_status", "summary", "owner", "sequence")
-    list_filter = ("execution_status", "triggered_at", "action__action_type")
+    list_display = (
+        "triggered_at",
+        "execution_status",
+        "rehearsal",
+        "summary",
+        "owner",
+        "sequence",
+    )
+    list_filter = ("execution_status", "rehearsal", "triggered_at", "action__action_type")
     search_fields = ("=id", "=action__id", "=action__symbol", "action__user__email")
     search_help_text = "Id, the rule's id, symbol, the owner's e-mail"
     list_select_related = ("action__user",)

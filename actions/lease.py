@@ -27,7 +27,8 @@ _COLUMNS = """
     r.runtime_state::text, COALESCE(r.valid_from, r.created_at), r.valid_until, r.max_executions,
     r.executions_count, r.cooldown_seconds, r.last_triggered_at, r.consecutive_failures,
     COALESCE((r.last_evaluation->>'faults')::int, 0), r.last_evaluation->>'gate',
-    r.status_reason, r.processing_lease_until, r.waking_quote::text, r.version
+    r.status_reason, r.rehearsal, r.promoted_at, r.processing_lease_until, r.waking_quote::text,
+    r.version
 """
 
 # Longest not looked at first, so that no rule starves when more are awake than one lease takes; and
@@ -119,6 +120,8 @@ class Leased(NamedTuple):
     faults: int
     gate: str | None
     status_reason: str
+    rehearsal: bool
+    promoted_at: datetime | None
     until: datetime | None
     waking: str | None
     version: str
@@ -162,6 +165,7 @@ class Leased(NamedTuple):
             last_triggered_at=self.last_triggered_at,
             consecutive_failures=self.consecutive_failures,
             state=self.state,
+            rehearsal=self.rehearsal,
         )
 
     def sentence(self) -> str:

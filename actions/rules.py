@@ -406,7 +406,10 @@ class Effect(Part):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A user's rule as the pure core sees it, its parameters parsed."""
+    """A user's rule as the pure core sees it, its parameters parsed.
+
+    A `rehearsal` does all that a rule does but trade.
+    """
 
     id: UUID | None
     symbol: str | None
@@ -421,6 +424,7 @@ class Rule:
     last_triggered_at: datetime | None = None
     consecutive_failures: int = 0
     state: State = field(default_factory=dict)
+    rehearsal: bool = False
 
     @property
     def symbols(self) -> frozenset[str]:

@@ -31,6 +31,7 @@ _STATUS_ICONS = {
     "success": "check",
     "cancelled": "cross",
     "failed": "warn",
+    "rehearsal": "rehearsal",
 }
 
 
