@@ -9,13 +9,12 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from django.db import transaction
 
 from actions.registry import parse_effect, parse_trigger
 from actions.rules import Effect, Rule, State, Status, Trigger
 from actions.sentence import sentence
 from market.arrays import uuid_array
-from market.bulk import run, send, sent_ahead
+from market.bulk import ask, run, send, transaction_sent_ahead
 from market.quotes import Sample
 
 # A row's version is the transaction that wrote it and the place where it stands: whoever writes to
@@ -181,10 +180,10 @@ def lease_actions_for_evaluation(
     evaluator that held it died. Both are taken alike, with the quotes that woke them.
     """
     until = now + timedelta(seconds=lease_seconds)
-    with transaction.atomic(), sent_ahead():
+    with transaction_sent_ahead():
         send(_TAKE_TURNS, [])
-        rows = run(_LEASE, {"now": now, "until": until, "limit": limit})
-    return [Leased._make(row) for row in rows]
+        rows = ask(_LEASE, {"now": now, "until": until, "limit": limit})
+    return [Leased._make(row) for row in rows()]
 
 
 def count_awake(*, now: datetime) -> int:

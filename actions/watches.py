@@ -21,7 +21,7 @@ from actions import water_marks
 from actions.models import Waking, Watch
 from actions.rules import Band, Wake
 from market.arrays import instant_array, plain_array, text_array, uuid_array
-from market.bulk import send
+from market.bulk import run, send
 from market.quotes import AlertLevels
 from market.services import lock_alerts, narrow_alerts, replace_alerts
 
@@ -305,9 +305,8 @@ def _levels(symbols: Collection[str]) -> dict[str, AlertLevels]:
     """The tightest levels that the stored watches of `symbols` ask for."""
     if not symbols:
         return {}
-    with connection.cursor() as cursor:
-        cursor.execute(_TIGHTEST, [list(symbols)])
-        return {symbol: AlertLevels(*band) for symbol, *band in cursor.fetchall()}
+    rows = run(_TIGHTEST, [text_array(symbols)])
+    return {symbol: AlertLevels(*band) for symbol, *band in rows}
 
 
 def _tightest(rows: Iterable[Row]) -> dict[str, AlertLevels]:
