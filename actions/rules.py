@@ -108,6 +108,9 @@ class Needs:
     portfolio: bool = False
 
 
+NO_NEEDS = Needs()
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """All that a rule may look at, at one instant.
@@ -286,7 +289,7 @@ class Trigger(Part):
 
     def needs(self, rule: Rule) -> Needs:
         """What it looks at beside the latest quotes of the symbols it watches."""
-        return Needs()
+        return NO_NEEDS
 
     def charted(self, rule: Rule) -> frozenset[str]:
         """The symbols whose sessions and samples it needs: those it watches, by default."""
