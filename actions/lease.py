@@ -36,14 +36,16 @@ _COLUMNS = """
 # and IS TRUE has a list looked up in a hash table, not walked through for each rule.
 _LEASE = f"""
 WITH books AS (
-    SELECT book, min(looked_at) AS looked_at,
-           sum(count(*)) OVER (ORDER BY min(looked_at), book) - count(*) AS rules_before
-      FROM wakings WHERE until <= %(now)s GROUP BY book
+    SELECT book, sum(count(*)) OVER (ORDER BY min(looked_at), book) - count(*) AS rules_before
+      FROM wakings WHERE until <= %(now)s GROUP BY book  -- so that only theirs need be put in order
 ), turn AS MATERIALIZED (
-    SELECT w.id AS hint, w.action_id
-      FROM books b JOIN wakings w ON w.book = b.book
-     WHERE b.rules_before < %(limit)s AND w.until <= %(now)s
-     ORDER BY b.looked_at, w.book, w.looked_at, w.created_at, w.action_id LIMIT %(limit)s
+    SELECT hint, action_id
+      FROM (SELECT id AS hint, *, min(looked_at) OVER (PARTITION BY book) AS book_looked_at
+              FROM wakings
+             WHERE until <= %(now)s
+               AND (book IN (SELECT book FROM books WHERE rules_before < %(limit)s)) IS TRUE
+           ) AS awake
+     ORDER BY book_looked_at, book, looked_at, created_at, action_id LIMIT %(limit)s
 ), due AS MATERIALIZED (
     SELECT a.id FROM actions a
      WHERE a.id = ANY(ARRAY(SELECT action_id FROM turn))

@@ -346,6 +346,18 @@ class Trigger(Part):
         """
         return None
 
+    def first_fires(
+        self, parameter: str, values: Sequence[Decimal | int], state: State, chart: Chart
+    ) -> Sequence[int] | Ints | None:
+        """For a sweep: with each of these values of `parameter` in the place of its own, the bar of
+        `chart`, counted from its first, at which it first fires; as many as there are bars where
+        it never does.
+
+        It is looked at with every bar, from the first one on, and starts from `state`. Exact. By
+        default, and where None is returned, each setting is played.
+        """
+        return None
+
     def describe(self, symbol: str | None) -> str:
         """The condition as the middle of a sentence, such as "when the price is at ..."."""
         raise NotImplementedError
