@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.backends.postgresql.base import ServerBindingCursor
 
 Params = Mapping[str, Any] | Sequence[Any]
@@ -80,9 +80,9 @@ def _sent(statement: str, params: Params) -> Any:
     written into it as Django's cursor does: megabytes of arrays are then neither quoted here nor
     read as SQL there, which took a sixth of a batch's time. They are planned with, too, so that a
     plan fits the number of rows it is for."""
-    connection.ensure_connection()
-    cursor: Any = _Bound(connection.connection)  # type: ignore[call-arg]
-    wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    sent = wrapped(cursor)
+    database: Any = connections[DEFAULT_DB_ALIAS]  # once: to look it up takes microseconds
+    database.ensure_connection()
+    cursor = _Bound(database.connection)  # type: ignore[call-arg]
+    sent = (database.make_debug_cursor if database.queries_logged else database.make_cursor)(cursor)
     sent.execute(statement, params)
     return sent
