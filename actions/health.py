@@ -111,7 +111,7 @@ def _missed(now: datetime) -> Sign:
         kind=Notification.Kinds.MISSED, created_at__gt=now - DAY, created_at__lte=now
     )
     count = _count(missed)
-    query = f"kind__exact=missed&created_at__gte={(now - DAY).date()}"
+    query = "kind__exact=missed"
     return Sign("Missed firings", not count, _in_a_day(count), "actions.notification", query)
 
 

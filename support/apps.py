@@ -4,4 +4,4 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class SupportAdminConfig(AdminConfig):
-    default_site = "tradingrules.admin.SupportSite"
+    default_site = "tradingrules.site.SupportSite"

@@ -206,7 +206,6 @@ class ActionHistoryAdmin(ReadOnlyAdmin[ActionHistory]):
     """What rules were before they were changed; a rule's own page tells it in words."""
 
     list_display = ("pgh_created_at", "rule", "pgh_label", "status", "pgh_context")
-    list_filter = ("pgh_label",)
     list_select_related = ("pgh_obj__user",)
     ordering = ("-pgh_id",)
     places = Places(ids=("pgh_obj", "pgh_obj__user"), people=("pgh_obj__user",))
