@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Min
+from django.db.models import Min, QuerySet
 
 from actions.lease import count_awake
 from actions.models import Action, ActionExecution, Delivery, Notification, Tick, Waking
@@ -103,7 +104,8 @@ def _prices(now: datetime) -> Sign:
 def _incidents() -> Sign:
     count = _count(FeedIncident.objects.filter(settled_at__isnull=True))
     words = f"{_so_many(count)} open." if count else "None is open."
-    return Sign("Incidents of the feed", not count, words, "market.feedincident", _OPEN)
+    query = "settled_at__isempty=1"
+    return Sign("Incidents of the feed", not count, words, "market.feedincident", query)
 
 
 def _missed(now: datetime) -> Sign:
@@ -126,7 +128,8 @@ def _failed_executions(now: datetime) -> Sign:
 def _failed_rules(now: datetime) -> Sign:
     failed = Action.objects.filter(status=Action.Statuses.FAILED, last_triggered_at__gt=now - DAY)
     count = _count(failed)
-    return Sign("Failed rules", not count, _in_a_day(count), "actions.action", _FAILED)
+    query = "status__exact=failed"
+    return Sign("Failed rules", not count, _in_a_day(count), "actions.action", query)
 
 
 def _outbox(now: datetime) -> Sign:
@@ -148,12 +151,8 @@ def _given_up(now: datetime) -> Sign:
     return Sign("Deliveries given up", not count, words, "actions.delivery", "state__exact=failed")
 
 
-_OPEN = "settled_at__isempty=1"
-_FAILED = "status__exact=failed"
-
-
-def _count(rows: object) -> int:
-    return int(rows.order_by()[:MOST_COUNTED].count())  # type: ignore[attr-defined]
+def _count(rows: QuerySet[Any]) -> int:
+    return rows.order_by()[:MOST_COUNTED].count()
 
 
 def _so_many(count: int) -> str:

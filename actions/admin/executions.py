@@ -13,7 +13,7 @@ from support.search import Places
 
 @admin.register(ActionExecution)
 class ActionExecutionAdmin(RuleRowAdmin[ActionExecution]):
-    list_display = ("triggered_at", "execution_status", "summary", "rule", "owner", "sequence")
+    list_display = ("triggered_at", "execution_status", "summary", "rule", "owner")
     list_filter = ("execution_status", "triggered_at")
     places = Places(
         ids=("pk", "action", "action__user"),

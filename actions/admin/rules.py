@@ -76,7 +76,7 @@ def refusals() -> Iterator[None]:
 
 @admin.register(Action)
 class ActionAdmin(InterveningAdmin[Action]):
-    list_display = ("rule", "owner", "status", "executions", "last_triggered_at", "created_at")
+    list_display = ("rule", "owner", "status", "executions", "last_triggered_at")
     list_filter = ("status", TriggerFilter, "created_at")
     list_select_related = ("user",)
     places = Places(ids=("pk", "user"), people=("user",), symbols=("symbol",))

@@ -84,7 +84,7 @@ def deliver_due(*, now: datetime, seconds: float = 45) -> int:
 
 
 class RetryRefused(ValueError):
-    """A delivery that has not been given up."""
+    """A delivery that has not been given up, or is there no more."""
 
 
 @transaction.atomic
@@ -94,7 +94,9 @@ def retry_delivery(*, delivery_id: UUID, now: datetime) -> None:
     Raises RetryRefused for any other. One that its owner does not want any more is silenced, as
     ever.
     """
-    delivery = Delivery.objects.select_for_update().get(pk=delivery_id)
+    delivery = Delivery.objects.select_for_update().filter(pk=delivery_id).first()
+    if delivery is None:
+        raise RetryRefused("It is so old that it has been forgotten.")
     if delivery.state != Delivery.States.FAILED:
         state = delivery.get_state_display().lower()
         raise RetryRefused(f"Only what was given up can be sent again; this one is {state!r}.")

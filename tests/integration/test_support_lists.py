@@ -163,10 +163,10 @@ def test_every_list_and_every_search_reads_a_few_rows_of_an_index(
         for way in ("seqscan", "hashjoin", "mergejoin"):
             cursor.execute(f"SET LOCAL enable_{way} = off")
     action = Action.objects.latest("id")
-    for model in set(LARGE) - {Waking}:  # only a rule that is awake has a row in it
-        searches = ["", str(action.pk), str(action.pk)[:8]]
-        searches += ["S00007"] if admin.site.get_model_admin(model).places.symbols else []  # type: ignore[attr-defined]
-        for typed in searches:
+    for model in LARGE:
+        if model is Waking:
+            continue  # only a rule that is awake has a row in it
+        for typed in ("", str(action.pk), str(action.pk)[:8], "S00007"):
             with connection.cursor() as cursor:  # its own order is an index's
                 cursor.execute(f"SET LOCAL enable_sort = {'on' if typed else 'off'}")
             with plans() as seen:
