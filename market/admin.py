@@ -15,7 +15,7 @@ from market.models import (
     ReplayRun,
     SessionRange,
 )
-from support.interventions import InterveningAdmin, Order, Refused, intervention
+from support.interventions import InterveningAdmin, Mandate, Refused, intervention
 from support.readonly import ReadOnlyAdmin
 from support.search import Places
 
@@ -71,7 +71,7 @@ class FeedIncidentAdmin(InterveningAdmin[FeedIncident]):
         effect="The price that is held is accepted as soon as the feed confirms it, and the rules "
         "on the symbol find a fresh quote again.",
     )
-    def believe(self, incident: FeedIncident, order: Order) -> None:
+    def believe(self, incident: FeedIncident, mandate: Mandate) -> None:
         symbol = incident.instrument_id
         if symbol is None or not believe_move(symbols=[symbol]):
             raise Refused("no price of it is held.")

@@ -5,7 +5,7 @@ from django.utils.safestring import SafeString
 
 from portfolios.models import Holding, Portfolio, Split, Transaction, Wish
 from portfolios.services import pause_portfolio, unpause_portfolio
-from support.interventions import InterveningAdmin, Order, intervention
+from support.interventions import InterveningAdmin, Mandate, intervention
 from support.links import link, list_link
 from support.readonly import ReadOnlyAdmin, ReadOnlyInline
 from support.search import Places
@@ -57,7 +57,7 @@ class PortfolioAdmin(InterveningAdmin[Portfolio]):
         effect="No rule of these portfolios fires until support lets them go on; each keeps "
         "following its market.",
     )
-    def pause_everything(self, portfolio: Portfolio, order: Order) -> None:
+    def pause_everything(self, portfolio: Portfolio, mandate: Mandate) -> None:
         pause_portfolio(portfolio_id=portfolio.pk, by_staff=True)
 
     @intervention(
@@ -65,7 +65,7 @@ class PortfolioAdmin(InterveningAdmin[Portfolio]):
         permission="portfolios.pause_portfolio",
         effect="The rules of these portfolios may fire again, unless their owner has paused them.",
     )
-    def let_go_on(self, portfolio: Portfolio, order: Order) -> None:
+    def let_go_on(self, portfolio: Portfolio, mandate: Mandate) -> None:
         unpause_portfolio(portfolio_id=portfolio.pk, by_staff=True)
 
 

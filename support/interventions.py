@@ -36,7 +36,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Mandate:
     """Who of the staff wants it, why, and when."""
 
     staff: AbstractUser
@@ -58,7 +58,7 @@ class ReasonForm(forms.Form):
 
 
 # On one row. Raises Refused, and has then changed nothing.
-type Deed = Callable[[Any, Any, Order], None]
+type Deed = Callable[[Any, Any, Mandate], None]
 
 
 def intervention(title: str, *, permission: str, effect: str) -> Callable[[Deed], Any]:
@@ -128,10 +128,10 @@ class InterveningAdmin[M: Model](ReadOnlyAdmin[M]):
         form = ReasonForm(request.POST if "reason" in request.POST else None)
         if not form.is_valid():
             return self._ask(request, chosen, form, action)
-        order = Order(
+        mandate = Mandate(
             cast("AbstractUser", request.user), form.cleaned_data["reason"], timezone.now()
         )
-        self._carry_out(request, chosen, order, deed, action.intervention.title)
+        self._carry_out(request, chosen, mandate, deed, action.intervention.title)
         return redirect(_back(self.model, chosen))
 
     def _ask(
@@ -153,14 +153,14 @@ class InterveningAdmin[M: Model](ReadOnlyAdmin[M]):
         return TemplateResponse(request, "admin/intervention.html", context)
 
     def _carry_out(
-        self, request: HttpRequest, rows: Sequence[M], order: Order, deed: Deed, title: str
+        self, request: HttpRequest, rows: Sequence[M], mandate: Mandate, deed: Deed, title: str
     ) -> None:
         done = 0
         for row in rows:
             try:
                 with transaction.atomic():
-                    deed(self, row, order)
-                    self.log_change(request, row, f"{title}: {order.reason}")
+                    deed(self, row, mandate)
+                    self.log_change(request, row, f"{title}: {mandate.reason}")
                 done += 1
             except Refused as refused:
                 words = f"{self.named(row)} It stays as it was: {refused}"

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -27,7 +28,7 @@ from actions.rebuild import rebuild_watches_of
 from actions.registry import trigger_types
 from actions.rules import InvalidRule
 from actions.services import cancel_action, pause_action, resume_action
-from support.interventions import InterveningAdmin, Order, Refused, intervention
+from support.interventions import InterveningAdmin, Mandate, Refused, intervention
 from support.links import link, list_url
 from support.readonly import ReadOnlyAdmin
 from support.search import Places
@@ -48,13 +49,13 @@ class TriggerFilter(admin.SimpleListFilter):
         return queryset.filter(trigger_type=self.value()) if self.value() else queryset
 
 
-class RuleRowAdmin[M: Any](ReadOnlyAdmin[M]):
+class RuleRowAdmin[M: Model](ReadOnlyAdmin[M]):
     """Rows that each belong to one rule: lists them with its sentence."""
 
     list_select_related: ClassVar[tuple[str, ...]] = ("action__user",)
 
     @admin.display(description="rule")
-    def rule(self, row: M) -> SafeString | str:
+    def rule(self, row: Any) -> SafeString | str:
         return rule_link(row.action)
 
 
@@ -157,10 +158,10 @@ class ActionAdmin(InterveningAdmin[Action]):
         effect="The rules sleep until they are resumed: by support, or by their owners. "
         "Each owner reads the reason.",
     )
-    def pause(self, action: Action, order: Order) -> None:
+    def pause(self, action: Action, mandate: Mandate) -> None:
         with refusals():
             pause_action(
-                user=action.user, action_id=action.pk, now=order.now, support=_support(order)
+                user=action.user, action_id=action.pk, now=mandate.now, support=_support(mandate)
             )
 
     @intervention(
@@ -169,10 +170,10 @@ class ActionAdmin(InterveningAdmin[Action]):
         effect="The rules go on. Their triggers start anew: peaks and crossings are forgotten. "
         "Each owner reads the reason.",
     )
-    def resume(self, action: Action, order: Order) -> None:
+    def resume(self, action: Action, mandate: Mandate) -> None:
         with refusals():
             resume_action(
-                user=action.user, action_id=action.pk, now=order.now, support=_support(order)
+                user=action.user, action_id=action.pk, now=mandate.now, support=_support(mandate)
             )
 
     @intervention(
@@ -180,10 +181,10 @@ class ActionAdmin(InterveningAdmin[Action]):
         permission="actions.cancel_action",
         effect="The rules end for good. Each owner reads the reason.",
     )
-    def cancel(self, action: Action, order: Order) -> None:
+    def cancel(self, action: Action, mandate: Mandate) -> None:
         with refusals():
             cancel_action(
-                user=action.user, action_id=action.pk, now=order.now, support=_support(order)
+                user=action.user, action_id=action.pk, now=mandate.now, support=_support(mandate)
             )
 
     @intervention(
@@ -192,13 +193,13 @@ class ActionAdmin(InterveningAdmin[Action]):
         effect="What wakes the rules is derived from them anew. That changes nothing of what they "
         "mean, and nothing at all where it is as derived already.",
     )
-    def rebuild(self, action: Action, order: Order) -> None:
-        if not rebuild_watches_of(action=action, now=order.now).rules:
+    def rebuild(self, action: Action, mandate: Mandate) -> None:
+        if not rebuild_watches_of(action=action, now=mandate.now).rules:
             raise Refused("it is awake, or not active, and has no watches to rebuild.")
 
 
-def _support(order: Order) -> Support:
-    return Support(cast("User", order.staff), order.reason)
+def _support(mandate: Mandate) -> Support:
+    return Support(cast("User", mandate.staff), mandate.reason)
 
 
 @admin.register(ActionHistory)
@@ -244,16 +245,29 @@ class WaterMarkAdmin(ReadOnlyAdmin[WaterMark]):
 
 @admin.register(Waking)
 class WakingAdmin(RuleRowAdmin[Waking]):
-    list_display = ("id", "rule", "until", "looked_at")
+    list_display = ("id", "rule", "until")
+    exclude = ("looked_at",)
     places = Places(ids=("action", "action__user"), people=("action__user",))
     search_help_text = "A rule's id or how it begins, or how the owner's name or e-mail begins."
     ordering = ("until",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Waking]:
+        """Without `looked_at`: for a rule that nobody has looked at it is no instant of Python."""
+        return super().get_queryset(request).defer("looked_at")
+
 
 @admin.register(RuleDraft)
 class RuleDraftAdmin(ReadOnlyAdmin[RuleDraft]):
-    list_display = ("updated_at", "user", "action", "made", "revision")
-    list_select_related = ("user", "action", "made")
+    list_display = ("updated_at", "user", "edits", "became", "revision")
+    list_select_related = ("user", "action__user", "made__user")
     places = Places(ids=("pk", "user"), people=("user",))
     search_help_text = "An id or how it begins, or how the owner's name or e-mail begins."
     ordering = ("-updated_at",)
+
+    @admin.display(description="edits")
+    def edits(self, draft: RuleDraft) -> SafeString | str:
+        return rule_link(draft.action)
+
+    @admin.display(description="became")
+    def became(self, draft: RuleDraft) -> SafeString | str:
+        return rule_link(draft.made)

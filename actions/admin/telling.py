@@ -6,7 +6,7 @@ from django.utils.safestring import SafeString
 from actions.admin.rules import SEARCHES, RuleRowAdmin
 from actions.models import Delivery, Notification, Preferences
 from actions.notify.deliver import RetryRefused, retry_delivery
-from support.interventions import InterveningAdmin, Order, Refused, intervention
+from support.interventions import InterveningAdmin, Mandate, Refused, intervention
 from support.links import link
 from support.readonly import ReadOnlyAdmin, ReadOnlyInline
 from support.search import Places
@@ -78,9 +78,9 @@ class DeliveryAdmin(InterveningAdmin[Delivery]):
         effect="What was given up is sent after all, within a minute, and tried for another day. "
         "It may reach its receiver twice.",
     )
-    def retry(self, delivery: Delivery, order: Order) -> None:
+    def retry(self, delivery: Delivery, mandate: Mandate) -> None:
         try:
-            retry_delivery(delivery_id=delivery.pk, now=order.now)
+            retry_delivery(delivery_id=delivery.pk, now=mandate.now)
         except RetryRefused as refused:
             raise Refused(str(refused)) from refused
 

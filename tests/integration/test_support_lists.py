@@ -27,6 +27,7 @@ from actions.notify.dispatch import dispatch
 from bench.population import Population
 from portfolios.models import Holding, Portfolio, Transaction
 from support import paging
+from tests.support import change_page
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +50,7 @@ SELECT a.user_id, a.id, done.id, 'fired', 'Told.', 'Told.', done.triggered_at
 _NOTED = "UPDATE actions SET notes = 'seen'"
 _AWAKE = """
 INSERT INTO wakings (action_id, until, book, looked_at, created_at)
-SELECT id, created_at, user_id, created_at, created_at FROM actions
+SELECT id, created_at, user_id, '-infinity', created_at FROM actions
 """
 
 LARGE = (
@@ -124,6 +125,9 @@ def test_rows_are_found_by_a_beginning_of_an_id_by_person_and_by_symbol(
         assert len(rows) == 50
         assert {getattr(row, "action", row).symbol for row in rows} == {"S00003"}, model
     assert {row.instrument_id for row in listed(admin_client, Holding, q="s00003")} == {"S00003"}
+    for model in LARGE:
+        row = listed(admin_client, model)[0]
+        assert admin_client.get(change_page(row)).status_code == 200, model
 
 
 def test_a_list_asks_no_more_however_many_rows_it_shows(
