@@ -25,6 +25,7 @@ from actions.sentence import REHEARSAL, duration, in_zone
 from portfolios.models import Portfolio
 
 NOBODY = "Trading Rules"  # who does what no person did
+SUPPORT = "support"  # who of the staff it was is not for the owner
 
 # What a rule means in shares and prices.
 _TERMS = ("symbol", "quantity", "action_params", "trigger_type", "trigger_params")
@@ -40,15 +41,32 @@ class Change:
     why: str = ""
 
 
-def because(why: str, *, user: User | None = None) -> Any:
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Somebody of the staff who does something to a user's rule, and why."""
+
+    staff: User
+    reason: str
+
+    def told(self, done: str) -> str:
+        """What was done, as its owner reads it: "Paused by support: You asked us to."."""
+        stop = "" if self.reason.endswith((".", "?", "!")) else "."
+        return f"{done} by support: {self.reason}{stop}"
+
+
+def because(why: str, *, user: User | None = None, support: Support | None = None) -> Any:
     """A context in which all that is written to rules is said to be done for this reason, and by
-    this user unless a request says by whom."""
-    by = {"by": str(user.pk)} if user else {}
-    return pghistory.context(why=why, **by)
+    this user, or by support, unless a request says by whom."""
+    by = support.staff if support else user
+    said = {"by": str(by.pk)} if by else {}
+    return pghistory.context(why=why, **said, **({"support": True} if support else {}))
 
 
-def history_of(*, action: Action, zone: ZoneInfo) -> list[Change]:
-    """What became of the rule, newest first, with times in `zone`; three queries at most."""
+def history_of(*, action: Action, zone: ZoneInfo, for_staff: bool = False) -> list[Change]:
+    """What became of the rule, newest first, with times in `zone`; three queries at most.
+
+    Who of the staff has intervened is told `for_staff` alone.
+    """
     before = list(ActionHistory.objects.filter(pgh_obj=action).order_by("pgh_id"))
     owner = action.user.get_username()
     first = before[0] if before else action
@@ -63,7 +81,9 @@ def history_of(*, action: Action, zone: ZoneInfo) -> list[Change]:
         ended = then.status_reason if was.status != then.status else ""
         what = tuple(told.differences(was, then))
         why = (was.pgh_context or {}).get("why") or ended
-        changes.append(Change(was.pgh_created_at, people.get(_by(was), NOBODY), what, why))
+        by_support = not for_staff and "support" in (was.pgh_context or {})
+        who = SUPPORT if by_support else people.get(_by(was), NOBODY)
+        changes.append(Change(was.pgh_created_at, who, what, why))
     if done:
         at = max(filter(None, (action.last_evaluated_at, action.updated_at)))
         changes.append(Change(at, NOBODY, ("Status: active → completed",), action.status_reason))

@@ -97,6 +97,20 @@ def test_it_says_what_it_found_and_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.slow
+def test_the_admin_is_measured() -> None:
+    bench = run_of("bench.admin", "--rules=1000", "--rounds=1", "--json")
+    said, complained = bench.communicate(timeout=240)
+    assert bench.returncode == 0, complained
+    figures = json.loads(said)
+    assert {"first page", "a rule", "rules, by e-mail"} <= figures["pages"].keys()
+    assert figures["naive"].keys() <= figures["pages"].keys()
+    for name, page in figures["pages"].items():
+        assert 0 < page["p50_ms"] <= page["p95_ms"], name
+        assert 0 < page["queries"] <= 20, name
+    assert left_by(bench) == []
+
+
+@pytest.mark.slow
 def test_the_pages_are_measured() -> None:
     few = ("--rules=1000", "--executions=2000", "--rounds=2")
     bench = run_of("bench.pages", *few, "--json")
