@@ -24,6 +24,8 @@ from market.providers.twelvedata import TwelveData
 from market.providers.twelvedata_stream import TwelveDataStream
 from market.quotes import Bar, max_age
 
+_BAR_COLUMNS = ("instrument_id", "at", "open", "high", "low", "close", "volume")
+
 
 class _Feed(NamedTuple):
     connect: Callable[[], Provider | WebProvider]
@@ -154,9 +156,8 @@ def replay() -> Replay:
 
 @lru_cache(maxsize=1)  # the bars are read once a run and process, and after a split once more
 def _replay_of(run: ReplayRun, splits: int) -> Replay:
-    columns = ("instrument_id", "at", "open", "high", "low", "close", "volume")
     bars: dict[str, list[Bar]] = {}
-    for row in DailyBar.objects.values_list(*columns).iterator(chunk_size=5000):
+    for row in DailyBar.objects.values_list(*_BAR_COLUMNS).iterator(chunk_size=5000):
         bars.setdefault(row[0], []).append(Bar(*row))
     try:
         return Replay(bars, run.started_at, run.first_session, float(run.session_seconds))
@@ -198,6 +199,22 @@ def completed_sessions(
         return feed.history(symbols, now, sessions)
     except Exception as error:  # as in fetch_quotes
         raise ProviderError(f"{feed.name}: {type(error).__name__}: {error}") from error
+
+
+def held_sessions(*, symbols: Collection[str], now: datetime) -> dict[str, tuple[Bar, ...]]:
+    """All recorded sessions of these symbols that are over at `now`, oldest first, each on the day
+    on which it really was. Those that a replay is still to play are not over. Asks no network."""
+    over = DailyBar.objects.filter(instrument__in=symbols, at__lte=now)
+    try:
+        feed = provider()
+    except ProviderError:
+        feed = None
+    if isinstance(feed, Replay) and (unplayed := feed.first_unplayed(now)):
+        over = over.filter(session__lt=unplayed)
+    found: dict[str, list[Bar]] = {}
+    for row in over.order_by("instrument_id", "session").values_list(*_BAR_COLUMNS):
+        found.setdefault(row[0], []).append(Bar(*row))
+    return {symbol: tuple(bars) for symbol, bars in found.items()}
 
 
 def quote_max_age() -> timedelta:
