@@ -1,6 +1,6 @@
 """One rule on its way through past bars, from wake to wake. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -23,6 +23,8 @@ from portfolios.ledger import Refusal, Side, Snapshot
 from portfolios.money import EXACT
 
 EXPIRED = "Expired."
+
+type Beat = Callable[[float], object]  # told how much of the way is done, from 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,14 @@ class Player:
             view = sight.standing(rule, start, self._books.snapshot)
             self._rule = rule.with_state(rule.trigger.activate(rule, view))
 
-    def play(self, end: datetime | None) -> Result:
+    def play(self, end: datetime | None, beat: Beat | None = None) -> Result:
+        """Looks at it until `end`. After each look `beat` is told; what it raises ends the play."""
         tick = self._woken(0)
         while tick < self._ticks.stop and self._rule.status is Status.ACTIVE:
             self._look(self._ticks.instant(tick))
             tick = self._next(tick + 1)
+            if beat is not None:
+                beat(tick / self._ticks.stop)
         reason = self._ending(end)
         return Result(
             self._fires,

@@ -49,7 +49,7 @@ def sweep(
     if len(values) > MOST_VALUES:
         raise InvalidRule({parameter: f"Try at most {MOST_VALUES:,} values; {len(values):,} are."})
     told = replace(rule, effect=Notify(), max_executions=1)
-    variants = [_with(told, parameter, value) for value in values]
+    variants = [at_setting(told, parameter, value) for value in values]
     swept = {symbol: series[symbol] for symbol in told.symbols}
     sight = Sight(swept, calendar, MAX_AGE, _Searched)
     ticks = ticks_of(told, swept, start, end)
@@ -58,7 +58,8 @@ def sweep(
     return [play.fires[0] if play.fires else None for play in plays]
 
 
-def _with(rule: Rule, parameter: str, value: Decimal | int) -> Rule:
+def at_setting(rule: Rule, parameter: str, value: Decimal | int) -> Rule:
+    """The rule with one number of its trigger set to `value`. Raises InvalidRule, naming it."""
     params = rule.trigger.model_dump(exclude_unset=True) | {parameter: value}
     trigger = parse_trigger(rule.trigger.key(), params)
     return replace(rule, trigger=trigger)
