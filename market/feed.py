@@ -3,13 +3,13 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import F, Func, Subquery
+from django.db.models import F, Func, Max, Min, QuerySet, Subquery
 
 from market.asking import Fetched, ask_for_quotes
 from market.budget import Plan
@@ -204,17 +204,34 @@ def completed_sessions(
 def held_sessions(*, symbols: Collection[str], now: datetime) -> dict[str, tuple[Bar, ...]]:
     """All recorded sessions of these symbols that are over at `now`, oldest first, each on the day
     on which it really was. Those that a replay is still to play are not over. Asks no network."""
+    found: dict[str, list[Bar]] = {}
+    for row in _over(symbols, now).order_by("instrument_id", "session").values_list(*_BAR_COLUMNS):
+        found.setdefault(row[0], []).append(Bar(*row))
+    return {symbol: tuple(bars) for symbol, bars in found.items()}
+
+
+def held_span(*, symbols: Collection[str], now: datetime) -> tuple[date, date] | None:
+    """From which day to which there are `held_sessions` of each of these symbols; None where there
+    are none of some."""
+    spans = list(
+        _over(symbols, now)
+        .values("instrument_id")
+        .annotate(first=Min("session"), last=Max("session"))
+        .values_list("first", "last")
+    )
+    if not spans or len(spans) < len(symbols):
+        return None
+    return max(first for first, _ in spans), min(last for _, last in spans)
+
+
+def _over(symbols: Collection[str], now: datetime) -> QuerySet[DailyBar]:
     over = DailyBar.objects.filter(instrument__in=symbols, at__lte=now)
     try:
         feed = provider()
     except ProviderError:
-        feed = None
-    if isinstance(feed, Replay) and (unplayed := feed.first_unplayed(now)):
-        over = over.filter(session__lt=unplayed)
-    found: dict[str, list[Bar]] = {}
-    for row in over.order_by("instrument_id", "session").values_list(*_BAR_COLUMNS):
-        found.setdefault(row[0], []).append(Bar(*row))
-    return {symbol: tuple(bars) for symbol, bars in found.items()}
+        return over
+    unplayed = feed.first_unplayed(now) if isinstance(feed, Replay) else None
+    return over.filter(session__lt=unplayed) if unplayed else over
 
 
 def quote_max_age() -> timedelta:

@@ -31,6 +31,9 @@ _STATUS_ICONS = {
     "success": "check",
     "cancelled": "cross",
     "failed": "warn",
+    "done": "check",
+    "queued": "clock",
+    "running": "past",
 }
 
 

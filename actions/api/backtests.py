@@ -32,6 +32,7 @@ from actions.backtesting.terms import (
     Wish,
     undated,
 )
+from actions.drafting import Draft
 from actions.models import Backtest
 from actions.rules import Number, Quantity, Symbol
 from actions.selectors import owned_action
@@ -119,7 +120,7 @@ class BacktestWish(_Asked):
             draft = self.rule.draft()
         else:
             assert self.action_id is not None  # noqa: S101 -- _one_rule
-            draft = undated(owned_action(user=user, action_id=self.action_id))
+            draft = undated(Draft.of(owned_action(user=user, action_id=self.action_id)))
         return Wish(
             draft=draft,
             action_id=self.action_id,

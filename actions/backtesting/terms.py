@@ -20,7 +20,6 @@ from actions.backtest.settings import numbers_of, spread
 from actions.backtest.sweep import at_setting
 from actions.backtest.ticks import EveryBar
 from actions.drafting import Draft, parse
-from actions.models import Action
 from actions.rules import InvalidRule, Rule
 from actions.wizard.drafts import asker_for
 from actions.wizard.past import YEAR
@@ -125,9 +124,9 @@ class Prepared:
     cells: int
 
 
-def undated(action: Action) -> Draft:
-    """A stored rule, as if it began with the backtest: its own dates are of another time."""
-    return replace(Draft.of(action), valid_from=None, valid_until=None)
+def undated(draft: Draft) -> Draft:
+    """A rule that begins with the backtest: its own dates are of another time."""
+    return replace(draft, valid_from=None, valid_until=None)
 
 
 def prepare(*, user: User, wish: Wish, now: datetime) -> Prepared:

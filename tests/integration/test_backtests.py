@@ -16,7 +16,7 @@ from actions.backtest.books import Costs
 from actions.backtest.run import backtest
 from actions.backtest.sweep import at_setting, sweep
 from actions.backtesting import playing, runs
-from actions.backtesting.terms import MOST_SETTINGS, Sessions
+from actions.backtesting.terms import MOST_SETTINGS, Sessions, series_for
 from actions.drafting import Draft, parse
 from actions.models import Action, Backtest
 from actions.rules import Rule
@@ -313,7 +313,7 @@ def test_a_body_beyond_any_file_is_too_large(api: Api) -> None:
 @pytest.mark.usefixtures("instruments")
 def test_a_file_in_another_encoding_is_named_by_its_line() -> None:
     with pytest.raises(BadBars, match="byte 47 in line 2 is not UTF-8 text"):
-        playing.series_for(ours(), Sessions.EXCHANGE, LINES[0].encode() + b"\nAAP\xe9", BEGINS)
+        series_for(ours(), Sessions.EXCHANGE, LINES[0].encode() + b"\nAAP\xe9", BEGINS)
 
 
 # --- Long ones ---
