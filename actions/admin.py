@@ -17,6 +17,7 @@ from actions.models import (
     Action,
     ActionExecution,
     ActionHistory,
+    Backtest,
     Delivery,
     Notification,
     Preferences,
@@ -156,6 +157,15 @@ class RuleDraftAdmin(ReadOnlyAdmin[RuleDraft]):
     list_select_related = ("user", "action", "made")
     search_fields = ("=id", "user__username", "user__email")
     ordering = ("-updated_at",)
+
+
+@admin.register(Backtest)
+class BacktestAdmin(ReadOnlyAdmin[Backtest]):
+    list_display = ("created_at", "user", "status", "progress", "cells", "sentence")
+    list_filter = ("status", "created_at")
+    list_select_related = ("user",)
+    search_fields = ("=id", "user__username", "user__email")
+    exclude = ("bars", "found", "swept")  # as large as files
 
 
 @admin.register(Notification)

@@ -45,9 +45,7 @@ def _number(label: str, unit: str, **more: Any) -> PlainNumber:
 
 
 def _percent(label: str, help_text: str) -> PlainNumber:
-    return _number(
-        label, "%", min_value=0, max_digits=8, decimal_places=6, initial="0", help_text=help_text
-    )
+    return _number(label, "%", min_value=0, decimal_places=6, initial="0", help_text=help_text)
 
 
 class BacktestForm(Spoken):

@@ -15,6 +15,7 @@ from portfolios.money import format_usd
 
 MOST_SHOWN = 100  # rows of a table; the API has them all
 MOST_MARKS = 150  # more than that nobody can tell apart
+FEW = 12  # rows that are shown at once, and marks that have room for words
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def found_in(backtest: Backtest) -> dict[str, Any]:
     return {
         "chart": _chart(found) if found and found["prices"] else None,
         "equity": _equity(found["equity"]) if found and found["equity"] else None,
+        "few": FEW,
         "fires": _rows(found, "fires"),
         "trades": _rows(found, "trades"),
         "blocked": _rows(found, "blocked"),
@@ -99,14 +101,13 @@ def _chart(found: Mapping[str, Any]) -> dict[str, Any]:
     marks += [(fire["at"], "told", "Fired") for fire in found["fires"] if fire["at"] not in traded]
     marks += [(blocked["at"], "failed", "Held back") for blocked in found["blocked"]]
     marks = sorted(marks)[:MOST_MARKS]
-    few = len(marks) <= MOST_MARKS // 5
     return {
         "prices": axis.points(list(zip(instants, closes, strict=True))),
         "marks": [
             {
                 "time": axis.time(datetime.fromisoformat(at)),
                 "kind": kind,
-                "words": told if few else "",
+                "words": told if len(marks) <= FEW else "",
             }
             for at, kind, told in marks
         ],

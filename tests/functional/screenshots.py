@@ -139,7 +139,6 @@ SHOTS = (
     Shot("action-detail", lambda world: reverse("action", args=[world.waiting.pk])),
     Shot("action-fired", lambda world: reverse("action", args=[world.fired.pk])),
     Shot("action-execute", lambda world: reverse("action-execute", args=[world.waiting.pk])),
-    Shot("backtests", lambda world: reverse("backtests")),
     Shot("backtests-empty", lambda world: reverse("backtests"), newcomer),
     Shot("backtest-choice", lambda world: reverse("backtest-new")),
     Shot("backtest-new", lambda world: f"{reverse('backtest-new')}?action={world.fired.pk}"),
@@ -147,6 +146,7 @@ SHOTS = (
         "backtest-found", lambda world: reverse("backtest", args=[backtest_of(world)]), steps=drawn
     ),
     Shot("backtest-queued", lambda world: reverse("backtest", args=[queued(world)])),
+    Shot("backtests", lambda world: reverse("backtests")),
     Shot("wizard-1-action", lambda world: reverse("action-new")),
     Shot("wizard-2-target", lambda world: wizard(world, "target")),
     Shot("wizard-3-trigger", lambda world: wizard(world, "trigger")),
