@@ -230,7 +230,7 @@ class BacktestInFull(BacktestOut):
     """A backtest with its terms, and what it has found so far."""
 
     start: datetime
-    end: datetime | None
+    end: datetime
     cash: str
     parameter: str = Field(description="The number that is swept; empty for none.")
     values: list[str]

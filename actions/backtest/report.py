@@ -27,7 +27,7 @@ def report(
     done: Result,
     *,
     start: datetime,
-    end: datetime | None,
+    end: datetime,
 ) -> dict[str, Any]:
     """All of it, with the prices of the symbol that the rule watches, or else trades."""
     symbols = sorted(rule.trigger.charted(rule)) or sorted(rule.symbols)
@@ -113,11 +113,11 @@ def _portfolio(portfolio: Snapshot) -> dict[str, Any]:
 
 
 def _prices(
-    series: Series, start: datetime, end: datetime | None, fired: Iterable[datetime]
+    series: Series, start: datetime, end: datetime, fired: Iterable[datetime]
 ) -> list[list[str]]:
     """Instants and closes, evenly apart, with those at which it fired."""
     first = series.last_until(micros(start)) + 1
-    last = (len(series) if end is None else series.last_until(micros(end)) + 1) - 1
+    last = series.last_until(micros(end))
     if last < first:
         return []
     fires: Ints = np.array([series.last_until(micros(at)) for at in fired], np.int64)

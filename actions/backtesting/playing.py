@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import F, Q
 
 from actions.backtest.report import report, setting
@@ -104,8 +105,8 @@ def play_slice(
         return _play(lease, clock, now + timedelta(seconds=slice_seconds), play_seconds)
     except LeaseLost:
         return False
-    except TooLong:
-        raise
+    except (TooLong, OperationalError, InterfaceError):
+        raise  # without its database it is taken up once there is one again
     except Exception:
         _log.exception("Backtest %s failed", backtest_id)
         words = "It failed by a fault of ours, which has been recorded."

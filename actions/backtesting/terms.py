@@ -15,7 +15,7 @@ from actions.backtest.books import FREE, Costs
 from actions.backtest.calendar import ClosesIncluded
 from actions.backtest.reading import series_in
 from actions.backtest.run import ticks_of
-from actions.backtest.series import MICROSECOND, Series, micros, price
+from actions.backtest.series import MICROSECOND, Series, instant, micros, price
 from actions.backtest.settings import numbers_of, spread
 from actions.backtest.sweep import at_setting
 from actions.backtest.ticks import EveryBar
@@ -91,7 +91,7 @@ class Terms(BaseModel):
 
     draft: Draft
     start: datetime
-    end: datetime | None
+    end: datetime
     costs: Costs
     portfolio: Snapshot
     limits: Limits
@@ -141,9 +141,9 @@ def prepare(*, user: User, wish: Wish, now: datetime) -> Prepared:
         portfolio, limits = _portfolio(user, wish.draft, rule)
     except InvalidRule as invalid:
         raise InvalidRule({f"rule.{path}": told for path, told in invalid.errors.items()}) from None
-    if not rule.symbols and end is None:
-        end = now
     series = _series(rule, wish, now)
+    if end is None:
+        end = max((instant(of.at[-1]) for of in series.values()), default=now)
     terms = Terms(
         draft=replace(wish.draft, valid_until=rule.valid_until),
         start=start,

@@ -28,7 +28,7 @@ from actions.backtesting.runs import (
 from actions.backtesting.terms import Terms, undated
 from actions.drafting import Draft, parse
 from actions.models import Action, Backtest, RuleDraft
-from actions.pages.past import found_in
+from actions.pages.found import found_in
 from actions.rules import InvalidRule
 from actions.selectors import actions_of, owned_action
 from actions.sentence import sentence

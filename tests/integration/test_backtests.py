@@ -4,14 +4,17 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.apps import apps
 from django.utils import timezone
-from django_q.models import OrmQ
+from django_q.models import OrmQ, Schedule
 
 from accounts.models import User
+from actions import tasks
 from actions.backtest.books import Costs
 from actions.backtest.run import backtest
 from actions.backtest.sweep import at_setting, sweep
@@ -446,6 +449,16 @@ def test_one_whose_worker_died_is_taken_up_where_it_was_and_given_up_in_the_end(
     assert told["status"] == "failed"
     assert "Its worker ended 3 times" in told["error"]
     assert OrmQ.objects.count() == 3
+
+
+def test_the_schedule_that_takes_them_up_is_made_by_the_migration_once() -> None:
+    Schedule.objects.all().delete()
+    migration = import_module("actions.migrations.0101_schedule_backtests")
+    for _ in range(2):
+        migration.create_schedule(apps, None)
+    (schedule,) = Schedule.objects.all()
+    assert (schedule.func, schedule.minutes) == ("actions.tasks.take_up_backtests", 1)
+    assert getattr(tasks, schedule.func.rpartition(".")[2]) is take_up_backtests
 
 
 def test_a_slice_that_ends_well_is_no_attempt(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
