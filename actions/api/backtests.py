@@ -43,6 +43,7 @@ from rest.schema import described
 
 _Dollars = Annotated[Number, Field(ge=0, max_digits=14, decimal_places=2)]
 _Percent = Annotated[Number, Field(ge=0, lt=100, max_digits=8, decimal_places=6)]
+_Setting = Annotated[Number, Field(max_digits=18, decimal_places=6)]
 _Name = Annotated[StrictStr, Field(min_length=1, max_length=40)]
 
 
@@ -50,9 +51,9 @@ class SweepIn(Body):
     """One number of the trigger at several values: those, or so many from one to another."""
 
     parameter: _Name = Field(description="One of the trigger's parameters that is a number.")
-    values: Annotated[list[Number], Field(min_length=1, max_length=MOST_SETTINGS)] | None = None
-    first: Number | None = Field(None, alias="from")
-    last: Number | None = Field(None, alias="to")
+    values: Annotated[list[_Setting], Field(min_length=1, max_length=MOST_SETTINGS)] | None = None
+    first: _Setting | None = Field(None, alias="from")
+    last: _Setting | None = Field(None, alias="to")
     steps: Annotated[StrictInt, Field(ge=1, le=MOST_SETTINGS)] | None = None
 
     @model_validator(mode="after")
