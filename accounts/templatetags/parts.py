@@ -32,6 +32,9 @@ _STATUS_ICONS = {
     "cancelled": "cross",
     "failed": "warn",
     "rehearsal": "rehearsal",
+    "done": "check",
+    "queued": "clock",
+    "running": "past",
 }
 
 

@@ -1,5 +1,6 @@
 from django.urls import path
 
+from actions.api.backtests import BacktestInDetail, BacktestsView, CancelBacktest
 from actions.api.executions import ExecuteNow, ExecutionsOfRule, ExecutionsView
 from actions.api.rules import Promotion, RuleInDetail, RulesView
 from actions.api.simulation import SimulateDraft, SimulateRule
@@ -14,6 +15,9 @@ urlpatterns = [
     path("actions/<uuid:action_id>/promote", Promotion.as_view()),
     path("actions/<uuid:action_id>/executions", ExecutionsOfRule.as_view()),
     path("actions/<uuid:action_id>/why", Why.as_view()),
+    path("backtests", BacktestsView.as_view()),
+    path("backtests/<uuid:backtest_id>", BacktestInDetail.as_view()),
+    path("backtests/<uuid:backtest_id>/cancel", CancelBacktest.as_view()),
     path("executions", ExecutionsView.as_view()),
     path("trigger-types", TriggerTypesView.as_view()),
     path("monitoring/status", MonitoringStatus.as_view()),

@@ -24,6 +24,8 @@ from portfolios.money import EXACT
 
 EXPIRED = "Expired."
 
+type Beat = Callable[[float], object]  # told how much of the way is done, from 0 to 1
+
 
 class Fire:
     """A firing that was carried out: when, the price that its trigger watched as it was printed
@@ -114,11 +116,14 @@ class Player:
             view = sight.standing(rule, start, self._books.snapshot)
             self._rule = rule.with_state(rule.trigger.activate(rule, view))
 
-    def play(self, end: datetime | None) -> Result:
+    def play(self, end: datetime | None, beat: Beat | None = None) -> Result:
+        """Looks at it until `end`. After each look `beat` is told; what it raises ends the play."""
         tick = self._woken(0)
         while tick < self._ticks.stop and self._rule.status is Status.ACTIVE:
             self._look(self._ticks.instant(tick))
             tick = self._next(tick + 1)
+            if beat is not None:
+                beat(tick / self._ticks.stop)
         reason = self._ending(end)
         return Result(
             self._fires,

@@ -55,6 +55,13 @@ def sweep(
     return _Sweep(rule, parameter, swept, start, end, calendar).of(values)
 
 
+def at_setting(rule: Rule, parameter: str, value: Decimal | int) -> Rule:
+    """The rule with one number of its trigger set to `value`. Raises InvalidRule, naming it."""
+    params = rule.trigger.model_dump(exclude_unset=True) | {parameter: value}
+    trigger = parse_trigger(rule.trigger.key(), params)
+    return replace(rule, trigger=trigger)
+
+
 class _Sweep:
     """The settings of a rule over the same bars."""
 
@@ -88,9 +95,7 @@ class _Sweep:
         return player.play(self._end).fires
 
     def _with(self, value: Decimal | int) -> Rule:
-        trigger = self._rule.trigger
-        params = trigger.model_dump(exclude_unset=True) | {self._parameter: value}
-        return replace(self._rule, trigger=parse_trigger(trigger.key(), params))
+        return at_setting(self._rule, self._parameter, value)
 
     def _found(self, values: Sequence[Decimal | int]) -> list[Fire | None] | None:
         """The fires of these different values as the trigger itself tells their bars; None where it

@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
         ("accounts", "0002_people_by_how_they_begin"),
         ("market", "0007_stream"),
         ("portfolios", "0006_wishes"),
-        ("actions", "0018_support"),
+        ("actions", "0020_schedule_backtests"),
         ("chat", "0001_conversations"),
     ]
 
