@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from time import monotonic
 
-from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from actions.engine import Report, run_short_tick, run_tick
 from actions.execute import is_disturbance
+from actions.pace import tick_interval
 from market.locks import session_lock
 from market.services import calendar
 
@@ -88,8 +88,7 @@ def tick_for(
 
 def interval(now: datetime) -> float:
     """Seconds between ticks: shorter while the market is open."""
-    is_open = calendar().is_open(now)
-    return float(settings.TICK_SECONDS_OPEN if is_open else settings.TICK_SECONDS_CLOSED)
+    return tick_interval(is_open=calendar().is_open(now)).total_seconds()
 
 
 def seconds_since_evaluator_spoke() -> float | None:

@@ -1,5 +1,6 @@
 from django.urls import path
 
+from actions.api.coverage import CoverageOfRule
 from actions.api.executions import ExecuteNow, ExecutionsOfRule, ExecutionsView
 from actions.api.rules import RuleInDetail, RulesView
 from actions.api.simulation import SimulateDraft, SimulateRule
@@ -13,6 +14,7 @@ urlpatterns = [
     path("actions/<uuid:action_id>/execute-now", ExecuteNow.as_view()),
     path("actions/<uuid:action_id>/executions", ExecutionsOfRule.as_view()),
     path("actions/<uuid:action_id>/why", Why.as_view()),
+    path("actions/<uuid:action_id>/coverage", CoverageOfRule.as_view()),
     path("executions", ExecutionsView.as_view()),
     path("trigger-types", TriggerTypesView.as_view()),
     path("monitoring/status", MonitoringStatus.as_view()),
