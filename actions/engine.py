@@ -105,6 +105,16 @@ def _finish(
         fired=report.fired,
         errors=report.errors,
     )
+    logger.log(
+        logging.INFO if report.fired or report.errors else logging.DEBUG,
+        "a tick over %d symbols: %d woken, %d fired, %d faults",
+        *(report.symbols, report.woken, report.fired, len(report.errors)),
+        extra={
+            "woken": report.woken,
+            "fired": report.fired,
+            "milliseconds": round(1000 * (perf_counter() - started)),
+        },
+    )
     return report
 
 
@@ -206,6 +216,7 @@ def _fire(firings: list[Firing], now: datetime, report: Report) -> list[Look]:
 
 
 def _fault(leased: Leased, error: Exception, now: datetime, report: Report) -> Look:
-    logger.error("rule %s could not be looked at", leased.id, exc_info=error)
+    about = {"action_id": leased.id, "user_id": leased.user_id}
+    logger.error("rule %s could not be looked at", leased.id, exc_info=error, extra=about)
     report.errors.append(f"Rule {leased.id}: {type(error).__name__}")
     return after_fault(leased, error, now)

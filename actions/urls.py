@@ -1,7 +1,7 @@
 from django.urls import path
 
 from actions.notify.views import inbox, preferences, read_all, unsubscribe_page
-from actions.pages import controls, detail, execute, listing, wizard
+from actions.pages import controls, detail, execute, listing, watched, wizard
 
 urlpatterns = [
     path("actions", listing.index, name="actions"),
@@ -14,6 +14,7 @@ urlpatterns = [
     path("actions/<uuid:action_id>/edit", wizard.wizard, name="action-edit"),
     path("actions/<uuid:action_id>/edit/<slug:step>", wizard.wizard, name="action-edit"),
     path("actions/<uuid:action_id>/execute", execute.execute, name="action-execute"),
+    path("actions/<uuid:action_id>/watched", watched.watched, name="action-watched"),
     path("actions/<uuid:action_id>/<slug:wish>", controls.control, name="action-control"),
     path("unsubscribe/<str:token>", unsubscribe_page, name="unsubscribe"),
     path("notifications", inbox, name="notifications"),

@@ -4,6 +4,7 @@ from actions.api.coverage import CoverageOfRule
 from actions.api.executions import ExecuteNow, ExecutionsOfRule, ExecutionsView
 from actions.api.rules import RuleInDetail, RulesView
 from actions.api.simulation import SimulateDraft, SimulateRule
+from actions.api.site import SiteMonitoring
 from actions.api.status import MonitoringStatus, TriggerTypesView, Why
 
 urlpatterns = [
@@ -18,4 +19,5 @@ urlpatterns = [
     path("executions", ExecutionsView.as_view()),
     path("trigger-types", TriggerTypesView.as_view()),
     path("monitoring/status", MonitoringStatus.as_view()),
+    path("monitoring/site", SiteMonitoring.as_view()),
 ]

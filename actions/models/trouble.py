@@ -12,7 +12,9 @@ class Trouble(models.Model):
 
     kind = models.TextField(primary_key=True)
     bad_since = models.DateTimeField(null=True, help_text="Empty: all is well.")
-    good_since = models.DateTimeField(null=True, help_text="Empty: it has not been well since.")
+    good_since = models.DateTimeField(
+        null=True, help_text="Empty: it is wrong at this moment, or was not."
+    )
     is_told = models.BooleanField(
         default=False, db_default=False, help_text="Operators have been told that it is wrong."
     )
@@ -25,8 +27,8 @@ class Trouble(models.Model):
         db_table = "troubles"
         constraints = [
             models.CheckConstraint(
-                name="troubles_good_or_bad",
-                condition=Q(bad_since__isnull=True) | Q(good_since__isnull=True),
+                name="troubles_well_after_wrong",
+                condition=Q(good_since__isnull=True) | Q(bad_since__isnull=False),
             )
         ]
 

@@ -166,7 +166,7 @@ def versions() -> list[object]:
     """What changes with every write to the table of gaps."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT ctid::text, cmin::text FROM market_quotegap")
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def test_while_the_market_is_closed_no_quote_is_missed(

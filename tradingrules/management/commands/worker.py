@@ -8,12 +8,15 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error, connection
 from django.utils import timezone
 
+from actions.troubles import look_for_trouble
 from tradingrules.watchdog.group import Group
 from tradingrules.watchdog.watch import Watchdog
 
 SECONDS_BETWEEN_LOOKS = 1
+SECONDS_BETWEEN_TROUBLES = 30
 GRACE_SECONDS = 3
 
 
@@ -46,9 +49,21 @@ class Command(BaseCommand):
 
 
 def _watch(watchdog: Watchdog) -> NoReturn:
+    due = time.monotonic()
     while True:
         watchdog.look()
+        if time.monotonic() >= due:
+            _look_for_trouble()
+            due = time.monotonic() + SECONDS_BETWEEN_TROUBLES
         time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _look_for_trouble() -> None:
+    """Here and not in the cluster, which is what may have died."""
+    try:
+        look_for_trouble(now=timezone.now())
+    except Error:  # the database is gone: the watchdog says so, and waits for it
+        connection.close()
 
 
 def _stop(*_: object) -> None:
