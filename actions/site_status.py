@@ -180,7 +180,7 @@ def outbox_status() -> Outbox:
     told = new.aggregate(count=Count("*"), oldest=Min("created_at"))
     pending = Delivery.objects.filter(state=Delivery.States.PENDING).order_by()
     sent = pending.aggregate(
-        count=Count("*"), oldest=Min("created_at"), failing=Count("*", filter=Q(attempts__gt=0))
+        count=Count("*"), oldest=Min("created_at"), failing=Count("pk", filter=Q(attempts__gt=0))
     )
     oldest = min(filter(None, (told["oldest"], sent["oldest"])), default=None)
     return Outbox(told["count"], sent["count"], sent["failing"], oldest)
@@ -189,9 +189,9 @@ def outbox_status() -> Outbox:
 def queue_status(*, now: datetime) -> Queue:
     """A job that waits is locked until the instant at which it came, one at work until later."""
     jobs = OrmQ.objects.order_by().aggregate(
-        waiting=Count("*", filter=Q(lock__lte=now)),
+        waiting=Count("pk", filter=Q(lock__lte=now)),
         oldest=Min("lock", filter=Q(lock__lte=now)),
-        at_work=Count("*", filter=Q(lock__gt=now)),
+        at_work=Count("pk", filter=Q(lock__gt=now)),
     )
     with connection.cursor() as cursor:
         cursor.execute(

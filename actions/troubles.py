@@ -56,7 +56,9 @@ def _noted(kind: str, words: str, now: datetime) -> Due | None:
     row = Trouble.objects.select_for_update(skip_locked=True).filter(pk=kind).first()
     if row is None:  # it has always been well, or somebody else is at it
         if words:
-            Trouble.objects.bulk_create([Trouble(kind=kind, bad_since=now)], ignore_conflicts=True)
+            Trouble.objects.bulk_create(
+                [Trouble(kind=kind, bad_since=now, words=words)], ignore_conflicts=True
+            )
         return None
     was = Course(row.bad_since, row.good_since, row.is_told)
     course = followed(was, is_bad=bool(words), now=now, patience=patience)
