@@ -163,7 +163,7 @@ def _record(delivery: Delivery, error: BaseException | None, now: datetime) -> b
         _switch_off(delivery, error, now)
     elif isinstance(error, Exception):
         about = {"delivery_id": delivery.pk, "user_id": delivery.user_id}
-        logger.warning("a delivery was not sent: %s", type(error).__name__, extra=about)
+        logger.warning("a delivery was not sent: %s", error, extra=about)
         _try_again(delivery, str(error), now)
     else:
         raise error
