@@ -85,9 +85,35 @@ def history_of(*, action: Action, zone: ZoneInfo, for_staff: bool = False) -> li
         who = SUPPORT if by_support else people.get(_by(was), NOBODY)
         changes.append(Change(was.pgh_created_at, who, what, why))
     if done:
-        at = max(filter(None, (action.last_evaluated_at, action.updated_at)))
-        changes.append(Change(at, NOBODY, ("Status: active → completed",), action.status_reason))
+        changes.append(
+            Change(_done_at(action), NOBODY, ("Status: active → completed",), action.status_reason)
+        )
     return changes[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Era:
+    """A span in which nobody changed a rule: as what it stood then."""
+
+    begin: datetime
+    end: datetime
+    action: Action
+
+
+def eras_of(*, action: Action, until: datetime) -> list[Era]:
+    """What the rule was from when it was made until `until`, oldest first. One query."""
+    before = list(ActionHistory.objects.filter(pgh_obj=action).order_by("pgh_id"))
+    states = [(was.pgh_created_at, _as_it_was(action, was)) for was in before]
+    if _is_done(action, before):
+        states.append((_done_at(action), _while_active(action)))
+    states.append((until, action))
+    eras, begin = [], action.created_at
+    for changed_at, state in states:
+        end = min(changed_at, until)
+        if begin < end:
+            eras.append(Era(begin, end, state))
+            begin = end
+    return eras
 
 
 def edited_since(*, actions: Iterable[Action], instant: datetime) -> set[UUID]:
@@ -140,6 +166,19 @@ def _while_active(row: _Row) -> _Row:
     active = copy(row)
     active.status, active.status_reason = Action.Statuses.ACTIVE, ""
     return active
+
+
+def _done_at(action: Action) -> datetime:
+    return max(filter(None, (action.last_evaluated_at, action.updated_at)))
+
+
+def _as_it_was(action: Action, row: _Row) -> Action:
+    """The rule with the settings of a row."""
+    then = copy(action)
+    for name in (*SETTINGS, "status"):
+        if name != "portfolio":
+            setattr(then, name, getattr(row, name))
+    return then
 
 
 def _by(row: _Row) -> str:
