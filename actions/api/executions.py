@@ -17,6 +17,7 @@ from actions.selectors import executions_of, owned_action
 from rest.bodies import Body, read, read_query
 from rest.paging import Page, Paged
 from rest.schema import described
+from rest.scopes import Scope
 
 KEY = "Idempotency-Key"
 
@@ -44,7 +45,7 @@ class Executions(Page):
 
 
 class ExecutionsView(RuleView):
-    @described("list_executions", query=Paged, answers=Executions)
+    @described("list_executions", scope=Scope.READ, query=Paged, answers=Executions)
     def get(self, request: Request) -> Response:
         """What the user's rules did, newest first."""
         page = read_query(Paged, request)
@@ -53,7 +54,13 @@ class ExecutionsView(RuleView):
 
 
 class ExecutionsOfRule(RuleView):
-    @described("list_executions_of_action", query=Paged, answers=Executions, refused=(404,))
+    @described(
+        "list_executions_of_action",
+        scope=Scope.READ,
+        query=Paged,
+        answers=Executions,
+        refused=(404,),
+    )
     def get(self, request: Request, action_id: UUID) -> Response:
         """What a rule did, newest first."""
         page = read_query(Paged, request)
@@ -65,6 +72,7 @@ class ExecutionsOfRule(RuleView):
 class ExecuteNow(RuleView):
     @described(
         "execute_action_now",
+        scope=Scope.TRADE,
         body=Nothing,
         answers=ExecutionOut,
         headers={KEY: "Of your choice. Sent again, it gives the first answer back."},

@@ -5,7 +5,7 @@ parameter is not known here fails, until OWNED says how to make what it names.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -15,12 +15,14 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.api_tokens import make_token
+from accounts.models import ApiToken, User
 from actions.models import Action, ActionExecution, Notification
 from actions.services import Draft, create_action
 from chat.models import Conversation, Proposal
 from chat.services import say
 from portfolios.services import deposit, primary_portfolio
+from rest.scopes import Scope
 from tests.api import PRICE_BELOW, bearer
 from tests.conftest import Feed
 from tests.factories import UserFactory
@@ -98,6 +100,11 @@ def proposal_of(owner: User, now: datetime) -> Proposal:
     return say(user=owner, text="tell me when AAPL is below 150", now=now).proposals.get()
 
 
+def token_of(owner: User, now: datetime) -> ApiToken:
+    lasts = timedelta(days=1)
+    return make_token(user=owner, name="x", scope=Scope.READ, now=now, lasts=lasts)[0]
+
+
 # How to make what a parameter names.
 OWNED: dict[str, Callable[[User, datetime], Any]] = {
     "action_id": rule_of,
@@ -106,6 +113,7 @@ OWNED: dict[str, Callable[[User, datetime], Any]] = {
     "notification_id": notification_of,
     "conversation_id": conversation_of,
     "proposal_id": proposal_of,
+    "token_id": token_of,
 }
 TABLE = list(addresses())
 
