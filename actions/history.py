@@ -32,12 +32,14 @@ _TERMS = ("symbol", "quantity", "action_params", "trigger_type", "trigger_params
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a rule: when, by whom, what from what to what (a line each), and why."""
+    """One change of a rule: when, by whom, what from what to what (a line each), and why. `anew`:
+    its trigger has started anew with it."""
 
     at: datetime
     who: str
     what: Sequence[str]
     why: str = ""
+    anew: bool = False
 
 
 def because(why: str, *, user: User | None = None) -> Any:
@@ -52,7 +54,7 @@ def history_of(*, action: Action, zone: ZoneInfo) -> list[Change]:
     before = list(ActionHistory.objects.filter(pgh_obj=action).order_by("pgh_id"))
     owner = action.user.get_username()
     first = before[0] if before else action
-    changes = [Change(action.created_at, owner, (f"Made: {_sentence(first)}",))]
+    changes = [Change(action.created_at, owner, (f"Made: {_sentence(first)}",), anew=True)]
     people = {str(action.user_id): owner, **_people(before, action.user_id)}
     told = _Words(zone, _portfolios([*before, action]))
     done = _is_done(action, before)
@@ -60,7 +62,8 @@ def history_of(*, action: Action, zone: ZoneInfo) -> list[Change]:
         ended = then.status_reason if was.status != then.status else ""
         what = tuple(told.differences(was, then))
         why = (was.pgh_context or {}).get("why") or ended
-        changes.append(Change(was.pgh_created_at, people.get(_by(was), NOBODY), what, why))
+        who = people.get(_by(was), NOBODY)
+        changes.append(Change(was.pgh_created_at, who, what, why, _starts_anew(was, then)))
     if done:
         at = max(filter(None, (action.last_evaluated_at, action.updated_at)))
         changes.append(Change(at, NOBODY, ("Status: active → completed",), action.status_reason))
@@ -119,6 +122,14 @@ def _by(row: _Row) -> str:
     """The id of the user who made the change, empty where nobody did."""
     context = row.pgh_context or {}
     return context.get("user") or context.get("by") or ""
+
+
+def _starts_anew(was: _Row, then: _Row) -> bool:
+    """Whether the trigger was started: by a resumption, or by an edit of what it is about. A split
+    changes that as well: prices of before it are in other shares than those of now."""
+    resumed = was.status != then.status
+    edited = _terms(was) != _terms(then) or was.valid_from != then.valid_from
+    return bool(then.status == Action.Statuses.ACTIVE and (resumed or edited))
 
 
 def _terms(row: _Row) -> tuple[Any, ...]:

@@ -1,7 +1,9 @@
 """What people look at: quotes no older than they accept, asked for once for all who want them."""
 
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
+from functools import cache, partial
 from time import monotonic, sleep
 
 from django.db import connection
@@ -18,6 +20,7 @@ from market.selectors import latest_quotes
 LOOKS_LAST = timedelta(minutes=5)
 _SAME_LOOK = timedelta(minutes=1)
 _POLL = 0.05  # seconds
+_ASKING_AT_ONCE = 4  # of a process: what a feed that hangs may hold
 
 _LOOK = """
 INSERT INTO market_look AS look (symbol, at)
@@ -54,6 +57,44 @@ def quotes_within(
     except ProviderError:
         pass  # it is on the status page, and each quote has its age
     return latest_quotes(symbols=symbols)
+
+
+def quotes_soon(
+    *,
+    symbols: Collection[str],
+    now: datetime,
+    age: timedelta,
+    take_in: Callable[[list[Sample], datetime], object],
+    patience: timedelta,
+) -> None:
+    """As `quotes_within`, for a page that does not wait for a slow feed: no longer than `patience`.
+
+    What the feed says later is stored all the same. Raises UnknownSymbol.
+    """
+    ask = partial(quotes_within, symbols=symbols, now=now, age=age, take_in=take_in)
+    try:
+        slow = isinstance(provider(), WebProvider)
+    except ProviderError:
+        return
+    if not slow:
+        ask()
+        return
+    asked = _asking().submit(_and_hang_up, ask)
+    if wait([asked], timeout=patience.total_seconds()).done:
+        asked.result()
+
+
+@cache
+def _asking() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_ASKING_AT_ONCE, thread_name_prefix="asking the feed")
+
+
+def _and_hang_up(ask: Callable[[], object]) -> None:
+    """A thread has a connection to the database of its own."""
+    try:
+        ask()
+    finally:
+        connection.close()
 
 
 def looked_at(*, symbols: Collection[str], now: datetime) -> None:

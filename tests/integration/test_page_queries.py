@@ -55,9 +55,9 @@ def ada(settings: Any, db: None) -> User:
     return user
 
 
-def visited(user: User, path: str) -> Any:
+def visited(user: User, path: str, *, htmx: bool = False) -> Any:
     """The answer, asked for with no more statements than a page may take."""
-    client = Client()
+    client = Client(headers={"HX-Request": "true"} if htmx else {})
     client.force_login(user)
     client.get(path)  # a process reads the bars of a replay once
     with CaptureQueriesContext(connection) as queries:
@@ -97,7 +97,15 @@ def test_a_rules_page_with_an_execution_takes_few_statements(
     assert "Told." in answer.content.decode()
     assert answer.context["page"].paginator.count == 1
     assert answer.context["chart"].data["prices"]
-    assert (answer.context["line"].why.turn is not None) == (kind == "trailing_stop")
+    turn = answer.context["line"].why.turn
+    assert (turn is not None) == (kind == "trailing_stop")
+    lines = answer.context["chart"].data["lines"]
+    assert [line["points"][-1][1] for line in lines] == ([str(turn.stop)] if turn else [])
+    moved = visited(ada, f"/actions/{action.pk}", htmx=True).context["moved"]
+    assert Decimal(moved["price"]) == Decimal(answer.context["chart"].data["prices"][-1][1])
+    assert ("levels" in moved) == (kind != "from_high")
+    if turn:
+        assert moved["lines"][0]["points"][-1][1] == str(turn.stop)
 
 
 @pytest.mark.parametrize("page", ["condition", "review"])
