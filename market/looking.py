@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache, partial
 from time import monotonic, sleep
@@ -10,7 +11,7 @@ from django.db import connection
 
 from market.asking import QUOTE, ask_for_quotes, patience
 from market.errors import ProviderError
-from market.feed import fetch_quotes, provider
+from market.feed import completed_sessions, fetch_quotes, provider, quote_max_age
 from market.models import FeedAsk, Look
 from market.providers import WebProvider
 from market.quotes import Sample
@@ -59,40 +60,49 @@ def quotes_within(
     return latest_quotes(symbols=symbols)
 
 
-def quotes_soon(
+def look_soon(
     *,
-    symbols: Collection[str],
+    unpriced: Collection[str],
+    charted: Collection[str],
+    sessions: int,
     now: datetime,
-    age: timedelta,
     take_in: Callable[[list[Sample], datetime], object],
     patience: timedelta,
 ) -> None:
-    """As `quotes_within`, for a page that does not wait for a slow feed: no longer than `patience`.
+    """Has the feed asked for quotes of the symbols that have none, and for the past `sessions` of
+    those that are drawn, for a page that does not wait for a slow feed: no longer than `patience`.
 
     What the feed says later is stored all the same. Raises UnknownSymbol.
     """
-    ask = partial(quotes_within, symbols=symbols, now=now, age=age, take_in=take_in)
     try:
-        slow = isinstance(provider(), WebProvider)
+        over_network = isinstance(provider(), WebProvider)
     except ProviderError:
         return
-    if not slow:
-        ask()
+    asks: list[Callable[[], object]] = []
+    if unpriced:
+        age = quote_max_age()
+        asks.append(partial(quotes_within, symbols=unpriced, now=now, age=age, take_in=take_in))
+    if not over_network:  # the past of others is at hand
+        for ask in asks:
+            ask()
         return
-    asked = _asking().submit(_and_hang_up, ask)
-    if wait([asked], timeout=patience.total_seconds()).done:
-        asked.result()
+    if charted:
+        asks.append(partial(completed_sessions, symbols=charted, now=now, sessions=sessions))
+    begun = [_asking().submit(_beside, ask) for ask in asks]
+    for answer in wait(begun, timeout=patience.total_seconds()).done:
+        answer.result()
 
 
 @cache
 def _asking() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_ASKING_AT_ONCE, thread_name_prefix="asking the feed")
+    return ThreadPoolExecutor(_ASKING_AT_ONCE, thread_name_prefix="asks the feed")
 
 
-def _and_hang_up(ask: Callable[[], object]) -> None:
-    """A thread has a connection to the database of its own."""
+def _beside(ask: Callable[[], object]) -> None:
+    """Asks in a thread, which has a connection to the database of its own."""
     try:
-        ask()
+        with suppress(ProviderError):  # it is on the status page
+            ask()
     finally:
         connection.close()
 

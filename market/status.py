@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import Max
 
 from market.asking import spent_of
 from market.budget import NO_TRIGGER, credits_left, distance
@@ -110,12 +109,6 @@ def feed_status(
         stream=_stream(now),
         wrong=_wrong(None if of_all else symbols),
     )
-
-
-def newest_price_at() -> datetime | None:
-    """Of when the newest accepted price of all symbols is; None where there is none yet."""
-    newest = Quote.objects.aggregate(newest=Max("as_of"))["newest"]
-    return newest if isinstance(newest, datetime) else None
 
 
 def prices_are_stale(*, newest: datetime, now: datetime) -> bool:

@@ -84,8 +84,9 @@ class Drawing:
 
 def chart_of_draft(*, outline: Outline, tried: Trial | None, now: datetime) -> Chart | None:
     """The chart of a rule that is being written: with its marks as soon as it is one."""
-    if tried is not None:
-        return _chart(tried.rule, tried.view, _past(tried.rule.symbols, now), "", [])
+    if tried is not None:  # as much of the past as its trigger looks at is enough
+        past = tried.view.recent or _past(tried.rule.symbols, now)
+        return _chart(tried.rule, tried.view, past, "", [])
     symbol = outline.watched
     if symbol is None:
         return None

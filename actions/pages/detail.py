@@ -20,7 +20,7 @@ from actions.models import Action, ActionExecution, Notification
 from actions.pages.chart import RECENT, Drawing
 from actions.pages.lines import RuleLine, lines_by
 from actions.pages.timeline import events_of, kinds_told
-from actions.selectors import symbols_of
+from actions.selectors import stale_in_words, symbols_of
 from actions.sentence import duration, in_zone
 from actions.why import GateState
 from market.history import quotes_since
@@ -108,7 +108,7 @@ def checks_of(line: RuleLine, zone: ZoneInfo) -> Sequence[Check]:
     in which they are asked."""
     checks = [_gate(gate, zone) for gate in line.why.gates]
     if line.action.status == Action.Statuses.ACTIVE:
-        checks.append(_trigger(line))
+        checks.append(_trigger(line, zone))
     return sorted(checks, key=lambda check: check.open)
 
 
@@ -126,13 +126,15 @@ def _gate(gate: GateState, zone: ZoneInfo) -> Check:
     return Check(open=False, words=gate.reason, more=until, waits=gate.until is not None)
 
 
-def _trigger(line: RuleLine) -> Check:
+def _trigger(line: RuleLine, zone: ZoneInfo) -> Check:
     """What the trigger waits for, by the last look at it."""
     found = line.action.last_evaluation
     if found is None:
         return Check(
             open=False, words="It has not been looked at yet: the next tick does.", waits=True
         )
+    if stale := stale_in_words(line.why, zone):
+        return Check(open=False, words=stale, waits=True)
     reason = str(found["reason"])
     away = f"{line.meter.words}." if line.meter and line.meter.words != "there" else ""
     if found["finding"] == "blocked" and line.why.blocking is not None:
