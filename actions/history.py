@@ -29,6 +29,17 @@ NOBODY = "Trading Rules"  # who does what no person did
 # What a rule means in shares and prices.
 _TERMS = ("symbol", "quantity", "action_params", "trigger_type", "trigger_params")
 
+# What it watches, and what for.
+_WATCHED = (
+    "symbol",
+    "trigger_type",
+    "trigger_params",
+    "valid_from",
+    "action_type",
+    "action_params",
+    "portfolio_id",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -98,6 +109,12 @@ def keep_as_it_was(*, actions: Iterable[Action], label: str, why: str) -> None:
     )
 
 
+def watching(row: Any) -> tuple[Any, ...]:
+    """What a trigger's state is the state of, for a rule or a row of its history: where one of
+    these changes, it starts anew."""
+    return tuple(getattr(row, name) for name in _WATCHED)
+
+
 # A row of what was, or the rule as it is: both have the columns that people set.
 _Row = Any
 
@@ -125,10 +142,9 @@ def _by(row: _Row) -> str:
 
 
 def _starts_anew(was: _Row, then: _Row) -> bool:
-    """Whether the trigger was started: by a resumption, or by an edit of what it is about. A split
-    changes that as well: prices of before it are in other shares than those of now."""
+    """Whether the trigger was started anew: by a resumption, or by an edit."""
     resumed = was.status != then.status
-    edited = _terms(was) != _terms(then) or was.valid_from != then.valid_from
+    edited = watching(was) != watching(then)
     return bool(then.status == Action.Statuses.ACTIVE and (resumed or edited))
 
 

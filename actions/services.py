@@ -14,7 +14,7 @@ from django.db import transaction
 
 from accounts.models import User
 from actions.drafting import LONGEST_COOLDOWN_SECONDS, Draft, apply, parse
-from actions.history import because
+from actions.history import because, watching
 from actions.lifecycle import BY_PEOPLE, check_transition
 from actions.models import Action
 from actions.rows import version_of
@@ -196,7 +196,7 @@ def _edit(action: Action, fields: Mapping[str, Any], now: datetime) -> None:
     """Changes the rule, whose row is locked, and has it looked at if it is active."""
     if not BY_PEOPLE[Status(action.status)]:
         raise EditRefused(f"The rule is {action.status}, and stays as it was. Write a new one.")
-    before = _watching(action)
+    before = watching(action)
     draft = replace(Draft.of(action), **fields)
     rule = parse(draft, now)
     if rule.max_executions is not None and rule.max_executions <= action.executions_count:
@@ -204,7 +204,7 @@ def _edit(action: Action, fields: Mapping[str, Any], now: datetime) -> None:
     apply(draft, rule, action)
     action.updated_at = now
     active = action.status == Action.Statuses.ACTIVE
-    if active and _watching(action) != before:
+    if active and watching(action) != before:
         action.status_reason = "Edited by you: its trigger has started anew."
         # What woke the rule was another condition: whoever has just leased it lets go of it.
         action.processing_lease_until = None
@@ -218,12 +218,6 @@ def _edit(action: Action, fields: Mapping[str, Any], now: datetime) -> None:
 
 def _too_few(executed: int) -> str:
     return f"It has been executed {executed} times already. Use a larger number, or null for any."
-
-
-def _watching(action: Action) -> tuple[object, ...]:
-    """What its trigger's state is the state of."""
-    parts = (action.symbol, action.trigger_type, action.trigger_params, action.valid_from)
-    return (*parts, action.action_type, action.action_params, action.portfolio_id)
 
 
 def _start(action: Action, rule: Rule, now: datetime) -> None:

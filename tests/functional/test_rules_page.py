@@ -92,7 +92,7 @@ def test_the_price_and_the_stop_move_on_a_chart_that_stays(
     run_tick(now=now + timedelta(seconds=10))
     expect(figure).to_have_attribute("data-price", "31.500000", timeout=15_000)
     expect(figure).to_have_attribute("data-same", "yes")
-    expect(page.locator("#meter")).to_contain_text("$31.50")
+    expect(page.locator(".meter.large")).to_contain_text("$31.50")
 
 
 def test_a_wrong_password_says_what_to_do(page: Page, owner: User) -> None:
