@@ -30,15 +30,28 @@ SUPPORT = "support"  # who of the staff it was is not for the owner
 # What a rule means in shares and prices.
 _TERMS = ("symbol", "quantity", "action_params", "trigger_type", "trigger_params")
 
+# What it watches, and what for.
+_WATCHED = (
+    "symbol",
+    "trigger_type",
+    "trigger_params",
+    "valid_from",
+    "action_type",
+    "action_params",
+    "portfolio_id",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a rule: when, by whom, what from what to what (a line each), and why."""
+    """One change of a rule: when, by whom, what from what to what (a line each), and why. `anew`:
+    its trigger has started anew with it."""
 
     at: datetime
     who: str
     what: Sequence[str]
     why: str = ""
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,7 @@ def history_of(*, action: Action, zone: ZoneInfo, for_staff: bool = False) -> li
     before = list(ActionHistory.objects.filter(pgh_obj=action).order_by("pgh_id"))
     owner = action.user.get_username()
     first = before[0] if before else action
-    changes = [Change(action.created_at, owner, (f"Made: {_sentence(first)}",))]
+    changes = [Change(action.created_at, owner, (f"Made: {_sentence(first)}",), anew=True)]
     people = {str(action.user_id): owner, **_people(before, action.user_id)}
     told = _Words(zone, _portfolios([*before, action]))
     done = _is_done(action, before)
@@ -83,7 +96,7 @@ def history_of(*, action: Action, zone: ZoneInfo, for_staff: bool = False) -> li
         why = (was.pgh_context or {}).get("why") or ended
         by_support = not for_staff and "support" in (was.pgh_context or {})
         who = SUPPORT if by_support else people.get(_by(was), NOBODY)
-        changes.append(Change(was.pgh_created_at, who, what, why))
+        changes.append(Change(was.pgh_created_at, who, what, why, _starts_anew(was, then)))
     if done:
         changes.append(
             Change(_done_at(action), NOBODY, ("Status: active → completed",), action.status_reason)
@@ -144,6 +157,12 @@ def keep_as_it_was(*, actions: Iterable[Action], label: str, why: str) -> None:
     )
 
 
+def watching(row: Any) -> tuple[Any, ...]:
+    """What a trigger's state is the state of, for a rule or a row of its history: where one of
+    these changes, it starts anew."""
+    return tuple(getattr(row, name) for name in _WATCHED)
+
+
 # A row of what was, or the rule as it is: both have the columns that people set.
 _Row = Any
 
@@ -185,6 +204,13 @@ def _by(row: _Row) -> str:
     """The id of the user who made the change, empty where nobody did."""
     context = row.pgh_context or {}
     return context.get("user") or context.get("by") or ""
+
+
+def _starts_anew(was: _Row, then: _Row) -> bool:
+    """Whether the trigger was started anew: by a resumption, or by an edit."""
+    resumed = was.status != then.status
+    edited = watching(was) != watching(then)
+    return bool(then.status == Action.Statuses.ACTIVE and (resumed or edited))
 
 
 def _terms(row: _Row) -> tuple[Any, ...]:

@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "axes",
     "django_htmx",
     "django_q",
@@ -206,6 +207,7 @@ API_REQUESTS_PER_MINUTE = environment.api_requests_per_minute
 API_TOKENS_PER_MINUTE = environment.api_tokens_per_minute
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.ByApiToken",
         "rest_framework_simplejwt.authentication.JWTAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],

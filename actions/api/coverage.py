@@ -16,6 +16,7 @@ from actions.selectors import owned_action
 from rest.bodies import Instant, Query, read_query
 from rest.problems import invalid
 from rest.schema import described
+from rest.scopes import Scope
 
 _BY_DEFAULT = timedelta(days=7)
 
@@ -77,7 +78,9 @@ class Coverage(BaseModel):
 
 
 class CoverageOfRule(RuleView):
-    @described("get_coverage", query=CoverageQuery, answers=Coverage, refused=(404,))
+    @described(
+        "get_coverage", scope=Scope.READ, query=CoverageQuery, answers=Coverage, refused=(404,)
+    )
     def get(self, request: Request, action_id: UUID) -> Response:
         """When a rule was watched, and why not when it was not. Nothing is fired for what was
         missed."""

@@ -14,6 +14,7 @@ from actions.api.status import ErrorOut
 from actions.rules import Status
 from actions.site_status import SiteStatus, may_monitor, site_status
 from rest.schema import described
+from rest.scopes import Scope
 
 
 class LeaderOut(BaseModel):
@@ -127,7 +128,7 @@ class SiteOut(BaseModel):
 
 
 class SiteMonitoring(RuleView):
-    @described("get_site_status", answers=SiteOut)
+    @described("get_site_status", scope=Scope.READ, answers=SiteOut)
     def get(self, request: Request) -> Response:
         """How the whole site is doing, for staff who may monitor it."""
         if not may_monitor(user_of(request)):
