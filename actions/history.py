@@ -163,6 +163,7 @@ class _Words:
             "Executions at most": "any" if row.max_executions is None else str(row.max_executions),
             "Cooldown": duration(row.cooldown_seconds) if row.cooldown_seconds else "none",
             "Notes": f"“{row.notes}”" if row.notes else "none",
+            "External id": row.external_id or "none",
             "Status": row.status,
         }
 

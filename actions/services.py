@@ -4,16 +4,18 @@ Pages, admin, API and chat call these and nothing else. Instants are handed in. 
 be is refused with InvalidRule, which names every field that is wrong.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from accounts.models import User
-from actions.drafting import LONGEST_COOLDOWN_SECONDS, Draft, apply, parse
+from actions.changing import EditRefused, check_editable, edit, end_watch, resume
+from actions.drafting import LONGEST_COOLDOWN_SECONDS, Draft, apply, parse, portfolio_of
 from actions.history import because
 from actions.lifecycle import BY_PEOPLE, check_transition
 from actions.models import Action
@@ -42,10 +44,6 @@ __all__ = [
 ]
 
 
-class EditRefused(ValueError):
-    """A rule that has ended, and stays as it was."""
-
-
 class RuleChanged(ValueError):
     """Somebody else has changed the rule since it was read."""
 
@@ -55,6 +53,8 @@ class UndoRefused(ValueError):
 
 
 UNDO_WITHIN = timedelta(minutes=1)
+UNWATCHED = frozenset({"notes", "external_id"})  # what changes nothing of when a rule is looked at
+NAMED_ONCE = "actions_external_id_unique"
 
 
 @transaction.atomic
@@ -65,9 +65,10 @@ def create_action(*, user: User, draft: Draft, now: datetime) -> Action:
     """
     rule = parse(draft, now)
     action = Action(user=user, created_at=now, updated_at=now)
-    apply(draft, rule, action)
+    apply(draft, rule, action, portfolio_of(user, draft, rule))
     _start(action, rule, now)
-    action.save(force_insert=True)
+    with _one_of_its_name(draft):
+        action.save(force_insert=True)
     _look_from(action, rule, now)
     return action
 
@@ -121,14 +122,7 @@ def resume_action(*, user: User, action_id: UUID, now: datetime) -> Action:
     longer be read.
     """
     action = owned_action(user=user, action_id=action_id, lock=True)
-    check_transition(Status(action.status), Status.ACTIVE)
-    action.status = Action.Statuses.ACTIVE
-    rule = action.as_rule()
-    if rule.valid_until is not None and now >= rule.valid_until:
-        raise InvalidRule({"valid_until": "The rule has expired. Give it a later end first."})
-    action.status_reason = "Resumed by you: its trigger has started anew."
-    action.consecutive_failures = 0
-    action.updated_at = now
+    rule = resume(action, now)
     _start(action, rule, now)
     with because("Resumed.", user=user):
         action.save()
@@ -177,15 +171,8 @@ def _move(user: User, action_id: UUID, status: Status, now: datetime) -> Action:
 @transaction.atomic
 def _end_watch(user: User, action_id: UUID, status: Status, reason: str, now: datetime) -> Action:
     action = owned_action(user=user, action_id=action_id, lock=True)
-    check_transition(Status(action.status), status)
-    action.status = Action.Statuses(status)
-    action.status_reason = reason
-    action.updated_at = now
-    # Whoever is just looking at the rule finds its lease gone, and lets go of it.
-    action.processing_lease_until = None
-    action.waking_quote = None
-    if turn := followed(action_ids=[action.pk]).get(action.pk):
-        action.runtime_state |= turn.state  # the mark that has kept it goes with the watch
+    turn = followed(action_ids=[action.pk]).get(action.pk)
+    end_watch(action, status, reason, turn.state if turn else {}, now)
     with because(reason, user=user):
         action.save()
     sleep_for_good(action_ids=[action.pk])
@@ -194,36 +181,33 @@ def _end_watch(user: User, action_id: UUID, status: Status, reason: str, now: da
 
 def _edit(action: Action, fields: Mapping[str, Any], now: datetime) -> None:
     """Changes the rule, whose row is locked, and has it looked at if it is active."""
-    if not BY_PEOPLE[Status(action.status)]:
-        raise EditRefused(f"The rule is {action.status}, and stays as it was. Write a new one.")
-    before = _watching(action)
+    check_editable(action)
     draft = replace(Draft.of(action), **fields)
     rule = parse(draft, now)
-    if rule.max_executions is not None and rule.max_executions <= action.executions_count:
-        raise InvalidRule({"max_executions": _too_few(action.executions_count)})
-    apply(draft, rule, action)
-    action.updated_at = now
-    active = action.status == Action.Statuses.ACTIVE
-    if active and _watching(action) != before:
-        action.status_reason = "Edited by you: its trigger has started anew."
-        # What woke the rule was another condition: whoever has just leased it lets go of it.
-        action.processing_lease_until = None
-        action.waking_quote = None
+    if edit(action, draft, rule, portfolio_of(action.user, draft, rule), now):
         _start(action, rule, now)
-    with because("Edited.", user=action.user):
+    elif turn := followed(action_ids=[action.pk]).get(action.pk):
+        action.runtime_state |= turn.state  # its watch, which led to it, is replaced below
+    with _one_of_its_name(draft), because("Edited.", user=action.user):
         action.save()
-    if active and fields.keys() - {"notes"}:
+    if action.status == Action.Statuses.ACTIVE and fields.keys() - UNWATCHED:
         _look_from(action, rule, now)
 
 
-def _too_few(executed: int) -> str:
-    return f"It has been executed {executed} times already. Use a larger number, or null for any."
-
-
-def _watching(action: Action) -> tuple[object, ...]:
-    """What its trigger's state is the state of."""
-    parts = (action.symbol, action.trigger_type, action.trigger_params, action.valid_from)
-    return (*parts, action.action_type, action.action_params, action.portfolio_id)
+@contextmanager
+def _one_of_its_name(draft: Draft) -> Iterator[None]:
+    """Around what writes the rule. Raises InvalidRule where another rule of the user's has its
+    external id."""
+    if draft.external_id is None:
+        yield
+        return
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if NAMED_ONCE not in str(error):
+            raise
+        raise InvalidRule({"external_id": "Another rule of yours has this name."}) from None
 
 
 def _start(action: Action, rule: Rule, now: datetime) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictInt, StrictStr, create_model
 
-from actions.drafting import Draft
+from actions.drafting import LONGEST_EXTERNAL_ID, Draft
 from actions.registry import SIZE_COLUMNS, action_types, trigger_types
 from actions.rules import Effect, Part, Quantity, Status, Usd
 from rest.bodies import Body, Instant, InstantOrDay
@@ -42,6 +42,9 @@ class _Fields(Body):
     max_executions: StrictInt | None = Field(1, description="null: as often as it fires.")
     cooldown_seconds: StrictInt | None = None
     notes: Annotated[StrictStr, Field(max_length=LONGEST_NOTES)] | None = None
+    external_id: (
+        Annotated[StrictStr, Field(min_length=1, max_length=LONGEST_EXTERNAL_ID)] | None
+    ) = Field(None, description="Your own name for the rule; no other of yours has it.")
 
 
 class NewRule(_Fields):
@@ -153,6 +156,7 @@ class _Answered(BaseModel):
     last_evaluation: LastEvaluation | None
     consecutive_failures: int
     notes: str | None
+    external_id: str | None
     created_at: datetime
     updated_at: datetime
 

@@ -7,6 +7,7 @@ from actions.models.history import ActionHistory
 from actions.models.notification import Notification
 from actions.models.preferences import Preferences
 from actions.models.rule_draft import RuleDraft
+from actions.models.rule_import import RuleImport
 from actions.models.tick import Tick
 from actions.models.waking import Waking
 from actions.models.watch import Watch, WaterMark
@@ -19,6 +20,7 @@ __all__ = [
     "Notification",
     "Preferences",
     "RuleDraft",
+    "RuleImport",
     "Tick",
     "Waking",
     "Watch",

@@ -91,6 +91,11 @@ class Action(models.Model):
         help_text="The quotes that woke the rule, on which it is judged; kept with the lease.",
     )
     notes = models.TextField(null=True, blank=True)  # noqa: DJ001 - null, as specified
+    external_id = models.TextField(  # noqa: DJ001 - null: its owner has not named it
+        null=True,
+        blank=True,
+        help_text="The owner's own name for the rule, by which an import finds it again.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -168,6 +173,12 @@ class Action(models.Model):
                 | Q(valid_until__isnull=True)
                 | Q(valid_until__gt=F("valid_from")),
             ),
+            models.UniqueConstraint(
+                fields=["user", "external_id"],
+                name="actions_external_id_unique",
+                condition=Q(external_id__isnull=False),
+            ),
+            models.CheckConstraint(name="actions_external_id_given", condition=~Q(external_id="")),
             # A rule is awake with the quotes that woke it, or it is asleep with neither.
             models.CheckConstraint(
                 name="actions_lease_with_quote",

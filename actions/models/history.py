@@ -21,6 +21,7 @@ SETTINGS = (
     "max_executions",
     "cooldown_seconds",
     "notes",
+    "external_id",
 )
 _COLUMNS = [field.column for field in Action._meta.concrete_fields if field.name in SETTINGS]
 
