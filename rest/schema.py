@@ -70,11 +70,13 @@ def described[F: Callable[..., Any]](
     headers: Mapping[str, str] | None = None,
     answer_headers: Mapping[str, str] | None = None,
     refused: tuple[int, ...] = (),
+    later: int | None = None,
     **more: Any,
 ) -> Callable[[F], F]:
     """An operation: what it takes, what it answers with which status, and with which it refuses.
 
-    `headers` and `answer_headers` map the names of what may be sent and is answered to their
+    `later` is the status of the same answer where it tells of what is only begun. `headers` and
+    `answer_headers` map the names of what may be sent and is answered to their
     meaning.
     """
     codes = sorted(
@@ -95,11 +97,19 @@ def described[F: Callable[..., Any]](
     decorate: Callable[[F], F] = extend_schema(
         operation_id=operation_id,
         request=body,
-        responses={status: answers or OpenApiResponse(description="Done."), **problems},
+        responses={**_answers(answers, status, later), **problems},
         parameters=parameters,
         **more,
     )
     return decorate
+
+
+def _answers(answers: Any, status: int, later: int | None) -> dict[Any, Any]:
+    """The answers of an operation that goes well. A mapping has one for each media type."""
+    if isinstance(answers, Mapping):
+        return {(status, media_type): answer for media_type, answer in answers.items()}
+    answer = answers or OpenApiResponse(description="Done.")
+    return {code: answer for code in (status, later) if code is not None}
 
 
 def _parameters(query: type[BaseModel]) -> list[OpenApiParameter]:

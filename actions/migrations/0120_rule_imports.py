@@ -26,6 +26,7 @@ class Migration(migrations.Migration):
                 ('name', models.TextField(blank=True, default='', help_text='Of the file.')),
                 ('size', models.IntegerField(help_text='Of the file, in bytes.')),
                 ('content', models.BinaryField(help_text='The file, until the import has ended.', null=True)),
+                ('at_once', models.BooleanField(default=False, help_text='Applied without being shown first, unless anything is wrong.')),
                 ('state', models.TextField(choices=[('checking', 'Being checked'), ('checked', 'Waits to be confirmed'), ('refused', 'Refused'), ('applying', 'Being applied'), ('done', 'Done'), ('cancelled', 'Cancelled'), ('failed', 'Failed')], default='checking')),
                 ('note', models.TextField(blank=True, default='', help_text='More about the state, in words.')),
                 ('rules', models.IntegerField(blank=True, help_text='How many the file has.', null=True)),

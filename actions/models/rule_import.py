@@ -45,6 +45,9 @@ class RuleImport(models.Model):
     name = models.TextField(blank=True, default="", help_text="Of the file.")
     size = models.IntegerField(help_text="Of the file, in bytes.")
     content = models.BinaryField(null=True, help_text="The file, until the import has ended.")
+    at_once = models.BooleanField(
+        default=False, help_text="Applied without being shown first, unless anything is wrong."
+    )
     state = models.TextField(choices=States, default=States.CHECKING)
     note = models.TextField(blank=True, default="", help_text="More about the state, in words.")
     rules = models.IntegerField(null=True, blank=True, help_text="How many the file has.")
