@@ -44,8 +44,10 @@ class Outcome(StrEnum):
 class Verdict:
     """What comes of a line. `changes` names the settings that become different.
 
-    `action` is the row as it is to be; `rule` what it then is, where its watch is to be set anew;
-    `anew` whether its trigger begins anew; `ended` whether it sleeps for good.
+    `draft` is what is asked for, where its symbols are still to be looked up. `action` is the row
+    as it is to be, which a new rule has only where rows are made; `rule` what it then is, where its
+    watch is to be set anew; `anew` whether its trigger begins anew; `ended` whether it sleeps for
+    good.
     """
 
     line: int
@@ -53,18 +55,19 @@ class Verdict:
     outcome: Outcome = Outcome.UNCHANGED
     faults: list[Fault] = field(default_factory=list)
     changes: tuple[str, ...] = ()
+    draft: Draft | None = None
     action: Action | None = None
     rule: Rule | None = None
     anew: bool = False
     ended: bool = False
-    parsed: bool = False  # so that its symbols were asked for
 
 
 class Check:
     """Looks at the lines of one file for one user, at one instant.
 
     `admits` says which symbols no rule may name, as market's `admit` and `unlisted` do; `primary`
-    gives the portfolio of rules that name none; `who` imports them, as their owner is told.
+    gives the portfolio of rules that name none. `makes` has the rows of new rules made; `who`
+    imports them, as their owner is told.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Check:
         now: datetime,
         admits: Admits,
         primary: Callable[[], Portfolio | None],
+        makes: bool,
         who: str = "you",
     ) -> None:
         self._user = user
@@ -81,6 +85,7 @@ class Check:
         self._who = who
         self._symbols = _Symbols(admits)
         self._primary = primary
+        self._makes = makes
         self._portfolios: dict[str, Portfolio] = {}
         for portfolio in Portfolio.objects.filter(user=user):
             self._portfolios |= {str(portfolio.pk): portfolio}
@@ -129,7 +134,7 @@ class Check:
 
     def _known(self, names: Sequence[str]) -> Mapping[str, Action]:
         """The user's rules of these names, or of these ids where they have no name."""
-        mine = Action.objects.filter(user=self._user).select_related("portfolio")
+        mine = Action.objects.filter(user=self._user)
         found = {action.external_id or "": action for action in mine.filter(external_id__in=names)}
         ids = {id: name for name in names if name not in found and (id := _as_id(name))}
         unnamed = mine.filter(external_id=None, pk__in=ids) if ids else ()
@@ -168,14 +173,16 @@ class Check:
             raise InvalidRule({"status": words})
         draft = Draft(**wanted)
         rule = parse(draft, self._now, self._symbols.noted)
+        verdict.outcome, verdict.draft, verdict.rule = Outcome.NEW, draft, rule
+        if not self._makes:
+            return
         # In the order of the file: where two rules want the same cash, the older one goes first.
         made = self._now + timedelta(microseconds=verdict.line)
         action = Action(user=self._user, created_at=made, updated_at=self._now)
         apply(draft, rule, action, self._portfolio(draft, rule))
         action.status = Action.Statuses(status or Status.ACTIVE)
         action.status_reason = f"Imported by {self._who}."
-        verdict.outcome, verdict.action, verdict.rule = Outcome.NEW, action, rule
-        verdict.parsed = True
+        verdict.action = action
         verdict.anew = action.status == Action.Statuses.ACTIVE
 
     def _change(
@@ -200,7 +207,7 @@ class Check:
         check_editable(action)
         draft = replace(Draft.of(action), **changes)
         rule = parse(draft, self._now, self._symbols.noted)
-        verdict.parsed = True
+        verdict.draft = draft
         verdict.anew = edit(action, draft, rule, self._portfolio(draft, rule), self._now, self._who)
         if not verdict.anew:
             action.runtime_state |= self._best(action)  # what led to it is replaced with its watch
@@ -232,11 +239,10 @@ class Check:
         if not refused:
             return
         for verdict in verdicts:
-            action = verdict.action
-            if action is None or not verdict.parsed:
+            if verdict.draft is None or verdict.outcome is Outcome.ERROR:
                 continue
             try:
-                parse(Draft.of(action), self._now, _refusing(refused))
+                parse(verdict.draft, self._now, _refusing(refused))
             except InvalidRule as invalid:
                 verdict.outcome = Outcome.ERROR
                 _fault(verdict, invalid.errors)

@@ -202,7 +202,8 @@ def _apply(begun: RuleImport, now: datetime, progress: Progress) -> None:
     with transaction.atomic():
         lock_rules(user=user, ids=begun.edits)
         store = Store(user=user, why=why, by=who, now=now)
-        report = _report(begun, now, admit, progress, store.write)
+        with store.ahead():
+            report = _report(begun, now, admit, progress, store.write)
         if report.digest != begun.digest:
             raise _Outdated
         store.finish()
@@ -224,6 +225,7 @@ def _report(
         now=now,
         admits=admits,
         primary=_primary(begun.user, opens=write is not None),
+        makes=write is not None,
         who="support" if begun.by_id else "you",
     )
     assert begun.content is not None, "a file is kept until its import has ended"  # noqa: S101

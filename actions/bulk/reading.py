@@ -18,6 +18,7 @@ LARGEST_FILE = 64 * 1024 * 1024  # bytes
 LONGEST_CELL = 64 * 1024  # characters
 MOST_COLUMNS = 100
 _SPACE = " \t\r\n"
+_EACH_IN_ONE = " Write each object in one line, or all of them in a list: [{...}, {...}]."
 
 # The reader's own limit cannot name the column: ours is asked of each cell.
 csv.field_size_limit(LARGEST_FILE)
@@ -147,10 +148,11 @@ def _text(cell: str) -> str:
 
 
 def _of_lines(text: str) -> Iterator[Record]:
-    for number, line in enumerate(io.StringIO(text), start=1):
-        if not line.strip(_SPACE):
+    for number, line in enumerate(map(str.rstrip, io.StringIO(text)), start=1):
+        if not line:
             continue
-        value, end = _value(line, len(line) - len(line.lstrip(_SPACE)), number)
+        begin = len(line) - len(line.lstrip(_SPACE))
+        value, end = _value(line, begin, number, otherwise=_EACH_IN_ONE)
         if line[end:].strip(_SPACE):
             words = "There is more than one object in this line. Write each in a line of its own."
             raise Unreadable(Fault(number, "", words))
@@ -183,8 +185,11 @@ def _past_space(text: str, at: int, line: int) -> tuple[int, int]:
     return at, line + text.count("\n", begin, at)
 
 
-def _value(text: str, at: int, line: int) -> tuple[Any, int]:
-    """The JSON value that begins at a place, and where it ends."""
+def _value(text: str, at: int, line: int, *, otherwise: str = "") -> tuple[Any, int]:
+    """The JSON value that begins at a place, and where it ends.
+
+    Raises Unreadable, with what to do `otherwise`.
+    """
     try:
         return STRICT_JSON.raw_decode(text, at)
     except NameTwice as twice:
@@ -194,7 +199,7 @@ def _value(text: str, at: int, line: int) -> tuple[Any, int]:
     except json.JSONDecodeError as error:
         beyond = text.count("\n", at, error.pos)
         column = error.pos - text.rfind("\n", 0, error.pos)
-        words = f"From here on it is not JSON: {error.msg} at character {column}."
+        words = f"From here on it is not JSON: {error.msg} at character {column}.{otherwise}"
         raise Unreadable(Fault(line + beyond, "", words)) from None
 
 

@@ -4,8 +4,10 @@ Belongs in one transaction, in which the rules that are changed have been locked
 anything was read. New rules wait for an instant, as each new rule does (watches.py).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -18,7 +20,7 @@ from actions.rules import Wake
 from actions.starting import starting_states
 from actions.watches import set_watches, sleep_for_good
 from market.arrays import instant_array, json_array, plain_array, text_array, uuid_array
-from market.bulk import run
+from market.bulk import run, send, sent_ahead
 from market.history import keep_history
 from market.services import follow, keep_terms
 
@@ -77,6 +79,9 @@ UPDATE actions a
 """  # noqa: S608 -- constants
 
 
+_NOTHING = "UPDATE actions SET notes = notes WHERE false"
+
+
 def lock_rules(*, user: User, ids: Collection[UUID]) -> None:
     """Locks those of the user's rules, in the order in which everybody does."""
     run(_LOCK, [user.pk, uuid_array(ids)])
@@ -91,13 +96,24 @@ class Store:
         self._kept: dict[timedelta, set[str]] = {}
         self._ended: list[UUID] = []
 
+    @contextmanager
+    def ahead(self) -> Iterator[None]:
+        """Around all that is written: PostgreSQL writes some lines while we look at the next ones.
+
+        The history is told before who does it, and why, which holds for the whole transaction.
+        """
+        with because(self._why, user=self._by), connection.cursor() as cursor:
+            cursor.execute(_NOTHING)
+        with sent_ahead():
+            yield
+
     def write(self, verdicts: Sequence[Verdict]) -> None:
         """Writes the rules of these lines, none of which is an error, and what they wait for."""
         self._start([each for each in verdicts if each.anew])
-        self._write_rows(_INSERT, _of(verdicts, Outcome.NEW))
-        changed = _of(verdicts, Outcome.CHANGED)
-        with because(self._why, user=self._by):
-            self._write_rows(_UPDATE, changed)
+        if new := _rows(verdicts, Outcome.NEW):
+            send(_INSERT, self._params(new))
+        if changed := _rows(verdicts, Outcome.CHANGED):
+            send(_UPDATE, {**self._params(changed), "kept": _leased(changed)})
         looked_at = [each for each in verdicts if each.rule and _is_active(each)]
         set_watches(
             {
@@ -107,7 +123,7 @@ class Store:
             }
         )
         self._note(looked_at)
-        self._ended += [each.action.pk for each in changed if each.ended and each.action]
+        self._ended += [each.action.pk for each in verdicts if each.ended and each.action]
 
     def finish(self) -> None:
         """Last of all, so that nobody who needs a symbol's row waits longer than must be."""
@@ -125,19 +141,8 @@ class Store:
         for (_, action), state in zip(pairs, states, strict=True):
             action.runtime_state = dict(state)
 
-    def _write_rows(self, statement: str, verdicts: Sequence[Verdict]) -> None:
-        rows = [each.action for each in verdicts if each.action]
-        if not rows:
-            return
-        kept = [
-            each.action.pk
-            for each in verdicts
-            if each.action and each.action.processing_lease_until is not None
-        ]
-        columns = {name: _array(name, rows) for name in _COLUMNS}
-        # Django's own cursor: beside an update, history is told who made it, and why.
-        with connection.cursor() as cursor:
-            cursor.execute(statement, {**columns, "kept": uuid_array(kept), "user": self._user.pk})
+    def _params(self, rows: Sequence[Action]) -> dict[str, Any]:
+        return {**{name: _array(name, rows) for name in _COLUMNS}, "user": self._user.pk}
 
     def _note(self, looked_at: Iterable[Verdict]) -> None:
         for each in looked_at:
@@ -148,8 +153,13 @@ class Store:
                 self._kept.setdefault(span, set()).update(each.rule.trigger.charted(each.rule))
 
 
-def _of(verdicts: Sequence[Verdict], outcome: Outcome) -> list[Verdict]:
-    return [each for each in verdicts if each.outcome is outcome]
+def _rows(verdicts: Sequence[Verdict], outcome: Outcome) -> list[Action]:
+    return [each.action for each in verdicts if each.outcome is outcome and each.action]
+
+
+def _leased(rows: Sequence[Action]) -> str:
+    """Those of the rules that whoever has leased them keeps."""
+    return uuid_array(row.pk for row in rows if row.processing_lease_until is not None)
 
 
 def _is_active(verdict: Verdict) -> bool:
