@@ -202,8 +202,7 @@ def _apply(begun: RuleImport, now: datetime, progress: Progress) -> None:
     with transaction.atomic():
         lock_rules(user=user, ids=begun.edits)
         store = Store(user=user, why=why, by=who, now=now)
-        with store.ahead():
-            report = _report(begun, now, admit, progress, store.write)
+        report = _report(begun, now, admit, progress, store.write)
         if report.digest != begun.digest:
             raise _Outdated
         store.finish()

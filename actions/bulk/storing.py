@@ -4,8 +4,7 @@ Belongs in one transaction, in which the rules that are changed have been locked
 anything was read. New rules wait for an instant, as each new rule does (watches.py).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,7 +19,7 @@ from actions.rules import Wake
 from actions.starting import starting_states
 from actions.watches import set_watches, sleep_for_good
 from market.arrays import instant_array, json_array, plain_array, text_array, uuid_array
-from market.bulk import run, send, sent_ahead
+from market.bulk import run, send
 from market.history import keep_history
 from market.services import follow, keep_terms
 
@@ -79,9 +78,6 @@ UPDATE actions a
 """  # noqa: S608 -- constants
 
 
-_NOTHING = "UPDATE actions SET notes = notes WHERE false"
-
-
 def lock_rules(*, user: User, ids: Collection[UUID]) -> None:
     """Locks those of the user's rules, in the order in which everybody does."""
     run(_LOCK, [user.pk, uuid_array(ids)])
@@ -96,24 +92,15 @@ class Store:
         self._kept: dict[timedelta, set[str]] = {}
         self._ended: list[UUID] = []
 
-    @contextmanager
-    def ahead(self) -> Iterator[None]:
-        """Around all that is written: PostgreSQL writes some lines while we look at the next ones.
-
-        The history is told before who does it, and why, which holds for the whole transaction.
-        """
-        with because(self._why, user=self._by), connection.cursor() as cursor:
-            cursor.execute(_NOTHING)
-        with sent_ahead():
-            yield
-
     def write(self, verdicts: Sequence[Verdict]) -> None:
         """Writes the rules of these lines, none of which is an error, and what they wait for."""
         self._start([each for each in verdicts if each.anew])
         if new := _rows(verdicts, Outcome.NEW):
             send(_INSERT, self._params(new))
         if changed := _rows(verdicts, Outcome.CHANGED):
-            send(_UPDATE, {**self._params(changed), "kept": _leased(changed)})
+            # By Django's own cursor, which tells the history who did it, and why.
+            with because(self._why, user=self._by), connection.cursor() as cursor:
+                cursor.execute(_UPDATE, {**self._params(changed), "kept": _leased(changed)})
         looked_at = [each for each in verdicts if each.rule and _is_active(each)]
         set_watches(
             {
