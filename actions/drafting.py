@@ -17,6 +17,7 @@ from portfolios.models import Portfolio
 from portfolios.services import primary_portfolio
 
 LONGEST_COOLDOWN_SECONDS = 366 * 86_400
+LONGEST_EXTERNAL_ID = 100  # characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class Draft:
     cooldown_seconds: int | None = None
     notes: str | None = None
     rehearsal: bool = False
+    external_id: str | None = None
 
     @classmethod
     def of(cls, action: Action) -> "Draft":
@@ -60,6 +62,7 @@ class Draft:
             cooldown_seconds=action.cooldown_seconds,
             notes=action.notes,
             rehearsal=action.rehearsal,
+            external_id=action.external_id,
         )
 
 
@@ -93,7 +96,7 @@ def parse(draft: Draft, now: datetime, admits: Admits = admit) -> Rule:
         trigger=trigger,
         effect=effect,
         valid_from=draft.valid_from or now,
-        valid_until=_instant(draft.valid_until),
+        valid_until=instant_of(draft.valid_until),
         max_executions=draft.max_executions,
         cooldown_seconds=draft.cooldown_seconds,
         rehearsal=draft.rehearsal,
@@ -105,12 +108,12 @@ def parse(draft: Draft, now: datetime, admits: Admits = admit) -> Rule:
     return rule
 
 
-def apply(draft: Draft, rule: Rule, action: Action) -> None:
+def apply(draft: Draft, rule: Rule, action: Action, portfolio: Portfolio | None) -> None:
     """Sets the columns that are the user's to what `draft` asks for, which `rule` is read from.
 
-    Raises InvalidRule for a portfolio that is not the user's.
+    `portfolio` is the one that it trades in or looks at (portfolio_of).
     """
-    action.portfolio = portfolio_of(action.user, draft, rule)
+    action.portfolio = portfolio
     action.action_type = draft.action_type
     action.symbol = rule.symbol
     action.quantity = draft.quantity
@@ -124,6 +127,7 @@ def apply(draft: Draft, rule: Rule, action: Action) -> None:
     action.cooldown_seconds = rule.cooldown_seconds
     action.notes = draft.notes
     action.rehearsal = rule.rehearsal
+    action.external_id = draft.external_id
 
 
 def _try[**P, R](
@@ -143,6 +147,13 @@ def _limit_errors(draft: Draft) -> dict[str, str]:
     cooldown = draft.cooldown_seconds
     if cooldown is not None and not 0 <= cooldown <= LONGEST_COOLDOWN_SECONDS:
         errors["cooldown_seconds"] = "Use whole seconds, from 0 to a year."
+    name = draft.external_id
+    if name is not None and not (
+        1 <= len(name) <= LONGEST_EXTERNAL_ID and name.isprintable() and name == name.strip()
+    ):
+        errors["external_id"] = (
+            f"Use 1 to {LONGEST_EXTERNAL_ID} visible characters, without spaces at the ends."
+        )
     return errors
 
 
@@ -176,7 +187,8 @@ def _check_span(rule: Rule, now: datetime) -> None:
         raise InvalidRule({"valid_until": "It must be later than valid_from."})
 
 
-def _instant(end: datetime | date | None) -> datetime | None:
+def instant_of(end: datetime | date | None) -> datetime | None:
+    """The end that is meant: of a day its close. Raises InvalidRule for one beyond the calendar."""
     if end is None or isinstance(end, datetime):
         return end
     try:
@@ -192,6 +204,9 @@ def portfolio_of(user: User, draft: Draft, rule: Rule) -> Portfolio | None:
         if mine is None:
             raise InvalidRule({"portfolio_id": "You have no such portfolio."})
         return mine
-    if rule.effect.trades or rule.trigger.needs(rule).portfolio:
-        return primary_portfolio(user=user)
-    return None
+    return primary_portfolio(user=user) if has_portfolio(rule) else None
+
+
+def has_portfolio(rule: Rule) -> bool:
+    """Whether the rule trades in a portfolio, or looks at one."""
+    return rule.effect.trades or rule.trigger.needs(rule).portfolio

@@ -256,6 +256,7 @@ class _Words:
             "Cooldown": duration(row.cooldown_seconds) if row.cooldown_seconds else "none",
             "Notes": f"“{row.notes}”" if row.notes else "none",
             "Trades": "nothing, as a rehearsal" if row.rehearsal else "for real",
+            "External id": row.external_id or "none",
             "Status": row.status,
         }
 

@@ -52,6 +52,7 @@ _COLUMNS = {
     "last_evaluation": "last_evaluation",
     "consecutive_failures": "consecutive_failures",
     "notes": "notes",
+    "external_id": "external_id",
     "created_at": _instant("created_at"),
     "updated_at": _instant("updated_at"),
 }
@@ -68,7 +69,7 @@ _SAID = """json_build_array(action_type, symbol, quantity::text, amount_usd::tex
 # writes with every look is not in it.
 _VERSION = """md5(json_build_array(status, action_type, symbol, quantity,
     amount_usd, action_params, trigger_type, trigger_params, valid_from, valid_until,
-    max_executions, cooldown_seconds, portfolio_id, notes, rehearsal)::text)"""
+    max_executions, cooldown_seconds, portfolio_id, notes, rehearsal, external_id)::text)"""
 
 _ONE = f"SELECT {_ROW}, {_SAID}, {_VERSION} FROM actions WHERE user_id = %s AND id = %s"  # noqa: S608
 _VERSION_OF = f"SELECT {_VERSION} FROM actions WHERE id = %s"  # noqa: S608 -- constants
@@ -82,6 +83,7 @@ _WANTED = {
     "trigger_type": "trigger_type = %s",
     "portfolio_id": "portfolio_id = %s",
     "rehearsal": "rehearsal = %s",
+    "external_id": "external_id = %s",
     "search": "(strpos(lower(symbol), lower(%s)) > 0 OR strpos(lower(notes), lower(%s)) > 0)",
 }
 FILTERS = tuple(_WANTED)

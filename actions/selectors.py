@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import Case, OuterRef, QuerySet, Subquery, When
+from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, When
 
 from accounts.models import User
 from actions.limits import Gate
@@ -40,6 +40,17 @@ def actions_of(*, user: User) -> QuerySet[Action]:
         .select_related("portfolio")
         .order_by(Case(When(status=Action.Statuses.ACTIVE, then=0), default=1), "-created_at", "id")
     )
+
+
+def rules_like(*, user: User, wanted: Mapping[str, object]) -> QuerySet[Action]:
+    """Those of the user's rules that are as `wanted` says, by the names of the API's filters."""
+    exactly = {name: value for name, value in wanted.items() if name != "search"}
+    if "symbol" in exactly:
+        exactly["symbol"] = str(exactly["symbol"]).upper()
+    rules = Action.objects.filter(user=user, **exactly)
+    if text := wanted.get("search"):
+        rules = rules.filter(Q(symbol__icontains=text) | Q(notes__icontains=text))
+    return rules
 
 
 def executions_of(*, user: User) -> QuerySet[ActionExecution]:

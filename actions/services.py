@@ -5,17 +5,19 @@ be is refused with InvalidRule, which names every field that is wrong. `user` is
 where it is support that pauses, resumes or cancels the rule, `support` says who and why.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from accounts.models import User
-from actions.drafting import LONGEST_COOLDOWN_SECONDS, Draft, apply, parse
-from actions.history import Support, because, watching
+from actions.changing import EditRefused, check_editable, edit, end_watch, resume
+from actions.drafting import LONGEST_COOLDOWN_SECONDS, Draft, apply, parse, portfolio_of
+from actions.history import Support, because
 from actions.lifecycle import BY_PEOPLE, check_promotion, check_transition
 from actions.limits import has_expired
 from actions.models import Action
@@ -45,10 +47,6 @@ __all__ = [
 ]
 
 
-class EditRefused(ValueError):
-    """A rule that has ended, and stays as it was."""
-
-
 class RuleChanged(ValueError):
     """Somebody else has changed the rule since it was read."""
 
@@ -59,8 +57,8 @@ class UndoRefused(ValueError):
 
 UNDO_WITHIN = timedelta(minutes=1)
 EXPIRED_REHEARSAL = "The rehearsal has expired. Write a new rule, with a later end."
-STAYS_REHEARSAL = "An edit does not make a rehearsal trade. Promote it."
-STAYS_REAL = "A rule that trades does not become a rehearsal. Pause it, and write a rehearsal."
+UNWATCHED = frozenset({"notes", "external_id"})  # what changes nothing of when a rule is looked at
+NAMED_ONCE = "actions_external_id_unique"
 
 
 @transaction.atomic
@@ -71,9 +69,10 @@ def create_action(*, user: User, draft: Draft, now: datetime) -> Action:
     """
     rule = parse(draft, now)
     action = Action(user=user, created_at=now, updated_at=now)
-    apply(draft, rule, action)
+    apply(draft, rule, action, portfolio_of(user, draft, rule))
     _start(action, rule, now)
-    action.save(force_insert=True)
+    with _one_of_its_name(draft):
+        action.save(force_insert=True)
     _look_from(action, rule, now)
     return action
 
@@ -134,17 +133,8 @@ def resume_action(
     longer be read.
     """
     action = owned_action(user=user, action_id=action_id, lock=True)
-    check_transition(Status(action.status), Status.ACTIVE)
-    action.status = Action.Statuses.ACTIVE
-    rule = action.as_rule()
-    if rule.valid_until is not None and now >= rule.valid_until:
-        raise InvalidRule({"valid_until": "The rule has expired. Give it a later end first."})
-    if support:
-        action.status_reason = f"{support.told('Resumed')} Its trigger has started anew."
-    else:
-        action.status_reason = "Resumed by you: its trigger has started anew."
-    action.consecutive_failures = 0
-    action.updated_at = now
+    anew = f"{support.told('Resumed')} Its" if support else "Resumed by you: its"
+    rule = resume(action, now, f"{anew} trigger has started anew.")
     _start(action, rule, now)
     with because(support.told("Resumed") if support else "Resumed.", user=user, support=support):
         action.save()
@@ -239,15 +229,8 @@ def _end_watch(
     support: Support | None,
 ) -> Action:
     action = owned_action(user=user, action_id=action_id, lock=True)
-    check_transition(Status(action.status), status)
-    action.status = Action.Statuses(status)
-    action.status_reason = reason
-    action.updated_at = now
-    # Whoever is just looking at the rule finds its lease gone, and lets go of it.
-    action.processing_lease_until = None
-    action.waking_quote = None
-    if turn := followed(action_ids=[action.pk]).get(action.pk):
-        action.runtime_state |= turn.state  # the mark that has kept it goes with the watch
+    turn = followed(action_ids=[action.pk]).get(action.pk)
+    end_watch(action, status, reason, turn.state if turn else {}, now)
     with because(reason, user=user, support=support):
         action.save()
     sleep_for_good(action_ids=[action.pk])
@@ -256,27 +239,16 @@ def _end_watch(
 
 def _edit(action: Action, fields: Mapping[str, Any], now: datetime) -> None:
     """Changes the rule, whose row is locked, and has it looked at if it is active."""
-    if not BY_PEOPLE[Status(action.status)]:
-        raise EditRefused(f"The rule is {action.status}, and stays as it was. Write a new one.")
-    before = watching(action)
+    check_editable(action)
     draft = replace(Draft.of(action), **fields)
-    if draft.rehearsal != action.rehearsal:
-        raise InvalidRule({"rehearsal": STAYS_REHEARSAL if action.rehearsal else STAYS_REAL})
     rule = parse(draft, now)
-    if rule.max_executions is not None and rule.max_executions <= action.executions_count:
-        raise InvalidRule({"max_executions": _too_few(action.executions_count)})
-    apply(draft, rule, action)
-    action.updated_at = now
-    active = action.status == Action.Statuses.ACTIVE
-    if active and watching(action) != before:
-        action.status_reason = "Edited by you: its trigger has started anew."
-        # What woke the rule was another condition: whoever has just leased it lets go of it.
-        action.processing_lease_until = None
-        action.waking_quote = None
+    if edit(action, draft, rule, portfolio_of(action.user, draft, rule), now):
         _start(action, rule, now)
-    with because("Edited.", user=action.user):
+    elif turn := followed(action_ids=[action.pk]).get(action.pk):
+        action.runtime_state |= turn.state  # its watch, which led to it, is replaced below
+    with _one_of_its_name(draft), because("Edited.", user=action.user):
         action.save()
-    if active and fields.keys() - {"notes"}:
+    if action.status == Action.Statuses.ACTIVE and fields.keys() - UNWATCHED:
         _look_from(action, rule, now)
 
 
@@ -285,8 +257,20 @@ def _check_version(action: Action, version: str | None) -> None:
         raise RuleChanged("The rule has been changed since you read it. Read it again.")
 
 
-def _too_few(executed: int) -> str:
-    return f"It has been executed {executed} times already. Use a larger number, or null for any."
+@contextmanager
+def _one_of_its_name(draft: Draft) -> Iterator[None]:
+    """Around what writes the rule. Raises InvalidRule where another rule of the user's has its
+    external id."""
+    if draft.external_id is None:
+        yield
+        return
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if NAMED_ONCE not in str(error):
+            raise
+        raise InvalidRule({"external_id": "Another rule of yours has this name."}) from None
 
 
 def _start(action: Action, rule: Rule, now: datetime) -> None:

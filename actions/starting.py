@@ -1,5 +1,6 @@
 """The state from which a trigger starts to watch."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -16,11 +17,29 @@ def starting_state(rule: Rule, portfolio_id: UUID | None, now: datetime) -> Stat
     The last quote counts as the price at this instant if it is not older than the last close: until
     there is another it tells what the price is. One from before tells what it was.
     """
-    if rule.valid_from > now:
-        return {}
-    known = latest_quotes(symbols=rule.trigger.watched(rule))
-    seen = Standing(portfolio_id, woken_at=now, quotes=known)
-    return state_by(rule, Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule))
+    (state,) = starting_states([(rule, portfolio_id)], now)
+    return state
+
+
+def starting_states(begun: Sequence[tuple[Rule, UUID | None]], now: datetime) -> list[State]:
+    """As `starting_state`, of many rules, each with its portfolio: its queries do not grow with
+    their number."""
+    begin_now = [each for each in begun if each[0].valid_from <= now]
+    if not begin_now:
+        return [{} for _ in begun]
+    watched = {symbol for rule, _ in begin_now for symbol in rule.trigger.watched(rule)}
+    known = latest_quotes(symbols=watched)
+    standing = {
+        id(rule): Standing(portfolio_id, woken_at=now, quotes=known)
+        for rule, portfolio_id in begin_now
+    }
+    sight = Sight(
+        [(standing[id(rule)], rule) for rule, _ in begin_now], now=now, max_age=timedelta.max
+    )
+    return [
+        state_by(rule, sight.view(standing[id(rule)], rule)) if id(rule) in standing else {}
+        for rule, _ in begun
+    ]
 
 
 def state_by(rule: Rule, view: View) -> State:

@@ -1,6 +1,7 @@
 """The jobs of the cluster. Each may run twice, or be killed anywhere, without harm."""
 
 from datetime import timedelta
+from time import monotonic
 from uuid import UUID
 
 from django.conf import settings
@@ -9,6 +10,7 @@ from django_q.tasks import async_task
 
 from actions.alarm import listening
 from actions.backtesting.runs import go_on_with, take_up_forsaken
+from actions.bulk.imports import go_through, prune_imports, unended_imports
 from actions.engine import Report, look_at_the_woken
 from actions.evaluator import evaluator_lock, tick_for
 from actions.notify.deliver import deliver_due, prune_deliveries
@@ -33,6 +35,8 @@ KEEP_INCIDENTS = timedelta(days=90)
 KEEP_DRAFTS = timedelta(days=30)
 BACKTEST_SLICE_SECONDS = 5.0  # between which others have their turn
 KEEP_GAPS = LONGEST_BACK
+KEEP_IMPORTS = timedelta(days=30)
+IMPORT_SECONDS = 60  # then a job leaves the other files to the next one
 MOST_HELPERS = 8  # jobs for one tick; each goes on as long as there is something to lease
 
 
@@ -101,14 +105,28 @@ def take_up_backtests() -> str:
     return f"{take_up_forsaken(now=timezone.now())} taken up"
 
 
+def go_on_with_imports() -> str:
+    """Looks at the files of rules that wait for it, and applies those that were confirmed: those
+    that were just sent, and those whose worker has died. Others pass by one that somebody is at."""
+    began, done = monotonic(), 0
+    for import_id in unended_imports():
+        go_through(import_id=import_id, now=timezone.now())
+        done += 1
+        if monotonic() - began > IMPORT_SECONDS:
+            break  # what is left, the next minute's job does
+    return f"{done} imports"
+
+
 def prune() -> str:
-    """Forgets prices older than any rule looks back, how old messages were sent, drafts that nobody
-    has gone on with, and old ticks, of which their hours and the gaps between them are kept."""
+    """Forgets prices older than any rule looks back, how old messages were sent, drafts and imports
+    that nobody has gone on with, and old ticks, of which their hours and the gaps between them are
+    kept."""
     now = timezone.now()
     prices = prune_history(now=now) + prune_ranges(now=now, keep=KEEP_RANGES)
     deliveries = prune_deliveries(now=now, keep=KEEP_DELIVERIES)
     prune_incidents(now=now, keep=KEEP_INCIDENTS)
     drafts = prune_drafts(now=now, keep=KEEP_DRAFTS)
+    prune_imports(now=now, keep=KEEP_IMPORTS)
     prune_gaps(now=now, keep=KEEP_GAPS)
     ticks = roll_up_ticks(now=now)
     return f"{prices} prices, {deliveries} deliveries, {drafts} drafts, {ticks} ticks forgotten"

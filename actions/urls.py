@@ -3,6 +3,7 @@ from django.urls import path
 from actions.notify.views import inbox, preferences, read_all, unsubscribe_page
 from actions.pages import (
     backtests,
+    bulk,
     controls,
     detail,
     execute,
@@ -17,6 +18,12 @@ urlpatterns = [
     path("actions/new", wizard.wizard, name="action-new"),
     path("actions/new/<slug:step>", wizard.wizard, name="action-new"),
     path("actions/symbols", wizard.symbols, name="action-symbols"),
+    path("actions/export", bulk.export, name="actions-export"),
+    path("actions/import", bulk.upload, name="action-import-file"),
+    path("actions/import/<uuid:import_id>", bulk.import_page, name="action-import"),
+    path("actions/import/<uuid:import_id>/confirm", bulk.confirm, name="action-import-confirm"),
+    path("actions/import/<uuid:import_id>/cancel", bulk.cancel, name="action-import-cancel"),
+    path("actions/import/<uuid:import_id>/report", bulk.report, name="action-import-report"),
     path("actions/several", controls.control_several, name="actions-several"),
     path("actions/undo/<str:token>", controls.undo, name="actions-undo"),
     path("actions/backtests", backtests.index, name="backtests"),

@@ -26,6 +26,10 @@ class _NotANumber:
         self.written = written[:20]
 
 
+class NameTwice(ValueError):
+    """A name that stands twice in one object."""
+
+
 class StrictJson(BaseParser):
     """`application/json`. Raises Problem for whatever is not, or cannot be kept."""
 
@@ -46,20 +50,16 @@ class StrictJson(BaseParser):
                 f"The body is larger than {self.largest // 1024} kB.",
             )
         value = _read(body)
-        if errors := dict(_faults(value, "", 0)):
+        if errors := faults_of(value):
             raise invalid(errors)
         return value
 
 
 def _read(body: bytes) -> Any:
     try:
-        return json.loads(
-            body.decode(),
-            parse_float=_exactly,
-            parse_int=_whole,
-            parse_constant=_NotANumber,
-            object_pairs_hook=_each_name_once,
-        )
+        return STRICT_JSON.decode(body.decode())
+    except NameTwice as twice:
+        raise _malformed(str(twice)) from None
     except RecursionError:
         raise _malformed("It is nested too deeply.") from None
     except UnicodeDecodeError:
@@ -89,8 +89,22 @@ def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(names) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise _malformed(f"The name “{_shown(twice)}” stands twice in one object.")
+        raise NameTwice(f"The name “{_shown(twice)}” stands twice in one object.")
     return names
+
+
+# Reads what JSON has, and what it has not as what `faults_of` finds. Raises NameTwice.
+STRICT_JSON = json.JSONDecoder(
+    parse_float=_exactly,
+    parse_int=_whole,
+    parse_constant=_NotANumber,
+    object_pairs_hook=_each_name_once,
+)
+
+
+def faults_of(value: object) -> dict[str, str]:
+    """What in a value that STRICT_JSON read cannot be kept, by its path."""
+    return dict(_faults(value, "", 0))
 
 
 def _faults(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """How the API describes itself: OpenAPI 3.1, from the pydantic models that it reads and answers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -100,10 +100,7 @@ def described[F: Callable[..., Any]](
     describe: Callable[[F], F] = extend_schema(
         operation_id=operation_id,
         request=body,
-        responses={
-            **dict.fromkeys(statuses, answers or OpenApiResponse(description="Done.")),
-            **problems,
-        },
+        responses={**_answers(answers, statuses), **problems},
         parameters=parameters,
         **more,
     )
@@ -114,6 +111,13 @@ def described[F: Callable[..., Any]](
         return told
 
     return decorate
+
+
+def _answers(answers: Any, statuses: Sequence[int]) -> dict[Any, Any]:
+    """The answers of an operation that goes well. A mapping has one for each media type."""
+    if isinstance(answers, Mapping):
+        return {(code, kind): answer for code in statuses for kind, answer in answers.items()}
+    return dict.fromkeys(statuses, answers or OpenApiResponse(description="Done."))
 
 
 def _parameters(query: type[BaseModel]) -> list[OpenApiParameter]:

@@ -3,14 +3,16 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, cast
+from zoneinfo import ZoneInfo
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from accounts.models import User
+from actions.bulk.writing import MEDIA_TYPES, written
 from actions.dossier import dossier_of
 from actions.history import Support
 from actions.lifecycle import TransitionRefused
@@ -82,7 +84,7 @@ class ActionAdmin(InterveningAdmin[Action]):
     list_select_related = ("user",)
     places = Places(ids=("pk", "user"), people=("user",), symbols=("symbol",))
     search_help_text = SEARCHES
-    actions = ("pause", "resume", "cancel", "rebuild")
+    actions = ("export_csv", "pause", "resume", "cancel", "rebuild")
     change_form_template = "admin/rule.html"
     fieldsets = (
         (
@@ -130,6 +132,15 @@ class ActionAdmin(InterveningAdmin[Action]):
             },
         ),
     )
+
+    @admin.action(description="Export these rules as CSV", permissions=["view"])
+    def export_csv(self, request: HttpRequest, rules: QuerySet[Action]) -> StreamingHttpResponse:
+        zone = request.user.zone if isinstance(request.user, User) else ZoneInfo("UTC")
+        return StreamingHttpResponse(
+            written(rules, form="csv", zone=zone),
+            content_type=MEDIA_TYPES["csv"],
+            headers={"Content-Disposition": 'attachment; filename="rules.csv"'},
+        )
 
     @admin.display(description="rule")
     def rule(self, action: Action) -> str:

@@ -1,15 +1,17 @@
 """Which rules are listed, and in which order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from accounts.models import User
+from actions.drafting import LONGEST_EXTERNAL_ID
 from actions.registry import action_types, trigger_types
-from actions.rows import FILTERS, ORDERS, rule_rows
+from actions.rows import ORDERS, rule_rows
 from actions.rules import Status
+from rest.bodies import Query
 from rest.paging import Paged
 
 _ORDERS: Any = Literal[tuple(ORDERS)]
@@ -17,8 +19,8 @@ _ACTION_TYPES: Any = Literal[tuple(sorted(action_types()))]
 _TRIGGER_TYPES: Any = Literal[tuple(sorted(trigger_types()))]
 
 
-class RuleQuery(Paged):
-    """Which of the user's rules, and in which order."""
+class RuleFilter(Query):
+    """Which of the user's rules."""
 
     status: Status | None = None
     symbol: Annotated[str, Field(min_length=1, max_length=16)] | None = None
@@ -26,17 +28,28 @@ class RuleQuery(Paged):
     trigger_type: _TRIGGER_TYPES | None = None
     portfolio_id: UUID | None = None
     rehearsal: bool | None = None
+    external_id: Annotated[str, Field(min_length=1, max_length=LONGEST_EXTERNAL_ID)] | None = None
     search: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
         None, description="Part of the symbol or of the notes."
     )
+
+    @property
+    def wanted(self) -> Mapping[str, object]:
+        """What is asked for, by the names of the parameters."""
+        values = {name: getattr(self, name) for name in RuleFilter.model_fields}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class RuleQuery(Paged, RuleFilter):
+    """Which of the user's rules, and in which order."""
+
     ordering: _ORDERS = Field("-created_at", description="With a minus the other way round.")
 
     def listed(self, user: User) -> Sequence[bytes]:
         """The page's rows, and one more where there is a next page."""
-        values = {name: getattr(self, name) for name in FILTERS}
         return rule_rows(
             user=user,
-            wanted={name: value for name, value in values.items() if value is not None},
+            wanted=self.wanted,
             order=self.ordering,
             limit=self.page_size + 1,
             offset=self.rows.start,

@@ -23,7 +23,7 @@ from pydantic import (
     create_model,
 )
 
-from actions.drafting import Draft
+from actions.drafting import LONGEST_EXTERNAL_ID, Draft
 from actions.registry import SIZE_COLUMNS, action_types, trigger_types
 from actions.rules import Effect, Part, Quantity, Status, Usd
 from rest.bodies import Body, Instant, InstantOrDay
@@ -54,6 +54,9 @@ class _Fields(Body):
     rehearsal: StrictBool = Field(
         False, description="It trades nothing. Set with a new rule, and ended by promoting it."
     )
+    external_id: (
+        Annotated[StrictStr, Field(min_length=1, max_length=LONGEST_EXTERNAL_ID)] | None
+    ) = Field(None, description="Your own name for the rule; no other of yours has it.")
 
 
 class NewRule(_Fields):
@@ -167,6 +170,7 @@ class _Answered(BaseModel):
     last_evaluation: LastEvaluation | None
     consecutive_failures: int
     notes: str | None
+    external_id: str | None
     created_at: datetime
     updated_at: datetime
 

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from actions.api.backtests import BacktestInDetail, BacktestsView, CancelBacktest
+from actions.api.bulk import ApplyImport, Export, Import, ImportInDetail, ImportReport
 from actions.api.coverage import CoverageOfRule
 from actions.api.executions import ExecuteNow, ExecutionsOfRule, ExecutionsView
 from actions.api.rules import Promotion, RuleInDetail, RulesView
@@ -10,6 +11,11 @@ from actions.api.status import MonitoringStatus, TriggerTypesView, Why
 
 urlpatterns = [
     path("actions", RulesView.as_view()),
+    path("actions/export", Export.as_view()),
+    path("actions/import", Import.as_view()),
+    path("actions/imports/<uuid:import_id>", ImportInDetail.as_view()),
+    path("actions/imports/<uuid:import_id>/apply", ApplyImport.as_view()),
+    path("actions/imports/<uuid:import_id>/report", ImportReport.as_view()),
     path("actions/simulate", SimulateDraft.as_view()),
     path("actions/<uuid:action_id>", RuleInDetail.as_view()),
     path("actions/<uuid:action_id>/simulate", SimulateRule.as_view()),

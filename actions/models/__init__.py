@@ -9,6 +9,7 @@ from actions.models.history import ActionHistory
 from actions.models.notification import Notification
 from actions.models.preferences import Preferences
 from actions.models.rule_draft import RuleDraft
+from actions.models.rule_import import RuleImport
 from actions.models.tick import Tick, TickGap, TickHour
 from actions.models.trouble import Trouble
 from actions.models.waking import Waking
@@ -24,6 +25,7 @@ __all__ = [
     "Notification",
     "Preferences",
     "RuleDraft",
+    "RuleImport",
     "Tick",
     "TickGap",
     "TickHour",

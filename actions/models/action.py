@@ -99,6 +99,11 @@ class Action(models.Model):
         null=True, blank=True, help_text="When a rehearsal became a rule that trades."
     )
     notes = models.TextField(null=True, blank=True)  # noqa: DJ001 - null, as specified
+    external_id = models.TextField(  # noqa: DJ001 - null: its owner has not named it
+        null=True,
+        blank=True,
+        help_text="The owner's own name for the rule, by which an import finds it again.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -187,6 +192,12 @@ class Action(models.Model):
                 name="actions_promoted_is_real",
                 condition=Q(promoted_at__isnull=True) | Q(rehearsal=False),
             ),
+            models.UniqueConstraint(
+                fields=["user", "external_id"],
+                name="actions_external_id_unique",
+                condition=Q(external_id__isnull=False),
+            ),
+            models.CheckConstraint(name="actions_external_id_given", condition=~Q(external_id="")),
             # A rule is awake with the quotes that woke it, or it is asleep with neither.
             models.CheckConstraint(
                 name="actions_lease_with_quote",

@@ -22,6 +22,7 @@ SETTINGS = (
     "cooldown_seconds",
     "rehearsal",
     "notes",
+    "external_id",
 )
 _COLUMNS = [field.column for field in Action._meta.concrete_fields if field.name in SETTINGS]
 

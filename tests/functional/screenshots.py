@@ -132,6 +132,21 @@ def ask_for_a_rule(page: Page) -> None:
     page.locator(".proposal").wait_for()
 
 
+IMPORTED = """external_id,action_type,symbol,quantity,trigger_type,trigger_params
+autumn dip,BUY,AAPL,{0},price_below,"{{""threshold"": ""9.50""}}"
+a name that is as long as names may well be,NOTIFY,MSFT,,change_pct,"{{""change"": 3}}"
+half of it,SELL,IBM,5,trailing_stop,"{{""percent"": 5}}"
+"""
+
+
+def look_at(page: Page, text: str) -> None:
+    """Uploads a file of rules, whose page it then is."""
+    file = {"name": "rules of autumn.csv", "mimeType": "text/csv", "buffer": text.encode()}
+    page.get_by_label("File").set_input_files(files=[file])  # type: ignore[list-item]
+    page.get_by_role("button", name="Look at the file").click()
+    page.locator("#state-title").wait_for()
+
+
 SHOTS = (
     Shot("dashboard", lambda world: reverse("dashboard"), steps=drawn),
     Shot("dashboard-empty", lambda world: reverse("dashboard"), newcomer),
@@ -160,6 +175,17 @@ SHOTS = (
         "actions-selected",
         lambda world: reverse("actions"),
         steps=lambda page: page.locator("[data-row]").first.check(),
+    ),
+    Shot("import", lambda world: reverse("action-import-file")),
+    Shot(
+        "import-shown",
+        lambda world: reverse("action-import-file"),
+        steps=lambda page: look_at(page, IMPORTED.format("10")),
+    ),
+    Shot(
+        "import-refused",
+        lambda world: reverse("action-import-file"),
+        steps=lambda page: look_at(page, IMPORTED.format("ten")),
     ),
     Shot(
         "action-detail",

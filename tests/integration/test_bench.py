@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from actions.rebuild import rebuild_watches
-from bench import api, backtest, fires, latency
+from bench import api, backtest, bulk, fires, latency
 from bench.feed import PRICES
 from bench.population import Population
 from bench.tick import sizes_up_to, table
@@ -122,6 +122,19 @@ def test_the_pages_are_measured() -> None:
         assert 0 < page["p50_ms"] <= page["p95_ms"], name
         assert page["queries"] > 0, name
         assert page["html_bytes"] < page["first_load_bytes"], name
+    assert left_by(bench) == []
+
+
+def test_an_import_is_measured_beside_the_naive_way() -> None:
+    bench = run_of("bench.bulk", "--rules=300", "--symbols=20", "--naive=10", "--json")
+    said, complained = bench.communicate(timeout=240)
+    assert bench.returncode == 0, complained
+    figures = json.loads(said)
+    assert figures["rules"] == 300
+    assert figures["import_s"] >= figures["check_s"] > 0
+    for key in ("apply_s", "again_s", "export_s", "import_peak_mb", "naive_rules_per_s"):
+        assert figures[key] > 0, key
+    assert "300 rules" in bulk.table(figures)
     assert left_by(bench) == []
 
 

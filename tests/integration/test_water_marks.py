@@ -19,7 +19,7 @@ from actions.models import Action, ActionExecution, Watch, WaterMark
 from actions.rebuild import rebuild_watches
 from actions.rules import Rule, View
 from actions.selectors import explain
-from actions.services import Draft, cancel_action, create_action
+from actions.services import Draft, cancel_action, create_action, update_action
 from actions.water_marks import followed
 from market.hours import AlwaysOpen
 from market.models import Quote
@@ -295,3 +295,14 @@ def nothing_wider_than_asked_for(rules: Sequence[Always]) -> None:
         low, high = (stop, best) if turn.turning.falls else (best, stop)
         assert low is None or low <= 0 or (below is not None and below >= low)
         assert high is None or (above is not None and above <= high)
+
+
+def test_a_stop_whose_cooldown_is_edited_goes_on_from_its_peak(market: Market) -> None:
+    market.tick("100")
+    stop = market.rule(percent="5")
+    for price in ("100", "110", "120"):
+        market.tick(price)
+    changes = {"cooldown_seconds": 60}
+    update_action(user=market.owner, action_id=stop.pk, changes=changes, now=market.now)
+    assert market.tick("115") == (1, 0)
+    assert market.tick("114") == (1, 1)

@@ -15,6 +15,7 @@ MAY_DO = {
     "operations": {
         "actions.action": ("pause_action", "resume_action", "cancel_action", "rebuild_watches"),
         "actions.delivery": ("retry_delivery",),
+        "actions.ruleimport": ("import_rules",),
         "portfolios.portfolio": ("pause_portfolio",),
         "market.feedincident": ("believe_move",),
         "market.announcedsplit": ("add_announcedsplit",),
@@ -67,7 +68,7 @@ class Migration(migrations.Migration):
         ("accounts", "0003_api_tokens"),
         ("market", "0008_quote_gaps"),
         ("portfolios", "0006_wishes"),
-        ("actions", "0021_proof_of_watch"),
+        ("actions", "0023_schedule_imports"),
         ("chat", "0001_conversations"),
     ]
 

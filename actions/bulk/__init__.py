@@ -1,0 +1,1 @@
+"""Rules by the thousand: written to files, and read from them (docs/import-export.md)."""

@@ -1,0 +1,30 @@
+"""Goes on with imports of rules whose worker has died, every minute."""
+
+from django.db import migrations
+
+NAME = "go on with imports"
+
+
+def create_schedule(apps, schema_editor):
+    apps.get_model("django_q", "Schedule").objects.get_or_create(
+        name=NAME,
+        defaults={
+            "func": "actions.tasks.go_on_with_imports",
+            "schedule_type": "I",
+            "minutes": 1,
+            "repeats": -1,
+        },
+    )
+
+
+def delete_schedule(apps, schema_editor):
+    apps.get_model("django_q", "Schedule").objects.filter(name=NAME).delete()
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("actions", "0022_rule_imports"),
+        ("django_q", "0018_task_success_index"),
+    ]
+
+    operations = [migrations.RunPython(create_schedule, delete_schedule)]
