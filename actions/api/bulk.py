@@ -52,6 +52,7 @@ class LineOut(BaseModel):
 
     line: int
     external_id: str
+    description: str = Field(description="The rule as it is to be. Empty where it cannot be.")
     outcome: Literal["new", "changed", "error"]
     changes: list[str] = Field(description="The settings that become different.")
     errors: list[FaultOut]

@@ -218,7 +218,7 @@ def _report(
     write: Callable[[list[Verdict]], object] | None = None,
 ) -> Report:
     """What comes of each line; written as well where `write` says so."""
-    report = Report()
+    report = Report(begun.user.zone)
     check = Check(
         user=begun.user,
         now=now,

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from actions.bulk.cells import csv_text, neutral
 from actions.bulk.checking import Outcome, Verdict
+from actions.sentence import sentence
 
 MOST_FAULTY = 1000  # lines; then nothing more is looked at
 MOST_SHOWN = 200  # lines; the rest is in the file of the whole report
@@ -16,9 +18,13 @@ HEADER = ("line", "external_id", "outcome", "column", "words")
 
 
 class Report:
-    """Grows with the verdicts. `digest` is the same where every line has the same outcome."""
+    """Grows with the verdicts. `digest` is the same where every line has the same outcome.
 
-    def __init__(self) -> None:
+    Rules are told as sentences, with times in `zone`.
+    """
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
         self.counts: Counter[str] = Counter()
         self.edits: list[UUID] = []
         self._faulty: list[dict[str, Any]] = []
@@ -66,6 +72,7 @@ class Report:
                 {
                     "line": verdict.line,
                     "external_id": verdict.name,
+                    "description": self._said(verdict),
                     "outcome": outcome.value,
                     "changes": list(verdict.changes),
                     "errors": [
@@ -74,6 +81,14 @@ class Report:
                     ],
                 }
             )
+
+    def _said(self, verdict: Verdict) -> str:
+        """The rule as it is to be; empty where it cannot be."""
+        if verdict.outcome is Outcome.ERROR:
+            return ""
+        if verdict.action is not None:
+            return verdict.action.sentence(self._zone)
+        return sentence(verdict.rule, self._zone) if verdict.rule else ""
 
     def _pack(self, rows: Sequence[Sequence[object]]) -> None:
         self._packed.append(self._packer.compress(csv_text(rows).encode()))

@@ -16,7 +16,7 @@ import pytest
 from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from accounts.models import ApiToken, User
 from actions.backtest.books import Costs
@@ -141,8 +141,12 @@ half of it,SELL,IBM,5,trailing_stop,"{{""percent"": 5}}"
 
 def look_at(page: Page, text: str) -> None:
     """Uploads a file of rules, whose page it then is."""
-    file = {"name": "rules of autumn.csv", "mimeType": "text/csv", "buffer": text.encode()}
-    page.get_by_label("File").set_input_files(files=[file])  # type: ignore[list-item]
+    file: FilePayload = {
+        "name": "rules of autumn.csv",
+        "mimeType": "text/csv",
+        "buffer": text.encode(),
+    }
+    page.get_by_label("File").set_input_files(file)
     page.get_by_role("button", name="Look at the file").click()
     page.locator("#state-title").wait_for()
 

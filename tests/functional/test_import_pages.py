@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from accounts.models import User
 from actions.models import Action
@@ -26,9 +26,8 @@ def ada(feed: Feed) -> User:
 
 
 def look_at(page: Page, text: str) -> None:
-    page.get_by_label("File").set_input_files(
-        files=[{"name": "rules.csv", "mimeType": "text/csv", "buffer": text.encode()}]
-    )
+    file: FilePayload = {"name": "rules.csv", "mimeType": "text/csv", "buffer": text.encode()}
+    page.get_by_label("File").set_input_files(file)
     page.get_by_role("button", name="Look at the file").click()
 
 

@@ -66,7 +66,8 @@ def test_a_dry_run_is_told_and_then_applied(api: Api) -> None:
     assert answer.status_code == 200
     told = answer.json()
     assert (told["state"], told["counts"]) == ("checked", {"new": 1})
-    assert told["lines"][0]["outcome"] == "new"
+    (line,) = told["lines"]
+    assert (line["outcome"], line["description"][:11]) == ("new", "Buy 10 AAPL")
     assert not Action.objects.exists()
     path = f"/actions/imports/{told['id']}"
     assert api.post(f"{path}/apply").json()["state"] == "done"
@@ -177,7 +178,8 @@ def uploaded(client: Client, content: bytes, name: str = "rules.csv") -> str:
 
 def test_a_file_is_shown_confirmed_and_done_once(client_of_ada: Client) -> None:
     page = uploaded(client_of_ada, FILE)
-    assert "A rule that you do not have yet" in text_of(client_of_ada, page)
+    said = "Buy 10 AAPL when the price is at or below $150.00, once."
+    assert said in text_of(client_of_ada, page)
     assert not Action.objects.exists()
     for _ in range(2):
         client_of_ada.post(f"{page}/confirm", secure=True)
@@ -326,7 +328,7 @@ def test_support_imports_rules_for_their_owner_with_a_reason(support: Client, ad
 
 
 def test_who_may_not_import_for_others_cannot(support: Client, ada: User) -> None:
-    Permission.objects.get(codename="import_rules").user_set.clear()  # type: ignore[attr-defined]
+    Permission.objects.get(codename="import_rules").user_set.clear()
     assert support.get(ADD, secure=True).status_code == 403
     assert b"import_them" not in support.get(IMPORTS, secure=True).content
 

@@ -39,7 +39,7 @@ EFFECTS: list[tuple[str, dict[str, Any]]] = [
 awkward = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20
 ) | st.sampled_from(["=HYPERLINK(1)", "'=1", "-5", "@x", "\ttab", "\rcr", '"', "a,b\nc", "any"])
-limits = st.fixed_dictionaries(
+limits: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "max_executions": st.sampled_from([None, 1, 7]),
         "cooldown_seconds": st.sampled_from([None, 0, 60]),
@@ -110,7 +110,8 @@ def test_rules_come_back_as_they_were(trigger_type: str, data: st.DataObject) ->
     open_portfolio(user=bob, name="=Pension, 'mine'")
     wanted = data.draw(st.lists(drafts(trigger_type), min_size=1, max_size=5))
     rules = [rule for draft in wanted if (rule := stored(ada, draft))]
-    if rules and data.draw(st.booleans()):
+    pauses: bool = data.draw(st.booleans())
+    if rules and pauses:
         pause_action(user=ada, action_id=rules[0].pk, now=NOW)
         Action.objects.filter(pk=rules[0].pk).update(runtime_state={})
         Action.objects.filter(pk=rules[-1].pk, portfolio__isnull=False).update(portfolio=pension)
