@@ -13,8 +13,7 @@ from datetime import timedelta
 from itertools import batched
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, transaction
-from psycopg import errors
+from django.db import InterfaceError, OperationalError
 
 from actions.booking import Booked, Firing, book, check_paused
 from actions.judge import Finding, hold_back, judge
@@ -27,10 +26,11 @@ from actions.rules import Desk, Wake
 from actions.settle import Look
 from actions.trading import HeldBack
 from actions.watches import set_watches
-from market.bulk import sent_ahead
+from market.bulk import transaction_sent_ahead
 from market.quotes import Sample
 from market.selectors import latest_quotes
 from portfolios.services import LockedPortfolio, locked, primary_portfolios, write
+from rest.unavailable import is_disturbance
 
 logger = logging.getLogger(__name__)
 
@@ -96,21 +96,26 @@ def _until_undisturbed(firings: Sequence[Firing]) -> Fired:
     return Fired(faults=[(firing.leased, disturbance) for firing in firings])
 
 
-def is_disturbance(error: Exception) -> bool:
-    """Whether PostgreSQL rolled back for another transaction's sake: the connection still stands,
-    and what was tried may be tried again."""
-    return isinstance(
-        error.__cause__,
-        errors.SerializationFailure | errors.DeadlockDetected | errors.LockNotAvailable,
-    )
-
-
 def _commit(firings: Sequence[Firing]) -> Fired:
-    with transaction.atomic(), sent_ahead():
-        return _fire(firings)
+    with transaction_sent_ahead():
+        fired, booked = _fire(firings)
+    for each in booked:
+        _log(each)
+    return fired
 
 
-def _fire(firings: Sequence[Firing]) -> Fired:
+def _log(booked: Booked) -> None:
+    refused = bool(booked.execution.error)
+    about = {
+        "action_id": booked.execution.action_id,
+        "execution_id": booked.execution.id,
+        "user_id": booked.firing.leased.user_id,
+        "outcome": "refused" if refused else "success",
+    }
+    logger.info("a rule fired and was refused" if refused else "a rule fired", extra=about)
+
+
+def _fire(firings: Sequence[Firing]) -> tuple[Fired, list[Booked]]:
     now = firings[0].view.now
     ours, shut = _still_true(firings)
     portfolios = _lock_portfolios(ours)
@@ -118,6 +123,7 @@ def _fire(firings: Sequence[Firing]) -> Fired:
     sequences = last_sequences(leased=[firing.leased for firing in ours])
     fired = Fired(looks=shut)
     wakes: dict[UUID, tuple[frozenset[str], Wake]] = {}
+    done: list[Booked] = []
     for some in batched(ours, BOOKED_AT_ONCE, strict=False):
         booked, held, faults = _book(some, portfolios, quotes, sequences)
         write_executions(executions=[each.execution for each in booked], at=now)
@@ -125,11 +131,12 @@ def _fire(firings: Sequence[Firing]) -> Fired:
         tell(notices=[each.notice for each in booked] + _spent_days(held), now=now)
         wakes |= {each.firing.leased.id: (each.after.symbols, each.wake) for each in booked}
         fired.add(Fired(len(booked), held, faults))
+        done += booked
     write(locked=portfolios.values(), at=now)
     # Of a rule that has ended nothing is left to wait for. The engine widens the levels of a whole
     # batch at once, so that batches beside each other do not queue for a symbol's row.
     set_watches(wakes=wakes)
-    return fired
+    return fired, done
 
 
 def _still_true(firings: Sequence[Firing]) -> tuple[list[Firing], list[Look]]:
@@ -159,9 +166,8 @@ def _lock_portfolios(firings: Sequence[Firing]) -> dict[UUID, LockedPortfolio]:
     user's where it trades and names none."""
     named = {each.leased.portfolio_id for each in firings if each.leased.portfolio_id}
     trading = [each.leased for each in firings if each.rule.effect.trades]
-    primaries = primary_portfolios(
-        user_ids={leased.user_id for leased in trading if not leased.portfolio_id}
-    )
+    nameless = {leased.user_id for leased in trading if not leased.portfolio_id}
+    primaries = primary_portfolios(user_ids=nameless) if nameless else {}
     found = locked(portfolio_ids=named | set(primaries.values()))
     return found | {user_id: found[id] for user_id, id in primaries.items()}
 

@@ -1,7 +1,8 @@
 """What people do with rules: each function is one use case in one transaction.
 
 Pages, admin, API and chat call these and nothing else. Instants are handed in. A rule that cannot
-be is refused with InvalidRule, which names every field that is wrong.
+be is refused with InvalidRule, which names every field that is wrong. `user` is the rule's owner;
+where it is support that pauses, resumes or cancels the rule, `support` says who and why.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from django.db import transaction
 
 from accounts.models import User
 from actions.drafting import LONGEST_COOLDOWN_SECONDS, Draft, apply, parse
-from actions.history import because
+from actions.history import Support, because, watching
 from actions.lifecycle import BY_PEOPLE, check_promotion, check_transition
 from actions.limits import has_expired
 from actions.models import Action
@@ -108,18 +109,26 @@ def update_action(
     return action
 
 
-def pause_action(*, user: User, action_id: UUID, now: datetime) -> Action:
+def pause_action(
+    *, user: User, action_id: UUID, now: datetime, support: Support | None = None
+) -> Action:
     """The rule sleeps until it is resumed. Raises TransitionRefused where it cannot be paused."""
-    return _end_watch(user, action_id, Status.PAUSED, "Paused by you.", now)
+    reason = support.told("Paused") if support else "Paused by you."
+    return _end_watch(user, action_id, Status.PAUSED, reason, now, support)
 
 
-def cancel_action(*, user: User, action_id: UUID, now: datetime) -> Action:
+def cancel_action(
+    *, user: User, action_id: UUID, now: datetime, support: Support | None = None
+) -> Action:
     """Ends the rule for good; it stays to be seen. Raises TransitionRefused."""
-    return _end_watch(user, action_id, Status.CANCELLED, "Cancelled by you.", now)
+    reason = support.told("Cancelled") if support else "Cancelled by you."
+    return _end_watch(user, action_id, Status.CANCELLED, reason, now, support)
 
 
 @transaction.atomic
-def resume_action(*, user: User, action_id: UUID, now: datetime) -> Action:
+def resume_action(
+    *, user: User, action_id: UUID, now: datetime, support: Support | None = None
+) -> Action:
     """Wakes a paused or failed rule. Its trigger starts anew: peaks and crossings are forgotten.
 
     Raises TransitionRefused where it cannot be resumed, InvalidRule where it has expired or can no
@@ -131,11 +140,14 @@ def resume_action(*, user: User, action_id: UUID, now: datetime) -> Action:
     rule = action.as_rule()
     if rule.valid_until is not None and now >= rule.valid_until:
         raise InvalidRule({"valid_until": "The rule has expired. Give it a later end first."})
-    action.status_reason = "Resumed by you: its trigger has started anew."
+    if support:
+        action.status_reason = f"{support.told('Resumed')} Its trigger has started anew."
+    else:
+        action.status_reason = "Resumed by you: its trigger has started anew."
     action.consecutive_failures = 0
     action.updated_at = now
     _start(action, rule, now)
-    with because("Resumed.", user=user):
+    with because(support.told("Resumed") if support else "Resumed.", user=user, support=support):
         action.save()
     _look_from(action, rule, now)
     return action
@@ -227,7 +239,14 @@ def _move(user: User, action_id: UUID, status: Status, now: datetime) -> Action:
 
 
 @transaction.atomic
-def _end_watch(user: User, action_id: UUID, status: Status, reason: str, now: datetime) -> Action:
+def _end_watch(
+    user: User,
+    action_id: UUID,
+    status: Status,
+    reason: str,
+    now: datetime,
+    support: Support | None,
+) -> Action:
     action = owned_action(user=user, action_id=action_id, lock=True)
     check_transition(Status(action.status), status)
     action.status = Action.Statuses(status)
@@ -238,7 +257,7 @@ def _end_watch(user: User, action_id: UUID, status: Status, reason: str, now: da
     action.waking_quote = None
     if turn := followed(action_ids=[action.pk]).get(action.pk):
         action.runtime_state |= turn.state  # the mark that has kept it goes with the watch
-    with because(reason, user=user):
+    with because(reason, user=user, support=support):
         action.save()
     sleep_for_good(action_ids=[action.pk])
     return action
@@ -248,7 +267,7 @@ def _edit(action: Action, fields: Mapping[str, Any], now: datetime) -> None:
     """Changes the rule, whose row is locked, and has it looked at if it is active."""
     if not BY_PEOPLE[Status(action.status)]:
         raise EditRefused(f"The rule is {action.status}, and stays as it was. Write a new one.")
-    before = _watching(action)
+    before = watching(action)
     draft = replace(Draft.of(action), **fields)
     if draft.rehearsal != action.rehearsal:
         raise InvalidRule({"rehearsal": STAYS_REHEARSAL if action.rehearsal else STAYS_REAL})
@@ -258,7 +277,7 @@ def _edit(action: Action, fields: Mapping[str, Any], now: datetime) -> None:
     apply(draft, rule, action)
     action.updated_at = now
     active = action.status == Action.Statuses.ACTIVE
-    if active and _watching(action) != before:
+    if active and watching(action) != before:
         action.status_reason = "Edited by you: its trigger has started anew."
         # What woke the rule was another condition: whoever has just leased it lets go of it.
         action.processing_lease_until = None
@@ -277,12 +296,6 @@ def _check_version(action: Action, version: str | None) -> None:
 
 def _too_few(executed: int) -> str:
     return f"It has been executed {executed} times already. Use a larger number, or null for any."
-
-
-def _watching(action: Action) -> tuple[object, ...]:
-    """What its trigger's state is the state of."""
-    parts = (action.symbol, action.trigger_type, action.trigger_params, action.valid_from)
-    return (*parts, action.action_type, action.action_params, action.portfolio_id)
 
 
 def _start(action: Action, rule: Rule, now: datetime) -> None:

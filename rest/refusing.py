@@ -1,16 +1,21 @@
 """Turns what views raise into problem details."""
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from rest.problems import MEDIA_TYPE, Problem, not_found
+from rest.unavailable import GONE, LOCKED, RETRY_AFTER_SECONDS, is_disturbance
+
+logger = logging.getLogger(__name__)
 
 
 def answer(exception: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -37,7 +42,16 @@ def _as_problem(exception: Exception) -> Problem | None:
             return _of_framework(exceptions.PermissionDenied())
         case exceptions.APIException():
             return _of_framework(exception)
+        case OperationalError() | InterfaceError():
+            return _of_database(exception)
     return None
+
+
+def _of_database(error: Exception) -> Problem:
+    code, words = ("busy", LOCKED) if is_disturbance(error) else ("unavailable", GONE)
+    logger.warning("503, %s: %s", code, error)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, code, words, headers=headers)
 
 
 def _of_framework(exception: exceptions.APIException) -> Problem:

@@ -1,12 +1,12 @@
 """What the API says of itself: whether it is there, its schema, its pages of reference."""
 
+import logging
 from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from typing import Any
 
-from django.db import OperationalError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path, re_path
@@ -21,7 +21,10 @@ from rest.answers import as_json, ready_made
 from rest.problems import Problem
 from rest.schema import described
 from rest.views import ApiView, nothing_here
+from tradingrules.migrated import unapplied
 from tradingrules.reference import operations
+
+logger = logging.getLogger(__name__)
 
 
 class Health(BaseModel):
@@ -49,10 +52,10 @@ class Ready(Open):
     def get(self, request: Request) -> Response:
         """Whether it can work: the database answers, and all migrations have been applied."""
         try:
-            executor = MigrationExecutor(connection)
-            if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            if unapplied():
                 raise _not_ready("Migrations have not been applied. Run manage.py migrate.")
-        except OperationalError:
+        except OperationalError as error:
+            logger.warning("The database does not answer: %s", error)
             raise _not_ready("The database does not answer.") from None
         return Response({"status": "ok"})
 

@@ -1,5 +1,6 @@
 """Django's settings, all of them, read from the environment (see environment.py for each)."""
 
+import sys
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -25,7 +26,7 @@ INSTALLED_APPS = [
     "portfolios",
     "actions",
     "chat",
-    "django.contrib.admin",
+    "support.apps.SupportAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
@@ -37,6 +38,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "axes",
     "django_htmx",
     "django_q",
@@ -51,6 +53,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -60,11 +63,12 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "axes.middleware.AxesMiddleware",  # last: it answers for those who are locked out
+    "axes.middleware.AxesMiddleware",  # it answers for those who are locked out
+    "rest.unavailable.Unavailable",
 ]
 
 if not DEBUG:  # in development, runserver serves the static files itself
-    MIDDLEWARE.insert(2, "whitenoise.middleware.WhiteNoiseMiddleware")
+    MIDDLEWARE.insert(3, "whitenoise.middleware.WhiteNoiseMiddleware")
 
 ROOT_URLCONF = "tradingrules.urls"
 WSGI_APPLICATION = "tradingrules.wsgi.application"
@@ -94,10 +98,24 @@ FORM_RENDERER = "accounts.rendering.OurRenderer"
 
 # A process that hangs amid a transaction holds its rules and its portfolio until PostgreSQL ends
 # its session. Whoever waits for a lock gives up before that, and tries again.
-_SESSION = (
-    f"-c idle_in_transaction_session_timeout={environment.idle_transaction_seconds}s "
-    "-c lock_timeout=15s"
+_SILENCE = environment.idle_transaction_seconds
+_SESSION = f"-c idle_in_transaction_session_timeout={_SILENCE}s -c lock_timeout=15s"
+
+# A machine that vanishes from the network says nothing more either, and by default TCP takes hours
+# to notice. Both ends ask after half of that time, three times, and then let go: PostgreSQL of the
+# locks, and we of a connection that nobody answers. Sockets on one machine need none of it.
+_ASK_AFTER, _ASK_AGAIN = max(1, _SILENCE // 2), max(1, _SILENCE // 6)
+_SESSION += (
+    f" -c tcp_keepalives_idle={_ASK_AFTER} -c tcp_keepalives_interval={_ASK_AGAIN}"
+    f" -c tcp_keepalives_count=3 -c tcp_user_timeout={_SILENCE}s"
 )
+_CONNECTION = {
+    "connect_timeout": 10,  # seconds, of each address that the host has
+    "keepalives_idle": _ASK_AFTER,
+    "keepalives_interval": _ASK_AGAIN,
+    "keepalives_count": 3,
+    "tcp_user_timeout": _SILENCE * 1000,  # milliseconds
+}
 
 EMBEDDED_POSTGRES_DIR = environment.embedded_postgres_dir
 EMBEDDED_POSTGRES_FSYNC = environment.embedded_postgres_fsync
@@ -111,9 +129,11 @@ DATABASES: dict[str, dict[str, Any]] = {
     | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 }
 _options = DATABASES["default"].setdefault("OPTIONS", {})
-_options["options"] = (
-    f"{_SESSION} {_options.get('options', '')}".rstrip()
-)  # the address has the last word
+# The address has the last word.
+_session = f"{_SESSION} {_options.get('options', '')}".rstrip()
+_options |= _CONNECTION | _options | {"options": _session}
+# By this name PostgreSQL, and so /monitoring, tells which process a session is of.
+_options.setdefault("application_name", f"trading-rules {' '.join(sys.argv[1:2])}".strip())
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Accounts ---
@@ -187,6 +207,7 @@ API_REQUESTS_PER_MINUTE = environment.api_requests_per_minute
 API_TOKENS_PER_MINUTE = environment.api_tokens_per_minute
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.ByApiToken",
         "rest_framework_simplejwt.authentication.JWTAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
@@ -253,10 +274,27 @@ SECURE_CSP = {
     "base-uri": [CSP.NONE],
     "frame-ancestors": [CSP.NONE],
 }
+PERMISSIONS_POLICY: dict[str, list[str]] = {  # no page of ours asks for any of these
+    name: []
+    for name in (
+        "accelerometer",
+        "camera",
+        "display-capture",
+        "geolocation",
+        "gyroscope",
+        "magnetometer",
+        "microphone",
+        "midi",
+        "payment",
+        "usb",
+    )
+}
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if not DEBUG:
     SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = ["^metrics$"]  # scraped from this machine, past the proxy
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
@@ -266,7 +304,9 @@ if not DEBUG:
 
 # --- Mail ---
 
-DEFAULT_FROM_EMAIL = environment.default_from_email
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.default_from_email
+EMAIL_SUBJECT_PREFIX = "Trading Rules: "
+ADMINS = environment.operators_email
 
 
 def _mailer(url: str) -> dict[str, Any]:
@@ -300,6 +340,11 @@ MAILERS = {"default": _mailer(environment.email_url)}
 
 SITE_URL = environment.site_url
 WEBHOOK_ALLOW_PRIVATE = environment.webhook_allow_private
+
+# --- Those who run it ---
+
+OPERATORS_AFTER_MINUTES = environment.operators_after_minutes
+METRICS_TOKEN = environment.metrics_token.get_secret_value()
 
 # --- The chat ---
 
@@ -360,14 +405,41 @@ Q_CLUSTER = {
     "label": "Task queue",
 }
 
+_SECRETS = [
+    SECRET_KEY,
+    TWELVEDATA_API_KEY,
+    ALPACA_KEY_ID,
+    ALPACA_SECRET_KEY,
+    OPENAI_API_KEY,
+    METRICS_TOKEN,
+    DATABASES["default"].get("PASSWORD", ""),
+    MAILERS["default"]["OPTIONS"].get("password", ""),
+]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "context": {"()": "rest.logs.Context"},
+        "without_addresses": {"()": "tradingrules.logs.WithoutAddresses"},
+    },
+    "formatters": {
+        "line": {
+            "()": "tradingrules.logs.ReadableLine" if DEBUG else "tradingrules.logs.JsonLine",
+            "secrets": _SECRETS,
+        }
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["context", "without_addresses"],
+        }
+    },
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
-        "axes": {"level": "WARNING"},
+        # Its own handlers would say everything twice, and mail each error to the operators.
+        "django": {"handlers": [], "level": "INFO"},
+        "axes": {"level": "ERROR"},  # its warnings name whoever failed to sign in
         "django-q": {"level": "WARNING"},
         "django.server": {"level": "WARNING"},
         # It warns of each connection that is refused; a feed's incident says so once.

@@ -105,8 +105,15 @@ class Action(models.Model):
     class Meta:
         db_table = "actions"
         ordering = ("-created_at", "id")
+        permissions = [  # of support; owners need none for their own
+            ("pause_action", "Can pause somebody's rule"),
+            ("resume_action", "Can resume somebody's rule"),
+            ("cancel_action", "Can cancel somebody's rule"),
+            ("rebuild_watches", "Can derive a rule's watches anew"),
+        ]
         indexes = [
             models.Index(fields=["user", "-created_at", "id"], name="actions_user_idx"),
+            models.Index(fields=["-created_at", "id"], name="actions_newest_idx"),
             models.Index(fields=["status"], name="actions_status_idx"),
             models.Index(fields=["symbol"], name="actions_symbol_idx"),
             models.Index(fields=["trigger_type"], name="actions_trigger_idx"),

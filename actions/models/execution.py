@@ -51,7 +51,14 @@ class ActionExecution(models.Model):
     class Meta:
         db_table = "action_executions"
         ordering = ("-triggered_at", "-sequence")
-        indexes = [models.Index(fields=["-triggered_at"], name="executions_latest_idx")]
+        indexes = [
+            models.Index(fields=["-triggered_at"], name="executions_latest_idx"),
+            models.Index(
+                fields=["-triggered_at"],
+                name="executions_failed_idx",
+                condition=Q(execution_status="failed"),
+            ),
+        ]
         constraints = [
             # Serves look-ups by action as well: its leading column is the action.
             models.UniqueConstraint(fields=["action", "sequence"], name="executions_once"),

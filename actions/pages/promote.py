@@ -20,11 +20,12 @@ from actions.models import Action
 from actions.pages.controls import in_words
 from actions.rows import version_of
 from actions.rules import InvalidRule
-from actions.selectors import owned_action
+from actions.selectors import owned_action, symbols_of
 from actions.services import RuleChanged, make_real, promote_action
 from actions.wizard.drafts import asker_for
 from actions.wizard.forecast import Forecast, forecast
 from actions.wizard.trial import trial
+from market.selectors import latest_quotes
 from market.services import one_feed
 
 
@@ -60,8 +61,9 @@ def _ask(request: SignedIn, action: Action) -> HttpResponseBase:
 def _forecast(user: User, action: Action, now: datetime) -> Forecast | None:
     """What would come of it if it began now, where that can be said."""
     try:
-        draft = Draft.of(action)
-        return forecast(trial(user=user, draft=draft, asker=asker_for(user=user), now=now))
+        draft, asker = Draft.of(action), asker_for(user=user)
+        quotes = latest_quotes(symbols=symbols_of(action))
+        return forecast(trial(user=user, draft=draft, asker=asker, quotes=quotes, now=now))
     except InvalidRule:
         return None
 

@@ -1,12 +1,14 @@
 """The price turns: it falls from its peak, or rises from its trough."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from actions.marks import Level, Mark, Role
+from actions.marks import Level, Line, Mark, Point, Role
 from actions.rules import (
     Band,
     Evaluation,
@@ -23,6 +25,10 @@ from actions.triggers._levels import fires_at, measured_from
 from actions.triggers._moves import PercentBelow100, band, percent_in_words, whose_price
 from actions.turns import Turn, Turning
 from portfolios.money import format_price
+
+if TYPE_CHECKING:  # arrays are for those who backtest
+    from actions.backtest.chart import Chart
+    from actions.backtest.series import Ints
 
 
 class TrailingStop(Trigger):
@@ -111,6 +117,14 @@ class TrailingStop(Trigger):
         turn = self._turn(rule.state)
         return Wake({symbol: Band(turn=replace(turn, by=None))}) if turn else Wake()
 
+    def first_fires(
+        self, parameter: str, values: Sequence[Decimal | int], state: State, chart: "Chart"
+    ) -> "Ints | None":
+        if parameter not in self.either or self.activation_price is not None:
+            return None
+        turn = self._turn(state)
+        return chart.first_turned(self._turning, turn.best if turn else None, values)
+
     def describe(self, symbol: str | None) -> str:
         turns = "falls" if self._falls else "rises"
         words = f"when {whose_price(self, symbol)} {turns} {self._distance} from its {self._peak}"
@@ -125,12 +139,20 @@ class TrailingStop(Trigger):
         if turn is not None:
             stop = band(below=turn.stop) if self._falls else band(above=turn.stop)
             best = measured_from(symbol, turn.best, self._peak.capitalize())
-            return (*best, *fires_at(symbol, stop))
-        if self.activation_price is None:
-            return ()
+            path = self._path(symbol, turn, rule.valid_from, view)
+            return (*best, *fires_at(symbol, stop), *self._start(symbol, "Followed from"), *path)
         side = "above" if self._falls else "below"
-        words = f"Starts to follow at or {side} {format_price(self.activation_price)}"
-        return (Level(symbol, self.activation_price, Role.START, words),)
+        return self._start(symbol, f"Starts to follow at or {side}")
+
+    def trail(self, prices: Iterable[Point]) -> Iterator[Point]:
+        """Where the stop is after each of these prices, oldest first: from that on at which it
+        begins to follow, and as long as a price can be there."""
+        state: State = {}
+        for seen in prices:
+            state = self._observe(seen.price, state)
+            turn = self._turn(state)
+            if turn is not None and turn.stop is not None and turn.stop > 0:
+                yield Point(seen.at, turn.stop)
 
     # --- Following ---
 
@@ -164,6 +186,47 @@ class TrailingStop(Trigger):
         if start is None or (price >= start if self._falls else price <= start):
             return self._from(price).state
         return state
+
+    # --- Its past ---
+
+    def _start(self, symbol: str, words: str) -> tuple[Level, ...]:
+        start = self.activation_price
+        if start is None:
+            return ()
+        return (Level(symbol, start, Role.START, f"{words} {format_price(start)}"),)
+
+    def _path(self, symbol: str, turn: Turn, since: datetime, view: View) -> tuple[Line, ...]:
+        """How the stop has moved since the rule began, as far as its prices are kept.
+
+        A bar may have gone further than any price that the rule was looked at by: the stop has been
+        no nearer than it is now.
+        """
+        quote = view.quotes.get(symbol)
+        if symbol not in view.recent or quote is None:
+            return ()
+        nearest = min if self._falls else max
+        seen = [
+            Point(at, nearest(price, turn.best))
+            for at, price in self._kept(symbol, since, view)
+            if since <= at < quote.as_of
+        ]
+        path = tuple(self.trail([*seen, Point(quote.as_of, turn.best)]))
+        moves = "rose" if self._falls else "fell"
+        return (Line(symbol, path, f"The stop as it {moves}", stepped=True),) if path else ()
+
+    def _kept(self, symbol: str, since: datetime, view: View) -> Iterator[tuple[datetime, Decimal]]:
+        """The prices that are kept, oldest first: the best of each session that lies wholly after
+        `since`, the close of the one in which it falls, and what was seen after the last."""
+        bars = view.bars.get(symbol, ())
+        for n, bar in enumerate(bars):
+            whole = n > 0 and bars[n - 1].at >= since
+            best = bar.high if self._falls else bar.low
+            yield bar.at, best if whole else bar.close
+        yield from (
+            (sample.as_of, sample.price)
+            for sample in view.recent[symbol]
+            if not bars or sample.as_of > bars[-1].at
+        )
 
     # --- Words ---
 

@@ -6,7 +6,9 @@ are what is done on it before its picture is taken. `make screenshots ONLY=actio
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
@@ -16,12 +18,17 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from accounts.models import User
+from accounts.models import ApiToken, User
+from actions.backtest.books import Costs
+from actions.backtesting.runs import ask_for_backtest, backtests_of
+from actions.backtesting.terms import Sweep, Wish
 from actions.engine import run_tick
+from actions.models import Action, Backtest
+from actions.tasks import play_backtest
 from portfolios.services import primary_portfolio
 from tests.factories import PASSWORD
 from tests.functional.visits import DESK, PHONE, Visits
-from tests.functional.world import World, believable_world
+from tests.functional.world import TRAILING, World, believable_world
 
 FOLDER = Path(settings.BASE_DIR) / "screenshots"
 LOOKS = (("light", DESK, False), ("dark", DESK, True), ("phone", PHONE, False))
@@ -51,6 +58,29 @@ def confirm_password(page: Page) -> None:
     page.locator("#secret").wait_for()
 
 
+def make_token(page: Page) -> None:
+    page.goto(reverse("api-token-new"))
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("Name").fill(f"My spreadsheet {ApiToken.objects.count() + 1}")
+    page.get_by_role("button", name="Make the token").click()
+    page.get_by_role("link", name="I have copied it").click()
+
+
+def sign_in_here(page: Page) -> None:
+    page.context.clear_cookies()
+    page.goto(reverse("sessions"))
+    page.get_by_label("E-mail or name").fill("grace")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def trailing(world: World) -> str:
+    """A rule whose stop has followed the price for some sessions."""
+    stop = Action.objects.filter(user=world.owner, trigger_type="trailing_stop")
+    return reverse("action", args=[stop.latest("last_triggered_at", "created_at").pk])
+
+
 def primary(world: World) -> UUID:
     return primary_portfolio(user=world.owner).pk
 
@@ -58,6 +88,37 @@ def primary(world: World) -> UUID:
 def drawn(page: Page) -> None:
     """Waits until the chart is there."""
     expect(page.locator("figure.chart")).to_have_attribute("data-drawn", "yes")
+
+
+def asked(world: World, steps: int) -> Backtest:
+    """A backtest of the trailing stop of the draft, at so many settings."""
+    kept = backtests_of(user=world.owner).filter(cells__gt=0)
+    found = next((each for each in kept if len(each.terms["values"]) == steps), None)
+    if found is not None:
+        return found
+    sweep = Sweep(parameter="percent", first=Decimal(2), last=Decimal(30), steps=steps)
+    wish = Wish(
+        draft=replace(TRAILING, max_executions=None),
+        start=date(2007, 1, 3),
+        holdings={"AAPL": Decimal(200)},
+        costs=Costs(Decimal(1), Decimal(0), Decimal("0.05")),
+        sweep=sweep,
+    )
+    return ask_for_backtest(user=world.owner, wish=wish, clock=timezone.now)
+
+
+def backtest_of(world: World) -> UUID:
+    """A backtest that is done."""
+    done = asked(world, 15)
+    while done.is_open:
+        play_backtest(str(done.pk))
+        done.refresh_from_db()
+    return done.pk
+
+
+def queued(world: World) -> UUID:
+    """A backtest that waits for its turn."""
+    return asked(world, 90).pk
 
 
 def wizard(world: World, page: str) -> str:
@@ -92,19 +153,33 @@ SHOTS = (
     Shot("log-empty", lambda world: reverse("log"), newcomer),
     Shot("actions", lambda world: reverse("actions")),
     Shot("status", lambda world: reverse("status")),
+    Shot("monitoring", lambda world: reverse("monitoring")),
+    Shot("action-watched", lambda world: reverse("action-watched", args=[world.waiting.pk])),
     Shot("actions-empty", lambda world: reverse("actions"), newcomer),
     Shot(
         "actions-selected",
         lambda world: reverse("actions"),
         steps=lambda page: page.locator("[data-row]").first.check(),
     ),
-    Shot("action-detail", lambda world: reverse("action", args=[world.waiting.pk])),
+    Shot(
+        "action-detail",
+        lambda world: reverse("action", args=[world.waiting.pk]),
+        steps=lambda page: page.locator("#watched").wait_for(),
+    ),
     Shot("action-fired", lambda world: reverse("action", args=[world.fired.pk])),
     Shot("action-execute", lambda world: reverse("action-execute", args=[world.waiting.pk])),
     Shot("rehearsal", lambda world: reverse("action", args=[world.rehearsal.pk])),
     Shot("rehearsals-listed", lambda world: f"{reverse('actions')}?rehearsal=yes"),
     Shot("rehearsals-logged", lambda world: f"{reverse('log')}?rehearsal=yes"),
     Shot("promote", lambda world: reverse("action-promote", args=[world.rehearsal.pk])),
+    Shot("backtests-empty", lambda world: reverse("backtests"), newcomer),
+    Shot("backtest-choice", lambda world: reverse("backtest-new")),
+    Shot("backtest-new", lambda world: f"{reverse('backtest-new')}?action={world.fired.pk}"),
+    Shot(
+        "backtest-found", lambda world: reverse("backtest", args=[backtest_of(world)]), steps=drawn
+    ),
+    Shot("backtest-queued", lambda world: reverse("backtest", args=[queued(world)])),
+    Shot("backtests", lambda world: reverse("backtests")),
     Shot("wizard-1-action", lambda world: reverse("action-new")),
     Shot("wizard-2-target", lambda world: wizard(world, "target")),
     Shot("wizard-3-trigger", lambda world: wizard(world, "trigger")),
@@ -119,6 +194,10 @@ SHOTS = (
     Shot("sign-in", lambda world: reverse(settings.LOGIN_URL), nobody),
     Shot("sign-up", lambda world: reverse("account_signup"), nobody),
     Shot("account", lambda world: reverse("account")),
+    Shot("api-access", lambda world: reverse("api-access"), steps=make_token),
+    Shot("api-access-empty", lambda world: reverse("api-access"), newcomer),
+    Shot("sessions", lambda world: reverse("sessions"), newcomer, steps=sign_in_here),
+    Shot("action-trailing", lambda world: trailing(world), steps=drawn),
     Shot("preferences", lambda world: reverse("preferences")),
     Shot("notifications", lambda world: reverse("notifications")),
     Shot("not-found", lambda world: "/nowhere"),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -13,11 +14,12 @@ from django.db import connection
 
 from actions.models import Tick
 from tests.postgres import run_cluster
+from tests.service_manager import service_manager
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
-def evaluator() -> "subprocess.Popen[str]":
+def evaluator(**environment: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "manage.py", "evaluator"],
         cwd=settings.BASE_DIR,
@@ -26,7 +28,8 @@ def evaluator() -> "subprocess.Popen[str]":
             "DATABASE_URL": run_cluster().url(connection.settings_dict["NAME"]),
             "TICK_SECONDS_OPEN": "0.2",
             "PYTHONUNBUFFERED": "1",
-        },
+        }
+        | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -58,5 +61,25 @@ def test_one_ticks_and_the_other_takes_over_when_it_is_killed() -> None:
         assert (second.returncode, output) == (0, "")
     finally:
         for process in (first, second):
+            process.kill()
+            process.communicate()
+
+
+def test_the_service_manager_hears_that_it_lives_for_as_long_as_it_works(tmp_path: Path) -> None:
+    with service_manager(tmp_path) as listener:
+        process = evaluator(NOTIFY_SOCKET=listener.address)
+        try:
+            wait_for(lambda: "WATCHDOG=1" in listener.heard(), "a sign of life")
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(0.5)
+            listener.heard()
+            time.sleep(2)
+            assert listener.heard() == []
+            process.send_signal(signal.SIGCONT)
+            wait_for(lambda: "WATCHDOG=1" in listener.heard(), "a sign of life")
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+            assert listener.heard()[-1] == "STOPPING=1"
+        finally:
             process.kill()
             process.communicate()

@@ -26,6 +26,7 @@ from portfolios.services import deposit, primary_portfolio
 from tests.conftest import list_instruments
 from tests.factories import UserFactory
 from tests.postgres import run_cluster
+from tests.service_manager import service_manager
 
 # The database of these tests has no schedules: nothing but the watchdog revives a broken chain.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -176,12 +177,19 @@ def test_ticks_resume_whatever_is_killed_and_no_orphan_stays(tmp_path: Path) -> 
 def test_it_ends_with_all_that_it_started_and_nothing_else(tmp_path: Path) -> None:
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
     try:
-        with worker(tmp_path) as watched:
+        with (
+            service_manager(tmp_path) as listener,
+            worker(tmp_path, NOTIFY_SOCKET=listener.address) as watched,
+        ):
             group = watched.leash().pid
             assert len(in_group(group)) == 7
+            lived = listener.heard()
+            assert lived == ["READY=1", *["WATCHDOG=1"] * (len(lived) - 1)]
+            assert len(lived) > 2
             watched.process.send_signal(signal.SIGTERM)
             assert watched.process.wait(8) == 0
             assert in_group(group) == []
+            assert listener.heard()[-1] == "STOPPING=1"
         assert bystander.poll() is None
     finally:
         bystander.kill()

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from tradingrules.environment import (
     BASE_DIR,
+    DEVELOPMENT_KEY,
     Environment,
     database_from_url,
     hide_password,
@@ -66,6 +67,15 @@ def test_production_starts_with_no_variable_less(
         read_environment()
     assert str(refusal.value).startswith(f"{name} must be set")
     assert "pa55word" not in str(refusal.value)
+
+
+@pytest.mark.usefixtures("production")
+def test_production_does_not_sign_with_the_key_that_everybody_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", DEVELOPMENT_KEY)
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY must be set in production"):
+        read_environment()
 
 
 @pytest.mark.usefixtures("production")

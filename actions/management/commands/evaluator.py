@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from actions.alarm import listening
 from actions.evaluator import evaluator_lock, tick_for
+from actions.service_manager import ServiceManager
 from actions.tasks import call_for_delivery, call_for_help
 
 SECONDS_BEFORE_ASKING_AGAIN = 2
@@ -25,32 +27,40 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
+        manager = ServiceManager()
+
+        def stopping() -> bool:
+            manager.alive()  # the loop asks before each tick, and while it waits for the next
+            return stop.is_set()
+
+        manager.ready()
         waiting = False
-        while not stop.is_set():
+        while not stopping():
             try:
-                waiting = self._evaluate(stop, waiting)
+                waiting = self._evaluate(stopping, waiting)
             except (OperationalError, InterfaceError) as error:
                 self.stderr.write(f"The database is gone: {error}".strip())
                 connection.close()
             stop.wait(SECONDS_BEFORE_ASKING_AGAIN)
+        manager.ending()
 
-    def _evaluate(self, stop: threading.Event, waiting: bool) -> bool:
+    def _evaluate(self, stopping: Callable[[], bool], waiting: bool) -> bool:
         """Ticks if nobody else does. Returns whether we are waiting for somebody else to end."""
         with evaluator_lock() as held:
             if held:
                 self.stdout.write("Evaluating. Ctrl-C ends it.")
-                self._tick(stop)
+                self._tick(stopping)
             elif not waiting:
                 self.stdout.write("Another evaluator is at work; waiting to take over.")
         return not held
 
-    def _tick(self, stop: threading.Event) -> None:
-        with listening(stopping=stop.is_set) as alarm:
+    def _tick(self, stopping: Callable[[], bool]) -> None:
+        with listening(stopping=stopping) as alarm:
             tick_for(
                 seconds=None,
                 clock=timezone.now,
                 sleep=alarm.wait,
-                stopping=stop.is_set,
+                stopping=stopping,
                 call_for_help=call_for_help,
                 after_tick=call_for_delivery,
             )

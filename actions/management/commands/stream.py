@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from actions.alarm import take_in_and_call
 from actions.engine import followed
+from actions.service_manager import ServiceManager
 from market.feed import stream
 from market.locks import session_lock
 from market.providers.twelvedata_stream import TwelveDataStream
@@ -37,6 +38,8 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
+        manager = ServiceManager()
+        manager.ready()
         waiting = False
         while not stop.is_set():
             try:
@@ -45,6 +48,7 @@ class Command(BaseCommand):
                 self.stderr.write(f"The database is gone: {error}".strip())
                 connection.close()
             stop.wait(SECONDS_BEFORE_ASKING_AGAIN)
+        manager.ending()
 
     def _stream(self, feed: TwelveDataStream, stop: threading.Event, waiting: bool) -> bool:
         """Streams if nobody else does. Returns whether we are waiting for somebody else to end."""

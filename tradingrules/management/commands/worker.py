@@ -8,12 +8,16 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error, connection
 from django.utils import timezone
 
+from actions.service_manager import ServiceManager
+from actions.troubles import look_for_trouble
 from tradingrules.watchdog.group import Group
 from tradingrules.watchdog.watch import Watchdog
 
 SECONDS_BETWEEN_LOOKS = 1
+SECONDS_BETWEEN_TROUBLES = 30
 GRACE_SECONDS = 3
 
 
@@ -31,10 +35,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"]
         group = Group(command, grace_seconds=GRACE_SECONDS)
+        manager = ServiceManager()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)
         try:
-            _watch(Watchdog(group, clock=timezone.now))
+            manager.ready()
+            _watch(Watchdog(group, clock=timezone.now), manager)
         except ImproperlyConfigured as wrong:
             raise CommandError(str(wrong)) from None
         except Stopped:
@@ -42,13 +48,27 @@ class Command(BaseCommand):
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not cut this short
+            manager.ending()
             group.end()
 
 
-def _watch(watchdog: Watchdog) -> NoReturn:
+def _watch(watchdog: Watchdog, manager: ServiceManager) -> NoReturn:
+    due = time.monotonic()
     while True:
         watchdog.look()
+        manager.alive()
+        if time.monotonic() >= due:
+            _look_for_trouble()
+            due = time.monotonic() + SECONDS_BETWEEN_TROUBLES
         time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _look_for_trouble() -> None:
+    """Here and not in the cluster, which is what may have died."""
+    try:
+        look_for_trouble(now=timezone.now())
+    except Error:  # the database is gone: the watchdog says so, and waits for it
+        connection.close()
 
 
 def _stop(*_: object) -> None:
