@@ -68,20 +68,19 @@ def execute_now(
     key: str,
     now: datetime,
     request: Mapping[str, Any] | None = None,
-    as_rehearsal: bool | None = None,
+    as_rehearsal: bool = False,
 ) -> ActionExecution:
     """Executes the user's rule at the price seen now, whatever its trigger and cooldown say.
 
     Asked again with the same `key` it does nothing and returns the execution of the first time,
     successful or refused by the portfolio; two at once are one. `request` is what else was asked
     for with the key, as JSON. The rule's watch and the state of its trigger stay as they are, and
-    an evaluator that holds the rule goes on with it, if its gates still let it. `as_rehearsal` is
-    what whoever asks takes the rule for: one that was promoted meanwhile trades nothing unasked.
+    an evaluator that holds the rule goes on with it, if its gates still let it. Whoever takes the
+    rule for a rehearsal says so with `as_rehearsal`: promoted meanwhile, it is not executed.
 
-    Raises Action.DoesNotExist for another's rule, InvalidKey, KeyReused, RuleChanged where it is
-    not what it is taken for, GateRefused for a gate
-    that is shut (nothing is recorded then, and the key can be sent again) and InvalidRule for a
-    stored rule that cannot be read.
+    Raises Action.DoesNotExist for another's rule, InvalidKey, KeyReused, RuleChanged for what is
+    no rehearsal any more, GateRefused for a gate that is shut (nothing is recorded then, and the
+    key can be sent again) and InvalidRule for a stored rule that cannot be read.
     """
     if not 1 <= len(key) <= LONGEST_KEY or "\0" in key:
         raise InvalidKey
@@ -92,7 +91,7 @@ def execute_now(
             raise KeyReused
         return before
     action = owned_action(user=user, action_id=action_id, lock=True)
-    if as_rehearsal is not None and action.rehearsal != as_rehearsal:
+    if as_rehearsal and not action.rehearsal:
         raise RuleChanged("The rule was promoted meanwhile, and would trade. Look at it again.")
     booked = _execute(read_rows(ids=[action.pk])[action.pk], now)
     write_executions(executions=[booked.execution], at=now, key=key, fingerprint=fingerprint)

@@ -39,6 +39,7 @@ __all__ = [
     "UndoRefused",
     "cancel_action",
     "create_action",
+    "make_real",
     "pause_action",
     "promote_action",
     "resume_action",
@@ -160,12 +161,25 @@ def promote_action(
     if not action.rehearsal:
         return action
     _check_version(action, version)
+    rule = make_real(action=action, now=now)
+    _start(action, rule, now)
+    with because("Promoted.", user=user):
+        action.save()
+    if rule.status is Status.ACTIVE:
+        _look_from(action, rule, now)
+    return action
+
+
+def make_real(*, action: Action, now: datetime) -> Rule:
+    """The rehearsal as the rule that a promotion makes of it; nothing is stored.
+
+    Raises what promote_action raises, and has changed nothing then.
+    """
     status = check_promotion(Status(action.status))
+    if has_expired(action.as_rule(), now):
+        raise InvalidRule({"valid_until": EXPIRED_REHEARSAL})
     action.rehearsal, action.promoted_at = False, now
     action.status = Action.Statuses(status)
-    rule = action.as_rule()
-    if has_expired(rule, now):
-        raise InvalidRule({"valid_until": EXPIRED_REHEARSAL})
     action.status_reason = "Promoted by you: it trades, and its trigger has started anew."
     action.executions_count = action.consecutive_failures = 0
     action.last_triggered_at = action.last_evaluated_at = action.last_evaluation = None
@@ -173,12 +187,7 @@ def promote_action(
     # Whoever is just looking at the rehearsal finds its lease gone, and lets go of it.
     action.processing_lease_until = None
     action.waking_quote = None
-    _start(action, rule, now)
-    with because("Promoted.", user=user):
-        action.save()
-    if status is Status.ACTIVE:
-        _look_from(action, rule, now)
-    return action
+    return action.as_rule()
 
 
 @transaction.atomic

@@ -160,7 +160,7 @@ def _carried_out(user: User, proposal: Proposal, now: datetime) -> dict[str, Any
                 action_id=done[0].pk,
                 key=key,
                 now=now,
-                as_rehearsal=payload.get("rehearsal"),
+                as_rehearsal=payload.get("rehearsal", False),
             )
             text = str(fired.details.get("summary", ""))
     return {"text": text, "action_ids": [str(action.pk) for action in done]}

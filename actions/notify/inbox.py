@@ -10,7 +10,8 @@ from actions.models import Notification
 
 def notifications_of(*, user: User) -> QuerySet[Notification]:
     """All that the user has been told, newest first, with the executions that it is about."""
-    return Notification.objects.filter(user=user).select_related("execution")
+    told = Notification.objects.filter(user=user).select_related("execution")
+    return told.defer("execution__details")
 
 
 def mark_read(*, user: User, until: datetime, now: datetime) -> int:

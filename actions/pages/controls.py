@@ -46,7 +46,7 @@ def control(request: SignedIn, action_id: UUID, wish: str) -> HttpResponse:
     except Action.DoesNotExist:
         raise Http404("There is no such rule.") from None
     except (TransitionRefused, InvalidRule) as refused:
-        messages.error(request, f"{_in_words(refused)} Nothing was changed.")
+        messages.error(request, f"{in_words(refused)} Nothing was changed.")
     else:
         undo = _undo([(before, action)]) if wish != "resume" else ""
         restarted = " Its trigger starts anew." if wish == "resume" else ""
@@ -95,7 +95,7 @@ def undo(request: SignedIn, token: str) -> HttpResponse:
             except Action.DoesNotExist:
                 raise Http404("There is no such rule.") from None
             except (UndoRefused, InvalidRule) as words:
-                refused = _in_words(words)
+                refused = in_words(words)
     if restored:
         told(request, f"Taken back: {_rules(restored)} as before.")
     if refused:
@@ -113,7 +113,7 @@ def _each(
         try:
             changed.append((before, service(user=user, action_id=id, now=now)))
         except (TransitionRefused, InvalidRule) as words:
-            refused.append(_in_words(words))
+            refused.append(in_words(words))
     return changed, refused
 
 
@@ -156,5 +156,5 @@ def _rules(count: int) -> str:
     return "1 rule" if count == 1 else f"{count} rules"
 
 
-def _in_words(refused: Exception) -> str:
+def in_words(refused: Exception) -> str:
     return " ".join(refused.errors.values()) if isinstance(refused, InvalidRule) else str(refused)

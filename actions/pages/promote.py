@@ -1,12 +1,11 @@
 """Promoting a rehearsal: what it does from then on, and doing it."""
 
-from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -14,25 +13,24 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from accounts.http import SignedIn, page_or_part, told
+from accounts.models import User
 from actions.drafting import Draft
 from actions.lifecycle import TransitionRefused
 from actions.models import Action
+from actions.pages.controls import in_words
 from actions.rows import version_of
 from actions.rules import InvalidRule
 from actions.selectors import owned_action, symbols_of
-from actions.services import RuleChanged, promote_action
+from actions.services import RuleChanged, make_real, promote_action
 from actions.wizard.drafts import asker_for
-from actions.wizard.forecast import forecast
+from actions.wizard.forecast import Forecast, forecast
 from actions.wizard.trial import trial
 from market.selectors import latest_quotes
 from market.services import one_feed
 
-_REFUSALS = (TransitionRefused, InvalidRule, RuleChanged)
-
 
 @login_required
 @require_http_methods(["GET", "POST"])
-@one_feed()
 def promote(request: SignedIn, action_id: UUID) -> HttpResponseBase:
     """Says what would come of it, in a page or a dialog; posted, does it, to the rule that was
     shown: one of its `version`."""
@@ -50,17 +48,24 @@ def _ask(request: SignedIn, action: Action) -> HttpResponseBase:
         return redirect("action", action.pk)
     context: dict[str, Any] = {"action": action, "version": version_of(action=action)}
     try:
-        with transaction.atomic():
-            promoted = promote_action(user=user, action_id=action.pk, now=now)
-            transaction.set_rollback(True)
-        draft = replace(Draft.of(action), rehearsal=False)
-        quotes = latest_quotes(symbols=symbols_of(action))
-        tried = trial(user=user, draft=draft, asker=asker_for(user=user), quotes=quotes, now=now)
-    except _REFUSALS as refused:
-        context |= {"sentence": action.sentence(user.zone), "refused": _in_words(refused)}
+        make_real(action=action, now=now)
+    except (TransitionRefused, InvalidRule) as refused:
+        context["refused"] = in_words(refused)
     else:
-        context |= {"sentence": promoted.sentence(user.zone), "forecast": forecast(tried)}
+        context["forecast"] = _forecast(user, action, now)
+    context["sentence"] = action.sentence(user.zone)
     return page_or_part(request, "actions/promote.html", "dialog", context)
+
+
+@one_feed()
+def _forecast(user: User, action: Action, now: datetime) -> Forecast | None:
+    """What would come of it if it began now, where that can be said."""
+    try:
+        draft, asker = Draft.of(action), asker_for(user=user)
+        quotes = latest_quotes(symbols=symbols_of(action))
+        return forecast(trial(user=user, draft=draft, asker=asker, quotes=quotes, now=now))
+    except InvalidRule:
+        return None
 
 
 def _do(request: SignedIn, action: Action) -> HttpResponse:
@@ -69,12 +74,8 @@ def _do(request: SignedIn, action: Action) -> HttpResponse:
         promoted = promote_action(
             user=request.user, action_id=action.pk, now=timezone.now(), version=version
         )
-    except _REFUSALS as refused:
-        messages.error(request, f"Nothing was changed. {_in_words(refused)}")
+    except (TransitionRefused, InvalidRule, RuleChanged) as refused:
+        messages.error(request, f"Nothing was changed. {in_words(refused)}")
     else:
         told(request, f"It trades from now on: {promoted.sentence(request.user.zone)}")
     return redirect("action", action.pk)
-
-
-def _in_words(refused: Exception) -> str:
-    return " ".join(refused.errors.values()) if isinstance(refused, InvalidRule) else str(refused)

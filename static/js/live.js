@@ -31,7 +31,8 @@ document.addEventListener("htmx:afterSwap", ({ detail }) => {
   const part = document.getElementById(detail.target.id);
   if (!part) return;
   const etag = detail.xhr.getResponseHeader("ETag");
-  if (etag) part.dataset.etag = etag;
+  // A dialog opens with what is put in, also where that is what it showed before.
+  if (etag && !part.matches("dialog")) part.dataset.etag = etag;
   else delete part.dataset.etag;
   if (kept === null) return;
   for (const box of found(kept.checked)) box.checked = true;

@@ -107,6 +107,26 @@ def test_a_crossing_of_one_tick_fires_once_wherever_its_evaluator_dies(
     each_has_fired_once(rules)
 
 
+@pytest.mark.parametrize(
+    "death", [Death(AFTER, "actions.execute.book"), Death("amid", COMMIT, FIRING)], ids=str
+)
+def test_a_rehearsal_beside_them_is_rehearsed_once_and_trades_nothing(
+    now: datetime, death: Death
+) -> None:
+    owners, rules = two_that_wait(now)
+    rehearsal = buys_below("150", owners[0], now, rehearsal=True)
+    tick(now, "151")
+    crossed = now + 10 * SECOND
+    killed_in_a_tick(crossed, "149", death)
+    tick(crossed + LEASE, "155")
+    each_has_fired_once(rules)
+    rehearsal.refresh_from_db()
+    execution = rehearsal.executions.get()
+    assert (rehearsal.status, execution.rehearsal) == ("completed", True)
+    assert not Transaction.objects.filter(reference=execution.pk).exists()
+    assert Notification.objects.filter(action=rehearsal).count() == 1
+
+
 def test_an_evaluator_that_was_only_late_finds_its_rules_fired_and_writes_nothing(
     now: datetime,
 ) -> None:
@@ -169,13 +189,21 @@ def two_that_wait(now: datetime) -> tuple[list[User], list[Action]]:
     return owners, [buys_below("150", owners[0], now), sells_below("150", owners[1], now)]
 
 
-def buys_below(threshold: str, owner: User, now: datetime, action_type: str = "BUY") -> Action:
+def buys_below(
+    threshold: str,
+    owner: User,
+    now: datetime,
+    action_type: str = "BUY",
+    *,
+    rehearsal: bool = False,
+) -> Action:
     draft = Draft(
         action_type=action_type,
         symbol="AAPL",
         quantity=Decimal(2),
         trigger_type="price_below",
         trigger_params={"threshold": threshold},
+        rehearsal=rehearsal,
     )
     return create_action(user=owner, draft=draft, now=now)
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
@@ -25,6 +27,7 @@ from tests.integration.test_rehearsals import books, holder, rule_of, tick
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("instruments")]
 
+MOST_QUERIES = 12
 WOULD_HAVE_SOLD = "Rehearsal: would have sold 10 AAPL at $80.00 for $800.00."
 
 
@@ -180,7 +183,9 @@ def test_it_is_promoted_from_its_page_once_it_is_confirmed(
 ) -> None:
     path = f"/actions/{rehearsed.pk}/promote"
     assert path in page(client, f"/actions/{rehearsed.pk}")
-    asked = client.get(path)
+    with CaptureQueriesContext(connection) as queries:
+        asked = client.get(path)
+    assert len(queries) <= MOST_QUERIES, [query["sql"] for query in queries]
     words = asked.content.decode()
     assert "Already true:</span> it would fire at the next check." in words
     assert "may be executed any number of times" in words
