@@ -17,11 +17,15 @@ from actions.models import (
     Action,
     ActionExecution,
     ActionHistory,
+    Census,
     Delivery,
     Notification,
     Preferences,
     RuleDraft,
     Tick,
+    TickGap,
+    TickHour,
+    Trouble,
     Waking,
     Watch,
     WaterMark,
@@ -215,6 +219,28 @@ class PreferencesAdmin(ReadOnlyAdmin[Preferences]):
 class TickAdmin(ReadOnlyAdmin[Tick]):
     list_display = ("started_at", "duration", "symbols", "woken", "fired", "errors")
     list_filter = ("started_at",)
+
+
+@admin.register(Census)
+class CensusAdmin(ReadOnlyAdmin[Census]):
+    list_display = ("counted_at", "counts")
+
+
+@admin.register(TickHour)
+class TickHourAdmin(ReadOnlyAdmin[TickHour]):
+    list_display = ("hour", "ticks", "woken", "fired", "faults", "longest", "longest_pause")
+    list_filter = ("hour",)
+
+
+@admin.register(TickGap)
+class TickGapAdmin(ReadOnlyAdmin[TickGap]):
+    list_display = ("since", "until")
+    list_filter = ("since",)
+
+
+@admin.register(Trouble)
+class TroubleAdmin(ReadOnlyAdmin[Trouble]):
+    list_display = ("kind", "bad_since", "good_since", "is_told", "words")
 
 
 class AnnouncedSplitForm(forms.ModelForm[AnnouncedSplit]):

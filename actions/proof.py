@@ -57,8 +57,8 @@ class Proof:
 
 
 def proof_of_watch(*, action: Action, since: datetime, until: datetime) -> Proof:
-    """When the rule was watched from `since` to `until`, at most 400 days. Six queries, however
-    long that is. Raises ValueError unless `since` is before `until`."""
+    """When the rule was watched from `since` to `until`, at most 400 days. Five queries at
+    most, however long that is. Raises ValueError unless `since` is before `until`."""
     hours = calendar()
     eras = eras_of(action=action, until=until)
     symbols = {era.begin: symbols_of(era.action) for era in eras}

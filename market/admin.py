@@ -14,6 +14,7 @@ from market.models import (
     Look,
     PastQuote,
     Quote,
+    QuoteGap,
     ReplayRun,
     SessionRange,
 )
@@ -115,6 +116,14 @@ class SessionRangeAdmin(ReadOnlyAdmin[SessionRange]):
     list_display = ("instrument_id", "opened", "low", "high")
     search_fields = ("=instrument__symbol",)
     ordering = ("-opened",)
+
+
+@admin.register(QuoteGap)
+class QuoteGapAdmin(ReadOnlyAdmin[QuoteGap]):
+    list_display = ("instrument_id", "since", "until", "reason")
+    list_filter = (("until", admin.EmptyFieldListFilter), "since")
+    search_fields = ("=instrument__symbol", "reason")
+    ordering = ("-since",)
 
 
 @admin.register(PastQuote)

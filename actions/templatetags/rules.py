@@ -1,14 +1,14 @@
 """What templates say of rules and of time (a builtin: nothing to load)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from actions import words
 from actions.sentence import in_zone
-from actions.words import relative
 
 register = template.Library()
 
@@ -22,7 +22,7 @@ def when(instant: datetime, now: datetime, zone: ZoneInfo) -> SafeString:
         '<span class="unseen">{}</span></time>',
         instant.isoformat(),
         exact,
-        relative(instant, now),
+        words.relative(instant, now),
         exact,
     )
 
@@ -33,3 +33,9 @@ def moment(time: int | str, zone: ZoneInfo | None) -> str:
     if isinstance(time, str):
         return time
     return in_zone(datetime.fromtimestamp(time, UTC), zone or ZoneInfo("UTC"))
+
+
+@register.filter
+def span(seconds: float) -> str:
+    """So many seconds in their two largest units."""
+    return words.span(timedelta(seconds=seconds))

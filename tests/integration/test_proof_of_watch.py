@@ -359,7 +359,7 @@ def test_its_queries_do_not_grow(
     rule: Action, feed: Feed, now: datetime, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     until = outage(feed, now, timedelta(days=300))
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(4):
         proof = proof_of_watch(action=rule, since=now, until=until)
     assert len(proof.spans) > 400
 
