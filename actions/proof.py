@@ -57,8 +57,8 @@ class Proof:
 
 
 def proof_of_watch(*, action: Action, since: datetime, until: datetime) -> Proof:
-    """When the rule was watched from `since` to `until`, at most 400 days. Six queries, however
-    long that is. Raises ValueError unless `since` is before `until`."""
+    """When the rule was watched from `since` to `until`, at most 400 days. Five queries at
+    most, however long that is. Raises ValueError unless `since` is before `until`."""
     hours = calendar()
     eras = eras_of(action=action, until=until)
     symbols = {era.begin: symbols_of(era.action) for era in eras}
@@ -66,13 +66,16 @@ def proof_of_watch(*, action: Action, since: datetime, until: datetime) -> Proof
     told = chain(
         _off(action, eras, since, until),
         *(
-            (*_closed(era, hours, since, until), *_silent(era, symbols[era.begin], silent, until))
+            (
+                *(_closed(era, hours, since, until) if symbols[era.begin] else ()),
+                *_silent(era, symbols[era.begin], silent, until),
+            )
             for era in eras
         ),
         (Span(*pause, Kind.NO_TICK, _NO_TICK) for pause in without_tick(since=since, until=until)),
     )
     spans = coverage(since=since, until=until, told=told)
-    return Proof(spans, _missed(action, [span for span in spans if span.kind.is_gap], hours))
+    return Proof(spans, _missed(action, eras, [one for one in spans if one.kind.is_gap], hours))
 
 
 def _off(action: Action, eras: Sequence[Era], since: datetime, until: datetime) -> Iterator[Span]:
@@ -85,12 +88,10 @@ def _off(action: Action, eras: Sequence[Era], since: datetime, until: datetime) 
 
 
 def _closed(era: Era, hours: TradingCalendar, since: datetime, until: datetime) -> Iterator[Span]:
-    """The market's closed hours, for a rule that needs a price: of the others they are no less
-    watched."""
-    if symbols_of(era.action):
-        for each in stretches(hours, max(era.begin, since), min(era.end, until)):
-            if each.day is None:
-                yield Span(each.begin, each.end, Kind.CLOSED, _CLOSED)
+    """The market's closed hours, for a rule that needs a price: others are watched then as well."""
+    for each in stretches(hours, max(era.begin, since), min(era.end, until)):
+        if each.day is None:
+            yield Span(each.begin, each.end, Kind.CLOSED, _CLOSED)
 
 
 def _silent(
@@ -107,13 +108,16 @@ def _silent(
 
 
 def _missed(
-    action: Action, gaps: Sequence[Span], hours: TradingCalendar
+    action: Action, eras: Sequence[Era], gaps: Sequence[Span], hours: TradingCalendar
 ) -> Mapping[datetime, Missed]:
-    """Of a rule with one fixed threshold, by the bars that are recorded of the gaps' sessions."""
+    """Of a rule with one fixed threshold, by the bars that are recorded of the gaps' sessions; only
+    of gaps in which it had the threshold that it has now."""
     watched = _threshold(action)
-    if not gaps or watched is None:
+    if watched is None:
         return {}
     symbol, threshold = watched
+    same = [era for era in eras if _threshold(era.action) == watched]
+    gaps = [gap for gap in gaps if any(era.begin <= gap.begin < era.end for era in same)]
     sessions = {
         gap.begin: [(each, each.day) for each in stretches(hours, gap.begin, gap.end) if each.day]
         for gap in gaps

@@ -24,7 +24,7 @@ from actions.models import (
 from actions.monitoring import MOST_ERRORS, RECENT, Fault
 from actions.pace import tick_interval
 from actions.rules import Status
-from actions.tick_record import without_tick
+from actions.tick_record import EVER, without_tick
 from market.services import calendar, quote_max_age
 from market.status import FeedStatus, feed_status, quotes_known
 
@@ -37,7 +37,8 @@ CLUSTER = "qcluster"  # how the sessions of the cluster's processes end their na
 @dataclass(frozen=True, slots=True)
 class Evaluator:
     """`lag_seconds` is how late the next tick is, 0 while it is not due. `pauses` are the spans of
-    the last 24 hours in which no tick ran, the one that lasts included."""
+    the last 24 hours in which no tick ran, the one that lasts included, but not what was before the
+    first tick of all."""
 
     active: bool
     leader: Leader | None
@@ -134,7 +135,8 @@ def evaluator_status(*, now: datetime) -> Evaluator:
     """Whether it ticks, and who does."""
     is_open = calendar().is_open(now)
     tick = Tick.objects.order_by("-started_at").first()
-    pauses = without_tick(since=now - A_DAY, until=now)
+    silent = without_tick(since=now - A_DAY, until=now)
+    pauses = [(begin, end) for begin, end in silent if begin > EVER]
     lengths = (min(end, now) - max(begin, now - A_DAY) for begin, end in pauses)
     return Evaluator(
         active=tick is not None and now - _ended(tick) <= missed_after(tick.next_in),

@@ -6,17 +6,15 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from actions.coverage import missed_after
-from actions.models import Tick, TickGap, TickHour
-
 KEEP_TICKS = timedelta(days=2)
 # An hour is put together when its last tick, which is stored at its end, is surely there.
 _LATE = timedelta(minutes=10)
-# Before the first tick ever there was none.
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+# When the pause began that ends with the first tick of all.
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 # The ticks after the last hour that was put together, each with how long before it nothing ran; the
-# one before them tells of the pause that ends with the first. `missed_after`, in SQL.
+# one before them tells of the pause that ends with the first. What is allowed is what
+# coverage.missed_after says.
 _PAUSES = """
 done AS (
     SELECT COALESCE(max(hour) + interval '1 hour', %(ever)s) AS until FROM tick_hours
@@ -57,10 +55,24 @@ DELETE FROM ticks USING done
    AND started_at < (SELECT max(started_at) FROM ticks WHERE started_at < done.until)
 """  # noqa: S608 -- constants
 
-_RECENT_GAPS = f"""
-WITH {_PAUSES}
+# What is kept, what the ticks since tell, and the pause that lasts. Where there is no tick and no
+# hour was put together, none ever ran.
+_WITHOUT_TICK = f"""
+WITH {_PAUSES}, last AS (
+    SELECT started_at + duration AS ended, next_in
+      FROM ticks WHERE started_at < %(until)s ORDER BY started_at DESC LIMIT 1
+)
+SELECT since, until FROM tick_gaps WHERE since < %(until)s AND until > %(since)s
+ UNION
 SELECT quiet_since, started_at FROM looked, first
  WHERE started_at - quiet_since > allowed AND started_at > GREATEST(first.at, %(since)s)
+ UNION
+SELECT ended, %(until)s FROM last
+ WHERE %(until)s - ended > GREATEST(3 * next_in, interval '10 seconds')
+ UNION
+SELECT %(ever)s, %(until)s
+ WHERE NOT EXISTS (SELECT FROM last) AND NOT EXISTS (SELECT FROM tick_hours)
+ ORDER BY 1
 """  # noqa: S608 -- constants
 
 _TOTALS = """
@@ -87,8 +99,8 @@ def roll_up_ticks(*, now: datetime) -> int:
     until = (now - _LATE).replace(minute=0, second=0, microsecond=0)
     with connection.cursor() as cursor:
         values: dict[str, Any] = {
-            "ever": _EVER,
-            "since": _EVER,
+            "ever": EVER,
+            "since": EVER,
             "until": until,
             "forget": now - KEEP_TICKS,
         }
@@ -108,25 +120,13 @@ class Totals(NamedTuple):
 def totals() -> Totals:
     """From the hours that are put together, and the ticks since. One statement."""
     with connection.cursor() as cursor:
-        cursor.execute(_TOTALS, {"ever": _EVER})
+        cursor.execute(_TOTALS, {"ever": EVER})
         return Totals(*map(int, cursor.fetchone()))
 
 
 def without_tick(*, since: datetime, until: datetime) -> Sequence[tuple[datetime, datetime]]:
     """The spans between these instants in which no tick ran, from the end of one to the beginning
-    of the next; the last one ends at `until` where none has run since. Three queries."""
-    kept = TickGap.objects.filter(since__lt=until, until__gt=since)
-    gaps: set[tuple[datetime, datetime]] = set(kept.values_list("since", "until"))
+    of the next; the last one ends at `until` where none has run since. One statement."""
     with connection.cursor() as cursor:
-        cursor.execute(_RECENT_GAPS, {"ever": _EVER, "since": since, "until": until})
-        gaps |= set(cursor.fetchall())
-    return sorted([*gaps, *_lasting(until)])
-
-
-def _lasting(until: datetime) -> list[tuple[datetime, datetime]]:
-    last = Tick.objects.filter(started_at__lt=until).order_by("-started_at").first()
-    if last is None:
-        # Of older hours no tick is left, but the gap that followed them is kept.
-        return [] if TickHour.objects.exists() else [(_EVER, until)]
-    ended = last.started_at + last.duration
-    return [(ended, until)] if until - ended > missed_after(last.next_in) else []
+        cursor.execute(_WITHOUT_TICK, {"ever": EVER, "since": since, "until": until})
+        return list(cursor.fetchall())

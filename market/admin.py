@@ -12,6 +12,7 @@ from market.models import (
     Look,
     PastQuote,
     Quote,
+    QuoteGap,
     ReplayRun,
     SessionRange,
 )
@@ -105,6 +106,14 @@ class SessionRangeAdmin(ReadOnlyAdmin[SessionRange]):
     places = Places(symbols=("instrument",))
     search_help_text = "A symbol."
     ordering = ("instrument", "-opened")
+
+
+@admin.register(QuoteGap)
+class QuoteGapAdmin(ReadOnlyAdmin[QuoteGap]):
+    list_display = ("instrument_id", "since", "until", "reason")
+    list_filter = (("until", admin.EmptyFieldListFilter), "since")
+    search_fields = ("=instrument__symbol", "reason")
+    ordering = ("-since",)
 
 
 @admin.register(PastQuote)

@@ -46,7 +46,11 @@ class Scrubber:
     def __call__(self, line: str) -> str:
         for secret in self._secrets:
             line = line.replace(secret, LEFT_OUT)
-        return _EMAIL.sub(LEFT_OUT, _DETAIL.sub(rf"\1: {LEFT_OUT}", line))
+        if "@" in line:  # hardly a line has any, and patterns take their time
+            line = _EMAIL.sub(LEFT_OUT, line)
+        if ":  " in line:
+            line = _DETAIL.sub(rf"\1: {LEFT_OUT}", line)
+        return line
 
 
 class JsonLine(OrjsonFormatter):

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
 from actions.site_status import SiteStatus, site_status
@@ -64,8 +64,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry()
     try:
         registry.register(SiteCollector(timezone.now()))
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return HttpResponse(encode(registry), content_type=content_type)
+        return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
     except OperationalError:
         words = "The database does not answer.\n"
         return HttpResponse(words, status=503, content_type="text/plain")

@@ -1,13 +1,12 @@
-"""What rules did, and the ticks in which they did it."""
+"""What rules did."""
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
 from actions.admin.rules import SEARCHES, RuleRowAdmin
-from actions.models import ActionExecution, Tick
+from actions.models import ActionExecution
 from portfolios.models import Transaction
 from support.links import link, list_link
-from support.readonly import ReadOnlyAdmin
 from support.search import Places
 
 
@@ -48,9 +47,3 @@ class ActionExecutionAdmin(RuleRowAdmin[ActionExecution]):
     @admin.display(description="transactions")
     def transactions(self, execution: ActionExecution) -> SafeString:
         return list_link(Transaction, "What it wrote to the ledger", q=str(execution.pk))
-
-
-@admin.register(Tick)
-class TickAdmin(ReadOnlyAdmin[Tick]):
-    list_display = ("started_at", "duration", "symbols", "woken", "fired", "errors")
-    list_filter = ("started_at",)

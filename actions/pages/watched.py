@@ -23,6 +23,7 @@ from market.services import one_feed
 PERIODS = {1: "a day", 7: "a week", 30: "30 days", 365: "a year"}
 BY_DEFAULT = 7
 MOST_TOLD = 20
+_LEAST_PERIOD = timedelta(minutes=1)  # of a rule that has just been made
 _LEAST_WIDTH = 0.4  # percent of the strip: no gap is too short to be seen
 
 _LABELS = {
@@ -59,7 +60,8 @@ class Told:
 @login_required
 @one_feed()
 def watched(request: SignedIn, action_id: UUID) -> HttpResponseBase:
-    """A period up to now; HTMX asks for the part that stands on the rule's page."""
+    """A period up to now, or since the rule was made; HTMX asks for the part that stands on the
+    rule's page."""
     user, now = request.user, timezone.now()
     try:
         action = owned_action(user=user, action_id=action_id)
@@ -69,7 +71,7 @@ def watched(request: SignedIn, action_id: UUID) -> HttpResponseBase:
     days = _days(request.GET.get("days", ""))
     # To the minute, so that a part in which nothing has changed is the same as before.
     until = now.replace(second=0, microsecond=0)
-    since = until - timedelta(days=days)
+    since = max(until - timedelta(days=days), min(action.created_at, until - _LEAST_PERIOD))
     proof = proof_of_watch(action=action, since=since, until=until)
     context = {
         "zone": user.zone,
@@ -131,7 +133,11 @@ def _told(proof: Proof, until: datetime) -> dict[str, object]:
     """The gaps and the times in which the rule was off, newest first."""
     telling = [span for span in proof.spans if span.kind.is_gap or span.kind is Kind.OFF]
     lines = [_line(span, proof, until) for span in reversed(telling[-MOST_TOLD:])]
-    return {"told": lines, "more": max(0, len(telling) - MOST_TOLD)}
+    return {
+        "told": lines,
+        "more": max(0, len(telling) - MOST_TOLD),
+        "missed": any(span.kind.is_gap for span in telling),
+    }
 
 
 def _line(span: Span, proof: Proof, until: datetime) -> Told:

@@ -1,15 +1,15 @@
 """What templates say of rules and of time (a builtin: nothing to load)."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from actions import words
 from actions.sentence import in_zone
 from actions.wizard.questions import spoken
-from actions.words import relative
 from market.hours import NEW_YORK
 
 register = template.Library()
@@ -24,7 +24,7 @@ def when(instant: datetime, now: datetime, zone: ZoneInfo) -> SafeString:
         '<span class="unseen">{}</span></time>',
         instant.isoformat(),
         exact,
-        relative(instant, now),
+        words.relative(instant, now),
         exact,
     )
 
@@ -54,3 +54,9 @@ def moment(time: int | str, zone: ZoneInfo | None) -> str:
     if isinstance(time, str):
         return time
     return in_zone(datetime.fromtimestamp(time, UTC), zone or ZoneInfo("UTC"))
+
+
+@register.filter
+def span(seconds: float) -> str:
+    """So many seconds in their two largest units."""
+    return words.span(timedelta(seconds=seconds))

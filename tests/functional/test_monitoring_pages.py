@@ -55,7 +55,6 @@ def test_an_owner_sees_when_a_rule_was_watched_and_why_not(visits: Visits, rule:
     expect(stale).to_have_count(2)
     outage = rows.filter(has_text="No evaluator. No evaluator looked at the market.")
     expect(outage.last).to_contain_text("8 min")  # there may be a newer one: nobody ticks now
-    expect(rows.last).to_contain_text("Rule not active. The rule had not been made yet.")
     assert strip.locator("rect.no-tick").count() >= 1
     assert_accessible(page)
     page.get_by_role("link", name="A day").click()

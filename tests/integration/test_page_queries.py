@@ -126,6 +126,20 @@ def test_a_rules_page_with_an_execution_takes_few_statements(
         assert moved["lines"][0]["points"][-1][1] == str(turn.stop)
 
 
+def test_when_a_rule_was_watched_takes_few_statements_however_long_that_is(ada: User) -> None:
+    asked = Draft(
+        action_type="BUY",
+        symbol="AAPL",
+        quantity=Decimal(1),
+        trigger_type="price_below",
+        trigger_params={"threshold": "120"},
+    )
+    action = create_action(user=ada, draft=asked, now=datetime.now(UTC) - timedelta(days=300))
+    run_tick(now=datetime.now(UTC))
+    answer = visited(ada, f"/actions/{action.pk}/watched?days=365")
+    assert answer.context["told"][0].label == "No evaluator"
+
+
 @pytest.mark.parametrize("page", ["condition", "review"])
 @pytest.mark.parametrize(("kind", "params"), TRIGGERS)
 def test_a_rule_that_is_written_is_tried_with_few_statements(

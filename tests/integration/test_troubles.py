@@ -46,7 +46,7 @@ def looked(now: datetime, minutes: int, *, ticking: bool = True) -> list[str]:
         if ticking:
             run_tick(now=at)
         look_for_trouble(now=at)
-    return [message.subject for message in mail.outbox[before:]]
+    return [str(message.subject) for message in mail.outbox[before:]]
 
 
 def test_where_all_is_well_nothing_is_written_or_sent(now: datetime) -> None:

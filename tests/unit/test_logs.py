@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 from uuid import UUID
@@ -27,7 +27,7 @@ def logger() -> logging.Logger:
 
 
 @pytest.fixture
-def written(logger: logging.Logger) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+def written(logger: logging.Logger) -> Callable[[], list[dict[str, Any]]]:
     """The lines, as a program reads them."""
     stream = StringIO()
     handler = logging.StreamHandler(stream)

@@ -1,5 +1,6 @@
 """The cluster, under a watchdog: what runs in production."""
 
+import logging
 import signal
 import sys
 import time
@@ -15,6 +16,8 @@ from actions.service_manager import ServiceManager
 from actions.troubles import look_for_trouble
 from tradingrules.watchdog.group import Group
 from tradingrules.watchdog.watch import Watchdog
+
+logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LOOKS = 1
 SECONDS_BETWEEN_TROUBLES = 30
@@ -64,11 +67,13 @@ def _watch(watchdog: Watchdog, manager: ServiceManager) -> NoReturn:
 
 
 def _look_for_trouble() -> None:
-    """Here and not in the cluster, which is what may have died."""
+    """Here and not in the cluster, which is what may have died. No fault of it ends us."""
     try:
         look_for_trouble(now=timezone.now())
     except Error:  # the database is gone: the watchdog says so, and waits for it
         connection.close()
+    except Exception:
+        logger.exception("it could not be looked for trouble")
 
 
 def _stop(*_: object) -> None:
