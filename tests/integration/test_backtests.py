@@ -50,6 +50,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("feed")]
 CASH = Decimal(10_000)
 
 
+@pytest.fixture(autouse=True)
+def _a_busy_machine_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "PATIENCE_SECONDS", 120.0)
+    monkeypatch.setattr("actions.tasks.BACKTEST_SLICE_SECONDS", 120.0)
+
+
 @pytest.fixture
 def owner(instruments: None) -> User:
     hold_bars("AAPL")
@@ -355,7 +361,7 @@ def test_a_long_one_is_queued_and_played_in_slices(
     assert play_backtest(str(asked.pk)) == "goes on"
     assert len(api.get(f"/backtests/{asked.pk}").json()["settings"]) == 1
     assert OrmQ.objects.count() == 3
-    monkeypatch.undo()
+    monkeypatch.setattr("actions.tasks.BACKTEST_SLICE_SECONDS", 120.0)
     assert play_backtest(str(asked.pk)) == "has ended"
     done = api.get(f"/backtests/{asked.pk}").json()
     assert (done["status"], done["progress"], len(done["settings"])) == ("done", 100, 50)
