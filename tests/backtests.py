@@ -23,6 +23,11 @@ STOP: dict[str, Any] = {
 YEAR: dict[str, Any] = {"start": START.isoformat(), "end": END.isoformat()}
 
 
+def wish(**more: Any) -> dict[str, Any]:
+    """A backtest of STOP over the year, as the API is asked for it."""
+    return {"rule": STOP, **YEAR, **more}
+
+
 HELD_FROM, HELD_TO = date(2007, 11, 1), date(2009, 1, 30)
 
 

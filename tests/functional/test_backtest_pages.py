@@ -7,6 +7,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
+from actions.backtesting import runs
 from actions.backtesting.runs import go_on_with
 from actions.models import Action, Backtest
 from actions.services import Draft, create_action
@@ -17,6 +18,11 @@ from tests.factories import UserFactory
 from tests.functional.visits import PHONE, Visits, assert_accessible
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _a_busy_machine_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "PATIENCE_SECONDS", 120.0)
 
 
 @pytest.fixture
@@ -111,7 +117,7 @@ def test_a_file_of_ones_own_is_tested_without_scripts_on_a_phone(
     compare(page, "1", "90", "90")
     page.get_by_role("button", name="Run the backtest").click()
     expect(page.get_by_text("It waits for its turn.")).to_be_visible()
-    go_on_with(backtest_id=Backtest.objects.get().pk, clock=timezone.now, slice_seconds=60)
+    go_on_with(backtest_id=Backtest.objects.get().pk, clock=timezone.now, slice_seconds=120)
     page.get_by_role("link", name="Look again").click()
     expect(page.get_by_role("heading", name="What it would have done")).to_be_visible()
     expect(page.get_by_role("img", name="Worth with the rule")).to_be_visible()

@@ -44,6 +44,12 @@ FORM = {
 DRAFT = Draft(**{**STOP, "quantity": Decimal(10)})
 
 
+@pytest.fixture(autouse=True)
+def _a_busy_machine_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "PATIENCE_SECONDS", 120.0)
+    monkeypatch.setattr("actions.tasks.BACKTEST_SLICE_SECONDS", 120.0)
+
+
 @pytest.fixture
 def ada(settings: Any) -> User:
     settings.MARKET_PROVIDER = "replay"
