@@ -1,7 +1,6 @@
 """Backtests beside vectorbt and backtesting.py: `python -m bench.backtest --json`.
 
-The peers are installed into `.cache/peers`, a virtual environment of their own, at the first run;
-with `--alone` there are none.
+The peers are installed into `.cache/peers`, a virtual environment of their own, at the first run.
 Bars are those of GOOG that ship with the project, tiled, one a day. In each round every program
 runs once, so that they share the machine's moods; told are the least and the median.
 
@@ -66,7 +65,7 @@ SLOWEST_AT = 100_000  # bars, the most for backtesting.py and for sweeps of vect
 
 
 def run(sizes: Sequence[int], rounds: int, *, alone: bool = False) -> dict[str, Any]:
-    """The figures, as `--json` prints them."""
+    """The figures, as `--json` prints them; `alone`: without the peers."""
     python = None if alone else _peers()
     calendar = AlwaysOpen()
     measured = []
@@ -115,8 +114,9 @@ class _Measured:
         seconds: dict[str, list[float]] = {}
         fires: dict[str, Any] = {}
         with_all = self._size <= MOST_FIRINGS_AT
+        ways = self._ours_alone(with_all) | (self._peers() if self._python else {})
         for _ in range(self._rounds):
-            for name, work in self._ways(with_all).items():
+            for name, work in ways.items():
                 say(f"  {name}")
                 took, fires[name] = work()
                 seconds.setdefault(name, []).append(took)
@@ -142,30 +142,25 @@ class _Measured:
             },
         }
 
-    def _ways(self, with_all: bool) -> dict[str, Any]:
+    def _ours_alone(self, with_all: bool) -> dict[str, Any]:
         ways: dict[str, Any] = {"ours, first fire": lambda: self._ours(KINDS, 1)}
         if self._kind in NEVER:
             ways["ours, never fires"] = lambda: self._ours(NEVER, 1)
         if with_all:
             ways["ours, all fires"] = lambda: self._ours(KINDS, None)
-        ways["sweep of ours"] = self._sweep
-        ways["process of ours"] = self._our_process
-        return ways if self._python is None else ways | self._peer_ways()
+        return ways | {"sweep of ours": self._sweep, "process of ours": self._our_process}
 
-    def _peer_ways(self) -> dict[str, Any]:
+    def _peers(self) -> dict[str, Any]:
         ways: dict[str, Any] = {
             "peer vectorbt numba": lambda: self._vectorbt("numba"),
             "peer vectorbt rust": lambda: self._vectorbt("rust"),
+            "process of vectorbt rust": lambda: self._process("with_vectorbt", "rust", "1", "1"),
+            "process of vectorbt numba": lambda: self._process("with_vectorbt", "numba", "1", "1"),
         }
         if self._size <= SLOWEST_AT:
             ways["peer backtesting.py"] = self._backtesting
         if self._size == SIZES[0]:
             ways["sweep of vectorbt rust"] = lambda: (self._vectorbt("rust", 1000)[0], None)
-        ways["process of vectorbt rust"] = lambda: self._process("with_vectorbt", "rust", "1", "1")
-        ways["process of vectorbt numba"] = lambda: self._process(
-            "with_vectorbt", "numba", "1", "1"
-        )
-        if self._size == SIZES[0]:
             ways["process of vectorbt numba, nothing compiled"] = self._cold
         return ways
 
@@ -214,7 +209,7 @@ class _Measured:
             return self._process("with_vectorbt", "numba", "1", "1", env={"NUMBA_CACHE_DIR": empty})
 
     def _command(self, script: str, *options: str) -> Sequence[str | Path]:
-        assert self._python is not None, "peers are asked for"
+        assert self._python is not None
         return [self._python, SCRIPTS / f"{script}.py", self._kind, self._bars, *options]
 
     def _vectorbt(self, engine: str, sets: int = 1) -> tuple[float, list[int]]:

@@ -1,4 +1,4 @@
-"""Writes the ledger and what follows from it: each table in one statement, however many the lines.
+"""Writes the ledger and what follows from it: in two statements at most, however many the lines.
 
 The statements' only caller is services.py, which holds the portfolios' locks.
 """
@@ -15,28 +15,21 @@ from market.bulk import send
 from portfolios.ledger import Entry, Position
 from portfolios.limits import Day
 
-_LINES = """
-INSERT INTO portfolios_transaction (id, portfolio_id, sequence, kind, symbol, quantity, price,
-    amount, cash_after, quantity_after, cost_basis_after, reference, at, note)
-SELECT line.*, %s, %s
-  FROM unnest(%s::uuid[], %s::uuid[], %s::integer[], %s::text[], %s::text[], %s::numeric[],
-              %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
-              %s::uuid[]) AS line
-"""
-
-_HELD = """
-INSERT INTO portfolios_holding (portfolio_id, symbol, quantity, cost_basis)
-SELECT * FROM unnest(%s::uuid[], %s::text[], %s::numeric[], %s::numeric[])
-    ON CONFLICT (portfolio_id, symbol)
-    DO UPDATE SET quantity = excluded.quantity, cost_basis = excluded.cost_basis
-"""
-
-_SOLD_OUT = """
-DELETE FROM portfolios_holding held USING unnest(%s::uuid[], %s::text[]) AS sold(portfolio, symbol)
- WHERE held.portfolio_id = sold.portfolio AND held.symbol = sold.symbol
-"""
-
-_BALANCES = """
+# One statement, since a lone trade waits for each: the lines, the positions and the balances.
+_POST = """
+WITH posted AS (
+    INSERT INTO portfolios_transaction (id, portfolio_id, sequence, kind, symbol, quantity, price,
+        amount, cash_after, quantity_after, cost_basis_after, reference, at, note)
+    SELECT line.*, %s, %s
+      FROM unnest(%s::uuid[], %s::uuid[], %s::integer[], %s::text[], %s::text[], %s::numeric[],
+                  %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
+                  %s::uuid[]) AS line
+), held AS (
+    INSERT INTO portfolios_holding (portfolio_id, symbol, quantity, cost_basis)
+    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::numeric[], %s::numeric[])
+        ON CONFLICT (portfolio_id, symbol)
+        DO UPDATE SET quantity = excluded.quantity, cost_basis = excluded.cost_basis
+)
 UPDATE portfolios_portfolio p
    SET cash = balance.cash, transactions_count = balance.count, changed = true,
        counted_on = balance.day, executions_counted = balance.executions,
@@ -44,6 +37,11 @@ UPDATE portfolios_portfolio p
   FROM unnest(%s::uuid[], %s::numeric[], %s::integer[], %s::date[], %s::integer[], %s::numeric[])
        AS balance(id, cash, count, day, executions, usd)
  WHERE p.id = balance.id
+"""
+
+_SOLD_OUT = """
+DELETE FROM portfolios_holding held USING unnest(%s::uuid[], %s::text[]) AS sold(portfolio, symbol)
+ WHERE held.portfolio_id = sold.portfolio AND held.symbol = sold.symbol
 """
 
 
@@ -65,7 +63,7 @@ def write_ledger(
     at: datetime,
     note: str = "",
 ) -> None:
-    """Appends the lines, and stores the balances that they lead to, in four statements at most.
+    """Appends the lines, and stores the balances that they lead to, in two statements at most.
 
     `holdings` are the positions that the lines change, by portfolio and symbol; None: sold to the
     last share. `days` is what the rules have traded in each of the portfolios. Each one's lines
@@ -77,12 +75,12 @@ def write_ledger(
         raise transaction.TransactionManagementError("The ledger is written in a transaction.")
     if not lines:
         return
-    send(_LINES, [at, note, *_line_columns(lines)])
-    if held := {key: position for key, position in holdings.items() if position}:
-        send(_HELD, _holding_columns(held))
+    held = {key: position for key, position in holdings.items() if position}
+    last = {line.portfolio_id: line for line in lines}
+    columns = (*_line_columns(lines), *_holding_columns(held), *_balance_columns(last, days))
+    send(_POST, [at, note, *columns])
     if sold_out := holdings.keys() - held.keys():
         send(_SOLD_OUT, _key_columns(sold_out))
-    send(_BALANCES, _balance_columns({line.portfolio_id: line for line in lines}, days))
 
 
 def _line_columns(lines: Sequence[Line]) -> list[str]:

@@ -208,7 +208,7 @@ def as_if_locked_by(*, portfolio: Portfolio) -> LockedPortfolio:
 
 
 def write(*, locked: Iterable[LockedPortfolio], at: datetime, note: str = "") -> None:
-    """Writes what was posted to these portfolios, in four statements at most, however many.
+    """Writes what was posted to these portfolios, in two statements at most, however many.
 
     Every symbol must be an Instrument: IntegrityError at the commit otherwise. Raises
     TransactionManagementError outside a transaction.

@@ -175,7 +175,7 @@ def test_the_statements_do_not_grow_with_the_orders(orders: int) -> None:
             + [buy(1, 4, symbol) for symbol in symbols],
             at=AT,
         )
-    assert (len(locking), len(recording)) == (2, 4)
+    assert (len(locking), len(recording)) == (2, 2)
 
 
 def test_many_portfolios_are_locked_in_two_statements(django_assert_num_queries: Any) -> None:

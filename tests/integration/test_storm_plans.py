@@ -23,9 +23,7 @@ WRITES = (
     "INSERT INTO action_executions",
     "WITH slept AS",
     "INSERT INTO notifications",
-    "INSERT INTO portfolios_transaction",
-    "INSERT INTO portfolios_holding",
-    "UPDATE portfolios_portfolio",
+    "WITH posted AS",
     "DELETE FROM watches",
 )
 
