@@ -12,11 +12,12 @@ from decimal import Decimal
 from django.db import connection, transaction
 
 from accounts.models import User
+from actions.models import Action, Watch
 from actions.watches import widen_alerts
-from market.models import Instrument
+from market.models import Instrument, Quote
 from market.services import follow
 from portfolios.ledger import Kind
-from portfolios.models import Portfolio, Transaction
+from portfolios.models import Holding, Portfolio, Transaction
 
 RULES_A_USER = 1000
 HOLDINGS_A_USER = 20
@@ -55,6 +56,11 @@ SELECT id, symbol, CASE WHEN trigger_type = 'price_below' THEN threshold END,
   FROM rules
 """
 
+_FILLED = [
+    model._meta.db_table
+    for model in (User, Instrument, Quote, Portfolio, Holding, Transaction, Action, Watch)
+]
+
 _HOLDINGS = """
 INSERT INTO portfolios_holding (portfolio_id, symbol, quantity, cost_basis)
 SELECT portfolio.id, (%(symbols)s::text[])[
@@ -85,7 +91,9 @@ class Population:
             widen_alerts(symbols=self.prices)
         with connection.cursor() as cursor:
             if connection.in_atomic_block:
-                cursor.execute("ANALYZE")
+                # The whole database's would hold, until the transaction ends, locks on catalogues
+                # that it shares with others.
+                cursor.execute(f"ANALYZE {', '.join(_FILLED)}")
             else:
                 cursor.execute("VACUUM (ANALYZE)")
                 cursor.execute("CHECKPOINT")

@@ -20,6 +20,7 @@ from actions.notify.dispatch import dispatch
 from actions.notify.outbox import Notice, tell
 from actions.receipts import Message
 from actions.services import Draft, cancel_action, create_action
+from market.models import FeedIncident
 from support import interventions
 from tests.conftest import Feed
 from tests.factories import PortfolioFactory, UserFactory
@@ -257,3 +258,33 @@ def test_support_may_not_send_again(owner: User, now: datetime) -> None:
     assert intervene(client_of(staff("support")), "retry", delivery).status_code == 403
     delivery.refresh_from_db()
     assert delivery.state == "failed"
+
+
+# --- Prices that are held ---
+
+
+def test_a_price_that_is_held_is_believed_by_who_may_and_no_other(
+    operator: Client, instruments: None, now: datetime
+) -> None:
+    incident = FeedIncident.objects.create(
+        provider="test",
+        kind="jump",
+        verdict="doubted",
+        instrument_id="AAPL",
+        reason="It halved.",
+        price=Decimal(80),
+        as_of=now,
+        first_at=now,
+        last_at=now,
+    )
+    assert (
+        intervene(client_of(staff("support", username="x")), "believe", incident).status_code == 403
+    )
+    intervene(operator, "believe", incident, reason="The company says so.")
+    incident.refresh_from_db()
+    assert incident.verdict == "believed"
+    assert LogEntry.objects.get().get_change_message() == (
+        "Say that it is no split: The company says so."
+    )
+    intervene(operator, "believe", incident)
+    assert "It stays as it was: no price of it is held." in said(operator)

@@ -80,7 +80,7 @@ def site(now: datetime) -> Population:
         for statement in (_HAPPENED, _NOTED, _AWAKE):
             cursor.execute(statement)
         dispatch(now=now)
-        cursor.execute("ANALYZE")
+        cursor.execute(f"ANALYZE {', '.join(model._meta.db_table for model in LARGE)}")
     return population
 
 
