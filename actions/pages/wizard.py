@@ -142,7 +142,7 @@ def _begun(request: SignedIn, action_id: UUID | None, now: datetime) -> RuleDraf
             raise Http404("There is no such rule.") from None
     example = examples().get(request.GET.get("example", ""))
     answers = answers_of(example, asker_for(user=request.user)) if example else {}
-    symbol = request.GET.get("symbol", "")[:16]
+    symbol = request.GET.get("symbol", "").replace("\0", "")[:16]
     if symbol:
         answers[Page.TARGET] = {**answers.get(Page.TARGET, {}), "symbol": [symbol.upper()]}
     return new_draft(user=request.user, now=now, answers=answers)

@@ -4,6 +4,7 @@ The steps are five; the third has two pages, one for the kind of trigger and one
 for. Of each page it keeps what was typed as it was typed, right or wrong.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -27,7 +28,7 @@ from actions.wizard.forms import (
     TriggerForm,
 )
 from actions.wizard.part_form import Answers, PartForm, Spoken, as_answers
-from market.quotes import Sample
+from market.quotes import SYMBOL_PATTERN, Sample
 from market.selectors import latest_quotes
 
 LONGEST_ANSWER, MOST_ANSWERS = 2000, 60
@@ -70,7 +71,7 @@ class Outline:
 
     def with_answers(self, page: Page, typed: Answers) -> "Outline":
         outline = Outline({**self.answers, self.key(page): typed}, self.asker)
-        if outline.symbols == self.symbols:
+        if "quotes" in vars(self) and outline.symbols == self.symbols:
             outline.quotes = self.quotes
         return outline
 
@@ -121,10 +122,10 @@ class Outline:
 
     @property
     def symbols(self) -> frozenset[str]:
-        """Every symbol that was typed: what it trades, watches, or has a target for."""
+        """Every symbol that was typed and may be one: what it trades, watches, has a target for."""
         targets = self.answers.get(Page.TARGET, {}).get("targets.name", ())
         typed = (self.symbol, self.watched, *(name.strip().upper() for name in targets))
-        return frozenset(symbol for symbol in typed if symbol)
+        return frozenset(symbol for symbol in typed if symbol and _may_be_symbol(symbol))
 
     # --- Its forms ---
 
@@ -226,6 +227,7 @@ class Outline:
 
 
 _CENT = Decimal("0.01")
+_may_be_symbol = re.compile(SYMBOL_PATTERN).fullmatch
 
 
 def answers_of(draft: Draft, asker: Asker) -> dict[str, Answers]:

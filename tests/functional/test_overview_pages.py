@@ -149,7 +149,7 @@ def test_a_symbol_is_found_from_the_dashboard_and_its_rules_are_drawn(
 ) -> None:
     page = visits.begin(user=ada)
     page.goto("/")
-    page.get_by_label("Symbol or company").fill("aapl")
+    page.get_by_label("Stock or company").fill("aapl")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="AAPL", exact=True)).to_be_visible()
     drawn(page)

@@ -142,7 +142,7 @@ def test_a_symbol_is_looked_up_from_any_page(visits: Visits, ada: User, javascri
     Instrument.objects.create(symbol="AAPL", name="Apple Inc.")
     page = visits.begin(user=ada, javascript=javascript)
     page.goto("/account")
-    search = page.get_by_role("search", name="Symbols").get_by_label("Symbol or company")
+    search = page.get_by_label("Stock or company")
     if javascript:
         page.keyboard.press("/")
         expect(search).to_be_focused()
@@ -162,7 +162,7 @@ def test_a_symbol_is_looked_up_from_any_page(visits: Visits, ada: User, javascri
 def test_on_a_phone_the_search_is_a_page_of_its_own(visits: Visits, ada: User) -> None:
     page = visits.begin(user=ada, width=PHONE, javascript=False)
     page.goto("/actions")
-    page.get_by_role("link", name="Look up a symbol").click()
+    page.get_by_role("link", name="Look up a stock").click()
     search = page.get_by_role("search", name="Look up a symbol")
     search.get_by_label("Symbol or company").fill("nothing like it")
     search.get_by_role("button", name="Look up").click()

@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connection
+from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from playwright.sync_api import expect
@@ -23,7 +24,7 @@ from accounts.models import ApiToken, User
 from actions.engine import run_tick, take_in
 from actions.models import Action, ActionExecution
 from actions.services import Draft, cancel_action, create_action
-from actions.wizard.drafts import open_draft
+from chat.services import say
 from market.models import DailyBar
 from market.quotes import Sample
 from market.services import follow, restart_replay
@@ -83,16 +84,16 @@ def test_from_signing_up_to_the_first_rule_that_the_worker_fires(
         DailyBar.objects.create(
             instrument_id="AAPL", session=at.date(), at=at, volume=1000, **prices
         )
-    restart_replay(now=timezone.now(), first_session=at.date(), session_seconds=Decimal(720))
+    restart_replay(now=timezone.now(), first_session=at.date(), session_seconds=Decimal(480))
     page = visits.begin(width=PHONE)
     page.goto("/sign-up")
     page.get_by_label("E-mail").fill("grace@example.org")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign up").click()
     page.get_by_role("link", name="Portfolio").click()
-    page.goto(f"/portfolio/{primary_portfolio(user=User.objects.get()).pk}/deposit")
+    page.get_by_role("link", name="Deposit").first.click()
     page.get_by_label("Amount").fill("5,000")
-    page.get_by_role("button", name="Pay in").click()
+    page.get_by_role("button", name="Deposit").click()
     page.goto("/actions")
     page.get_by_role("link", name="Add Action").first.click()
     page.locator("[value=BUY]").check()
@@ -142,71 +143,61 @@ def addresses(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
             yield path
 
 
-# What is no page: it is posted to, is a file, or answers programs.
-NO_PAGES = {
-    "actions/several",
-    "actions/symbols",
-    "actions/undo/<str:token>",
-    "actions/<uuid:action_id>/<slug:wish>",
-    "account/api/<uuid:token_id>/revoke",
-    "log.csv",
-    "value.json",
-    "theme",
-    "notifications/read",
-    "account/second-factor/recovery-codes/download/",
-}
-# Pages that tests of their own hold to the same, on the way to them.
+# Pages that tests of their own hold to the same, on the way to them or with more to show.
 ELSEWHERE = (
+    "api/",
+    "admin/",
     "sign-",
     "password/",
     "^password/",
     "account/email",
     "^account/email",
     "account/second-factor/",
+    "account/api/",
+    "actions/new/",
+    "value",
+    "portfolio/open",
     "unsubscribe/",
 )
 
 
-def visited(user: User) -> list[str]:
-    """Every page of the site, as far as it is one that can be opened at once."""
+def pages(user: User) -> Iterator[str]:
+    """Every other page of the site that there is to be opened."""
     action = Action.objects.get(user=user)
-    portfolio = primary_portfolio(user=user)
-    draft = open_draft(user=user, draft=BELOW, now=timezone.now())
-    steps = ("action", "target", "trigger", "condition", "limits", "review")
+    said = say(user=user, text="tell me when AAPL is below 150", now=timezone.now())
     known = {
         "<uuid:action_id>": [str(action.pk)],
-        "<uuid:portfolio_id>": [str(portfolio.pk)],
+        "<uuid:portfolio_id>": [str(primary_portfolio(user=user).pk)],
         "<path:symbol>": ["AAPL", "NOSUCH"],
-        "<slug:step>": [f"{step}?draft={draft.pk}" for step in steps],
-        "<uuid:conversation_id>": [],
-        "<uuid:proposal_id>": [],
+        "<slug:step>": ["target", "limits"],
+        "<uuid:conversation_id>": [str(said.conversation_id)],
+        "<uuid:proposal_id>": [str(said.proposals.get().pk)],
+        "<slug:wish>": ["pause"],
+        "<str:token>": ["x"],
     }
-    found = []
+    client = Client()
+    client.force_login(user)
     for path in addresses(get_resolver()):
-        if path.startswith(("api/", "admin/", *ELSEWHERE)) or path in NO_PAGES:
+        if path.startswith(ELSEWHERE):
             continue
-        name = next((name for name in known if name in path), "")
-        if "/edit/<slug:step>" in path:
-            found += [f"/actions/{action.pk}/edit/{step}" for step in steps]
-        else:
-            found += (
-                [f"/{path.replace(name, value)}" for value in known[name]] if name else [f"/{path}"]
-            )
-    return found
+        found = [f"/{path}"]
+        for name, values in known.items():
+            found = [each.replace(name, value) for each in found for value in values]
+        for each in found:
+            answer = client.get(each)
+            assert answer.status_code < 500, each
+            if b"<!doctype" in b"".join(answer)[:20]:
+                yield each
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # some twenty pages, in four looks each
 def test_every_page_is_accessible_and_complains_of_nothing(visits: Visits, ada: User) -> None:
-    page = visits.begin(user=ada, expected=["404", "405"])
-    paths = visited(ada)
-    assert len(paths) > 30
+    page = visits.begin(user=ada, expected=["404"])
+    paths = list(pages(ada))
+    assert {"/actions", "/account", "/account/sessions", "/status", "/stocks/NOSUCH"} <= set(paths)
     for path in paths:
-        answer = page.goto(path)
-        assert answer is not None, path
-        assert "<" not in path, path
-        if answer.status == 405:
-            continue
-        assert answer.status in {200, 404}, path
+        page.goto(path)
         assert_accessible(page)
 
 

@@ -100,6 +100,17 @@ def test_a_feed_that_knows_nothing_or_fails_leaves_the_page_as_it_is(
     assert NOTHING in page(client, "review").content.decode()
 
 
+@pytest.mark.parametrize("symbol", ["%00", "<b>X</b>", "%ED%A0%80", "NOSUCH", "'", "a" * 99])
+def test_whatever_the_address_says_of_a_symbol_the_page_is_shown(
+    ada: User, feed: Feed, symbol: str
+) -> None:
+    client = Client()
+    client.force_login(ada)
+    for path in ("/actions/new?symbol=", "/actions/new/target?example=stop&symbol="):
+        assert client.get(f"{path}{symbol}", follow=True).status_code == 200
+    assert not Quote.objects.exists()
+
+
 @pytest.mark.parametrize("symbol", ["NOSUCH", "<b>X</b>"])
 def test_what_is_no_symbol_is_asked_of_nobody(ada: User, feed: Feed, symbol: str) -> None:
     answer = page(drafted(ada, symbol), "target")
