@@ -8,11 +8,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.error import URLError
 from urllib.request import urlopen
 
 START_SECONDS = 60
+GRACE_SECONDS = 10
 
 
 @contextmanager
@@ -37,8 +38,12 @@ def served(settings: str, *arguments: str) -> Iterator[tuple[str, int]]:
         _wait_for(f"{url}/api/health", process)
         yield url, process.pid
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(10)
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
         log.close()
 
 
