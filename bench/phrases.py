@@ -22,9 +22,9 @@ from bench.machine import hardware, machine_in_words
 from bench.terminal import run_until_stopped, say
 from bench.timing import percentile_ms
 from chat.phrases import read
+from chat.phrases.clauses import GRAMMAR, NotUnderstood, Tokens, parts
 from chat.phrases.dates import Dates
 from chat.phrases.names import Names
-from chat.phrases.parts import GRAMMAR, NotUnderstood, Tokens, parts
 from chat.phrases.pieces import plain
 from chat.phrases.scanner import Scanner, slips
 from chat.phrases.tokens import Token

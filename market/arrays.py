@@ -34,6 +34,8 @@ def instant_array(values: Iterable[datetime | None]) -> str:
 def text_array(values: Iterable[str | None]) -> str:
     """Of any text, whatever quotes or braces are in it."""
     listed = list(values)
+    if plainly := _of_plain_texts(listed):
+        return plainly
     quoted = {text: _quoted(text) for text in set(listed)}
     return f"{{{','.join([quoted[text] for text in listed])}}}"
 
@@ -41,6 +43,16 @@ def text_array(values: Iterable[str | None]) -> str:
 def json_array(values: Iterable[Mapping[str, Any]]) -> str:
     """Of JSON objects, as texts (`%s::text[]`, then `::jsonb` a row)."""
     return text_array(orjson.dumps(value).decode() for value in values)
+
+
+def _of_plain_texts(texts: list[str | None]) -> str | None:
+    """All at once, where no text needs more than the quotes around it, as in symbols."""
+    if not texts or None in texts:
+        return None
+    joined = '","'.join(texts)  # type: ignore[arg-type]
+    if "\\" in joined or joined.count('"') > 2 * (len(texts) - 1):
+        return None
+    return f'{{"{joined}"}}'
 
 
 def _quoted(text: str | None) -> str:

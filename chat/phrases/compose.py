@@ -17,7 +17,6 @@ from chat.phrases.conditions import (
     price_level,
     trigger_of,
 )
-from chat.phrases.days import Span
 from chat.phrases.goods import CONDITIONS, Subject, subject_of
 from chat.phrases.names import Names
 from chat.phrases.parts import (
@@ -33,6 +32,7 @@ from chat.phrases.parts import (
     When,
 )
 from chat.phrases.rebalancing import rebalance
+from chat.phrases.spans import Span
 from chat.phrases.times import clock_params, is_day
 from chat.phrases.understood import Question
 from chat.phrases.world import World

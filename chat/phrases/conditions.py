@@ -9,7 +9,6 @@ from decimal import Decimal
 from functools import singledispatch
 from typing import Any
 
-from chat.phrases.days import Span
 from chat.phrases.parts import (
     Averages,
     Away,
@@ -21,6 +20,7 @@ from chat.phrases.parts import (
     Trail,
     Volume,
 )
+from chat.phrases.spans import Span
 from chat.phrases.understood import Question
 
 Trigger = tuple[str, dict[str, Any]]

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from chat.phrases.clocks import Clock
 from chat.phrases.dates import Unclear
-from chat.phrases.days import Clock
 from chat.phrases.tokens import Token, joined
 from chat.phrases.understood import Question
 from chat.phrases.vocabulary import FILLER

@@ -1,20 +1,19 @@
-"""Days, times and spans as people write them: "by Friday", "3pm", "two weeks". Pure.
+"""Days as people write them: "by Friday", "31 March", "every weekday". Pure.
 
-Days become DATE (a date), times CLOCK (a time, with its zone where one is named or meant), spans
-SPAN, and repeated days DAYS. What a sentence says with them is compose's business.
+Days become DATE (a date), repeated days DAYS; times (clocks.py) CLOCK, spans (spans.py) SPAN.
+What a sentence says with them is compose's business.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
+from chat.phrases.clocks import find_clock
 from chat.phrases.dates import Dates, Unclear, a_date, last_day
-from chat.phrases.numbers import ONE
-from chat.phrases.tokens import Token, joined
-from market.hours import NEW_YORK
+from chat.phrases.spans import find_glued_span, find_span
+from chat.phrases.tokens import Found, Token, taken
 
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKDAYS: Mapping[str, int] = {
@@ -53,48 +52,7 @@ _MONTHS: Mapping[str, int] = {
     )
     for form in forms.split()
 }
-_UNITS: Mapping[str, str] = {
-    form: unit
-    for unit, forms in {
-        "second": "second seconds s sec secs",
-        "minute": "minute minutes min mins",
-        "hour": "hour hours hr hrs h",
-        "day": "day days d",
-        "session": "session sessions trading-day trading-days",
-        "week": "week weeks wk wks",
-        "month": "month months",
-        "year": "year years",
-    }.items()
-    for form in forms.split()
-}
-_ZONES: Mapping[str, str] = {
-    **dict.fromkeys(("et", "est", "edt", "eastern", "ny"), "America/New_York"),
-    **dict.fromkeys(("pt", "pst", "pdt", "pacific"), "America/Los_Angeles"),
-    **dict.fromkeys(("utc", "gmt", "zulu"), "UTC"),
-    **dict.fromkeys(("cet", "cest"), "Europe/Berlin"),
-    "london": "Europe/London",
-    "berlin": "Europe/Berlin",
-}
 _FILLED = frozenset({"the", "of", "this", "coming"})
-OPEN, NOON, CLOSE = time(9, 30), time(12), time(16)
-_NEXT_YEAR_DAYS = 366
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """So many minutes, hours, days, sessions, weeks, months or years."""
-
-    count: int
-    unit: str
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """A time of day. `zone` is None where the text names none: then it is the user's."""
-
-    time: time
-    zone: ZoneInfo | None = None
-    of_session: bool = False  # the session's opening or close, not a time on the wall
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +62,6 @@ class Days:
     days: tuple[str, ...] | str
 
 
-# --- Finding them in the text ---
-
-Found = tuple[int, Token] | None
 _Finder = Callable[[Sequence[Token], Sequence[str], Dates], Found]
 
 
@@ -119,12 +74,8 @@ def find_day(tokens: Sequence[Token], dates: Dates) -> Found:
     return None
 
 
-def _take(tokens: Sequence[Token], length: int, type: str, value: object) -> Found:
-    return length, joined(list(tokens[:length]), type, value)
-
-
 def _dated(tokens: Sequence[Token], length: int, value: date | Unclear) -> Found:
-    return _take(tokens, length, "DATE", value)
+    return taken(tokens, length, "DATE", value)
 
 
 def _iso(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
@@ -187,7 +138,7 @@ def _date_after(tokens: Sequence[Token], words: Sequence[str], at: int, dates: D
     at += words[at : at + 1] == [","]
     if len(words) <= at or not (found := _named_month(tokens[at:], words[at:], dates)):
         return None
-    return _take(tokens, at + found[0], "DATE", found[1].value)
+    return taken(tokens, at + found[0], "DATE", found[1].value)
 
 
 _ENDS = {
@@ -280,67 +231,10 @@ def _year(tokens: Sequence[Token], words: Sequence[str], at: int) -> tuple[int |
     return None, at
 
 
-def _clock(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
-    sayings: Mapping[tuple[str, ...], tuple[time, bool]] = {
-        ("noon",): (NOON, False),
-        ("midday",): (NOON, False),
-        ("at", "open"): (OPEN, True),
-        ("at", "the", "open"): (OPEN, True),
-        ("on", "the", "open"): (OPEN, True),
-        ("at", "the", "opening", "bell"): (OPEN, True),
-        ("at", "the", "opening"): (OPEN, True),
-        ("at", "market", "open"): (OPEN, True),
-        ("when", "the", "market", "opens"): (OPEN, True),
-        ("when", "market", "opens"): (OPEN, True),
-        ("at", "the", "market", "open"): (OPEN, True),
-        ("at", "the", "close"): (CLOSE, True),
-        ("at", "close"): (CLOSE, True),
-        ("at", "market", "close"): (CLOSE, True),
-        ("at", "the", "closing", "bell"): (CLOSE, True),
-        ("when", "the", "market", "closes"): (CLOSE, True),
-        ("the", "closing", "bell"): (CLOSE, True),
-        ("the", "close"): (CLOSE, True),
-        ("market", "close"): (CLOSE, True),
-    }
-    for saying, (at, of_session) in sayings.items():
-        if tuple(words[: len(saying)]) == saying and words[len(saying) : len(saying) + 1] != ["of"]:
-            zone = NEW_YORK if of_session else None
-            length = len(saying)
-            if not of_session:
-                zone, length = _zone(words, length)
-            return _take(tokens, length, "CLOCK", Clock(at, zone, of_session))
-    if tokens[0].type != "CLOCK":
-        return None
-    zone, length = _zone(words, 1)
-    return _take(tokens, length, "CLOCK", Clock(_time(words[0]), zone))
-
-
-def _time(text: str) -> time:
-    compact = text.replace(" ", "").replace(".", "")
-    late, early = compact.endswith("pm"), compact.endswith("am")
-    hours, *rest = (int(part) for part in compact.rstrip("apm").split(":"))
-    if late and hours < 12:
-        hours += 12
-    if early and hours == 12:
-        hours = 0
-    return time(hours, rest[0] if rest else 0)
-
-
-def _zone(words: Sequence[str], at: int) -> tuple[ZoneInfo | None, int]:
-    """The zone that a time is followed by, and where it ends."""
-    if words[at : at + 2] == ["new", "york"]:
-        zone, at = "America/New_York", at + 2
-    elif words[at : at + 1] and words[at] in _ZONES:
-        zone, at = _ZONES[words[at]], at + 1
-    else:
-        return None, at
-    return ZoneInfo(zone), at + (words[at : at + 1] == ["time"])
-
-
 def _days(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
     """Every Friday, Mondays and Wednesdays, every weekday, on trading days, daily."""
     if words[0] in ("daily", "everyday"):
-        return _take(tokens, 1, "DAYS", Days("trading_days"))
+        return taken(tokens, 1, "DAYS", Days("trading_days"))
     if words[0] == "weekly":
         return None
     each = words[0] in ("every", "each")
@@ -352,18 +246,18 @@ def _days(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
         ["business", "day"],
         ["business", "days"],
     ):
-        return _take(tokens, at + 2, "DAYS", Days("trading_days"))
+        return taken(tokens, at + 2, "DAYS", Days("trading_days"))
     if rest[:1] in (["weekday"], ["weekdays"], ["workday"], ["workdays"]):
-        return _take(tokens, at + 1, "DAYS", Days("trading_days"))
+        return taken(tokens, at + 1, "DAYS", Days("trading_days"))
     if each and rest[:1] in (["day"], ["morning"], ["session"], ["afternoon"]):
         if rest[0] != "day" and rest[0] != "session":
             return None
-        return _take(tokens, at + 1, "DAYS", Days("trading_days"))
+        return taken(tokens, at + 1, "DAYS", Days("trading_days"))
     named, length = _weekdays(words, at)
     several = at == 1 and len(named) > 1
     if not named or not (each or several or words[at].endswith("days")):
         return None
-    return _take(tokens, length, "DAYS", Days(tuple(day for day in WEEK if day in named)))
+    return taken(tokens, length, "DAYS", Days(tuple(day for day in WEEK if day in named)))
 
 
 def _weekdays(words: Sequence[str], at: int) -> tuple[set[str], int]:
@@ -377,58 +271,6 @@ def _weekdays(words: Sequence[str], at: int) -> tuple[set[str], int]:
     return named, at
 
 
-def _span(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
-    """Two weeks, 30 minutes, a day, 5 trading days; "50-day" is a PERIOD."""
-    if tokens[0].type == "PERIOD":
-        return _period(tokens, words)
-    count, at = _count(tokens, words)
-    if count is None or at >= len(words):
-        return None
-    if words[at] in ("trading", "business") and words[at + 1 : at + 2] in (["day"], ["days"]):
-        return _take(tokens, at + 2, "SPAN", Span(count, "session"))
-    unit = _UNITS.get(words[at].removesuffix("'s"))
-    if unit is None or (at == 0 and len(words[0]) == 1):
-        return None
-    return _take(tokens, at + 1, "SPAN", Span(count, unit))
-
-
-def _count(tokens: Sequence[Token], words: Sequence[str]) -> tuple[int | None, int]:
-    if words[0] in ONE:
-        return 1, 1
-    if words[:2] in (["half", "an"], ["half", "a"]):
-        return None, 0
-    if tokens[0].type == "NUM":
-        value = Decimal(tokens[0].value)
-        return (
-            (int(value), 1) if value == value.to_integral_value() and value < 10_000 else (None, 0)
-        )
-    if re.fullmatch(r"\d{1,4}(h|hr|hrs|d|w|wk|min|mins)", words[0]):
-        return None, 0
-    return 1, 0
-
-
-_GLUED = re.compile(r"(\d{1,4})(h|hr|hrs|hours?|d|days?|w|wks?|weeks?|min|mins|minutes?)")
-_GLUED_UNITS = {"w": "week"}
-
-
-def _glued(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
-    """2h, 30min, 5d."""
-    match = _GLUED.fullmatch(words[0])
-    if match is None:
-        return None
-    unit = _GLUED_UNITS.get(match[2]) or _UNITS[match[2]]
-    return _take(tokens, 1, "SPAN", Span(int(match[1]), unit))
-
-
-def _period(tokens: Sequence[Token], words: Sequence[str]) -> Found:
-    count = int(re.match(r"\d+", words[0])[0])  # type: ignore[index]  # so pieces.py cut it
-    tail = words[0].lstrip("0123456789- ")
-    if tail in ("dma", "sma", "ema"):
-        kind = "ema" if tail == "ema" else "sma"
-        return _take(tokens, 1, "LENGTH_MA", (Span(count, "day"), kind))
-    return _take(tokens, 1, "PERIOD", Span(count, _UNITS[tail]))
-
-
 _FINDERS: tuple[_Finder, ...] = (
     _iso,
     _slashed,
@@ -437,7 +279,7 @@ _FINDERS: tuple[_Finder, ...] = (
     _relative,
     _named_month,
     _weekday,
-    _clock,
-    _glued,
-    _span,
+    find_clock,
+    find_glued_span,
+    find_span,
 )

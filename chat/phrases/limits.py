@@ -6,10 +6,11 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from chat.phrases.clocks import Clock
 from chat.phrases.context import Moment
 from chat.phrases.dates import Dates, Unclear
-from chat.phrases.days import Clock, Span
 from chat.phrases.parts import Other
+from chat.phrases.spans import Span
 from chat.phrases.understood import Question
 from chat.phrases.world import World
 

@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 
 from actions.sentence import sentence
 from chat.phrases import guard, pieces, questions
+from chat.phrases.clauses import NotUnderstood, parts
 from chat.phrases.command_words import command
 from chat.phrases.commands import carried_out
 from chat.phrases.compose import compose, rule_of
 from chat.phrases.dates import Dates
 from chat.phrases.names import Names
-from chat.phrases.parts import NotUnderstood, parts
 from chat.phrases.repairs import quotes, repaired, without_quotes
 from chat.phrases.scanner import Scanner, slips
 from chat.phrases.tokens import Token

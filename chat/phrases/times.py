@@ -5,8 +5,9 @@ from datetime import datetime, time
 from typing import Any
 
 from chat.phrases import limits
+from chat.phrases.clocks import Clock
 from chat.phrases.context import Moment
-from chat.phrases.days import WEEK, Clock, Days
+from chat.phrases.days import WEEK, Days
 from chat.phrases.parts import Other
 from chat.phrases.understood import Question
 from chat.phrases.world import World

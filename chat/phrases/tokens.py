@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,3 +30,11 @@ def joined(tokens: list[Token], type: str, value: Any) -> Token:
     first, last = tokens[0], tokens[-1]
     text = " ".join(token.text for token in tokens)
     return Token(type, value, text, first.start, last.end)
+
+
+Found = tuple[int, Token] | None
+
+
+def taken(tokens: Sequence[Token], length: int, type: str, value: object) -> Found:
+    """That the first `length` tokens are one: so many, and it."""
+    return length, joined(list(tokens[:length]), type, value)

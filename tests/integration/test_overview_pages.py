@@ -1,6 +1,6 @@
 """What the pages say of what somebody has, and how much it costs to say it."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from actions.engine import run_tick
 from actions.models import Action, ActionExecution
 from actions.services import Draft, create_action
 from market.models import Instrument, Look, Quote
+from market.quotes import Bar
 from market.services import follow
 from portfolios.ledger import Side
 from portfolios.models import Holding, Portfolio, Transaction
@@ -180,6 +181,17 @@ def test_a_stock_whose_price_stopped_coming_is_stale(
     Quote.objects.update(as_of=now - timedelta(hours=1))
     feed.samples.clear()
     assert "Stale: this price is from" in text(client.get("/stocks/AAPL"))
+
+
+def test_several_sessions_of_a_day_are_told_apart_by_their_time(
+    client: Client, feed: Feed, now: datetime
+) -> None:
+    """As in a replay: the table beside the chart says when each closed."""
+    closes = [datetime(2026, 3, 4, 15, minute, tzinfo=UTC) for minute in (0, 20, 40)]
+    price = Decimal(100)
+    feed.bars = {"AAPL": [Bar("AAPL", at, price, price, price, price, 1) for at in closes]}
+    page = text(client.get("/stocks/AAPL"))
+    assert "<td>Wed 4 Mar 2026 10:40 New York</td>" in page
 
 
 def test_what_is_looked_at_is_asked_for_and_kept_fresh(
