@@ -17,15 +17,14 @@ from unittest.mock import patch
 import psycopg
 import pytest
 
-from tradingrules.embedded import cluster as embedded
+from tradingrules.embedded import launch
 from tradingrules.embedded.cluster import Cluster
-from tradingrules.embedded.launch import Server
 
 _IP = shutil.which("ip") or ""
 NOWHERE = "02:00:00:00:00:01"  # an address of no network card
 
 
-class OnTheNetwork(Server):
+class OnTheNetwork(launch.Server):
     """PostgreSQL that listens to TCP too, in whatever namespace it is started."""
 
     def _command(self) -> list[str]:
@@ -97,7 +96,7 @@ def machines(count: int) -> Iterator[tuple[str, list[Machine]]]:
 @contextmanager
 def running_on(machine: str, cluster: Cluster) -> Iterator[None]:
     """The server of this cluster, for whoever is on the network of this machine."""
-    with patch.object(embedded.launch, "Server", OnTheNetwork), _inside(machine):
+    with patch.object(launch, "Server", OnTheNetwork), _inside(machine):
         cluster.ensure_running()
     try:
         with (cluster.data / "pg_hba.conf").open("a") as access:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
@@ -54,7 +55,7 @@ def test_a_machine_that_is_cut_off_amid_a_storm_costs_nothing_and_comes_back(
         with at_work(pair, tmp_path), World(cluster.url()) as world:
             world.wait_for_ticks()
             for machine in pair:
-                world.wait_for(lambda m=machine: world.connected(m) >= 2, "both on both machines")
+                world.wait_for(partial(world.is_there, machine), "both on both machines")
             feed.say({SYMBOL: LOW})
             world.wait_for(lambda: world.executions() >= IN_THE_STORM, "the storm")
             lost = next(each for each in pair if each.address == world.evaluating())
@@ -70,7 +71,7 @@ def test_a_machine_that_is_cut_off_amid_a_storm_costs_nothing_and_comes_back(
             world.wait_for_ticks()
 
             lost.heal()
-            world.wait_for(lambda: world.connected(lost) >= 2, "its return")
+            world.wait_for(partial(world.is_there, lost), "its return")
             other.cut()
             world.wait_for(lambda: world.evaluating() == lost.address, "its evaluator's turn")
             world.wait_for_ticks()
@@ -157,6 +158,10 @@ class World:
     def connected(self, machine: Machine) -> int:
         return int(str(self._value(_CONNECTED, machine.address)))
 
+    def is_there(self, machine: Machine) -> bool:
+        """Whether its worker and its evaluator are connected."""
+        return self.connected(machine) >= 2
+
     def evaluating(self) -> object:
         """The address of the machine whose evaluator has the lock."""
         return self._value(_HOLDER)
@@ -164,7 +169,10 @@ class World:
     def wait_for_ticks(self) -> None:
         for _ in range(3):
             last = self._value(_LAST_TICK)
-            self.wait_for(lambda last=last: self._value(_LAST_TICK) != last, "a tick")
+            self.wait_for(partial(self._has_ticked_since, last), "a tick")
+
+    def _has_ticked_since(self, last: object) -> bool:
+        return self._value(_LAST_TICK) != last
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + PATIENCE
