@@ -1,16 +1,35 @@
+"""People: whoever may change them may make anybody staff, so no group of support may."""
+
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.http import HttpRequest
 
 from accounts.models import User
+from support.readonly import QuickAdmin
+from support.search import Places
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin[User]):
+class UserAdmin(QuickAdmin[User], DjangoUserAdmin[User]):
     list_display = ("username", "email", "time_zone", "is_active", "is_staff", "date_joined")
-    list_filter = ("is_active", "is_staff", "groups")
-    search_fields = ("id", "username", "email", "first_name", "last_name")
+    list_filter = ("is_staff", "groups")
+    places = Places(ids=("pk",), people=("pk",))
+    search_help_text = "An id or how it begins, or how the name or the e-mail begins."
     readonly_fields = ("id", "last_login", "date_joined")
     fieldsets = (
         *(DjangoUserAdmin.fieldsets or ()),
         ("Trading Rules", {"fields": ("id", "time_zone")}),
     )
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False  # the ledger names them: who leaves is made inactive
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Who may not change a user sees nothing of the password."""
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        shown = ("username", "email", "first_name", "last_name", "time_zone")
+        state = ("id", "is_active", "is_staff", "groups", "last_login", "date_joined")
+        return ((None, {"fields": (*shown, *state)}),)

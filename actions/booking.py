@@ -31,11 +31,12 @@ class Firing(NamedTuple):
 
 
 class Execution(NamedTuple):
-    """One row of what rules did: refused where `error` says why."""
+    """One row of what rules did: refused where `error` says why, traded unless a `rehearsal`."""
 
     id: UUID
     action_id: UUID
     sequence: int
+    rehearsal: bool
     details: Mapping[str, Any]
     transaction_id: UUID | None
     error: str
@@ -60,7 +61,8 @@ def check_paused(portfolio: LockedPortfolio | None) -> None:
 
 
 def book(firing: Firing, *, desk: Desk, portfolio: LockedPortfolio | None, sequence: int) -> Booked:
-    """Plans the firing by what is on the desk, and posts its trades to the portfolio.
+    """Plans the firing by what is on the desk, and posts its trades to the portfolio, unless it is
+    a rehearsal's: that leaves the portfolio to others as it was.
 
     Raises HeldBack where the portfolio's day is spent.
     """
@@ -79,21 +81,24 @@ def book(firing: Firing, *, desk: Desk, portfolio: LockedPortfolio | None, seque
         traded=traded if isinstance(traded, Refusal) else lines,
     )
     if portfolio and standing:
-        details |= {"portfolio_id": str(portfolio.id), "cash_after": str(standing.cash)}
+        details["portfolio_id"] = str(portfolio.id)
+        if not rule.rehearsal:
+            details["cash_after"] = str(standing.cash)
     execution = Execution(
         id=id,
         action_id=leased.id,
         sequence=sequence,
+        rehearsal=rule.rehearsal,
         details=details,
-        transaction_id=lines[0].id if lines else None,
+        transaction_id=lines[0].id if lines and not rule.rehearsal else None,
         error=traded.message if isinstance(traded, Refusal) else "",
     )
     after, wake = move_on(rule, firing.verdict, firing.view, succeeded=not refused)
     reason = ended_because(after) or leased.status_reason
-    message = execution_message(details, refused=refused, status=after.status, reason=reason)
+    message = execution_message(details, rule=after, refused=refused, reason=reason)
     notice = Notice(leased.user_id, leased.id, message, execution_id=id)
     booked = Booked(firing, execution, after, reason, wake, notice)
-    if portfolio and standing:
+    if portfolio and standing and not rule.rehearsal:
         portfolio.post(lines, standing, rule_at=desk.now)
     return booked
 

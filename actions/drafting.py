@@ -40,6 +40,7 @@ class Draft:
     max_executions: int | None = 1
     cooldown_seconds: int | None = None
     notes: str | None = None
+    rehearsal: bool = False
 
     @classmethod
     def of(cls, action: Action) -> "Draft":
@@ -58,6 +59,7 @@ class Draft:
             max_executions=action.max_executions,
             cooldown_seconds=action.cooldown_seconds,
             notes=action.notes,
+            rehearsal=action.rehearsal,
         )
 
 
@@ -94,6 +96,7 @@ def parse(draft: Draft, now: datetime, admits: Admits = admit) -> Rule:
         valid_until=_instant(draft.valid_until),
         max_executions=draft.max_executions,
         cooldown_seconds=draft.cooldown_seconds,
+        rehearsal=draft.rehearsal,
     )
     effect.check(rule.symbol)
     trigger.check(rule)
@@ -120,6 +123,7 @@ def apply(draft: Draft, rule: Rule, action: Action) -> None:
     action.max_executions = rule.max_executions
     action.cooldown_seconds = rule.cooldown_seconds
     action.notes = draft.notes
+    action.rehearsal = rule.rehearsal
 
 
 def _try[**P, R](

@@ -22,7 +22,7 @@ from actions.rules import InvalidRule, Rule
 from actions.settle import Look, after_fault, expire_paused, settle
 from actions.sight import Sight
 from actions.splits import apply_due_splits, tell_of_doubts
-from market.bulk import send, sent_ahead
+from market.bulk import send, transaction_sent_ahead
 from market.history import record_history
 from market.quotes import Sample
 from market.services import (
@@ -166,7 +166,7 @@ def _look_at(batch: list[Leased], now: datetime, report: Report) -> None:
 
 def _widen(symbols: set[str]) -> None:
     # Nobody waits for the disk: a level that a crash of the server takes back is too narrow.
-    with transaction.atomic(), sent_ahead():
+    with transaction_sent_ahead():
         send("SET LOCAL synchronous_commit TO off", [])
         watches.widen_alerts(symbols=symbols)
 

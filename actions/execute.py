@@ -13,7 +13,7 @@ from datetime import timedelta
 from itertools import batched
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError
 
 from actions.booking import Booked, Firing, book, check_paused
 from actions.judge import Finding, hold_back, judge
@@ -26,7 +26,7 @@ from actions.rules import Desk, Wake
 from actions.settle import Look
 from actions.trading import HeldBack
 from actions.watches import set_watches
-from market.bulk import sent_ahead
+from market.bulk import transaction_sent_ahead
 from market.quotes import Sample
 from market.selectors import latest_quotes
 from portfolios.services import LockedPortfolio, locked, primary_portfolios, write
@@ -97,7 +97,7 @@ def _until_undisturbed(firings: Sequence[Firing]) -> Fired:
 
 
 def _commit(firings: Sequence[Firing]) -> Fired:
-    with transaction.atomic(), sent_ahead():
+    with transaction_sent_ahead():
         return _fire(firings)
 
 
@@ -150,9 +150,8 @@ def _lock_portfolios(firings: Sequence[Firing]) -> dict[UUID, LockedPortfolio]:
     user's where it trades and names none."""
     named = {each.leased.portfolio_id for each in firings if each.leased.portfolio_id}
     trading = [each.leased for each in firings if each.rule.effect.trades]
-    primaries = primary_portfolios(
-        user_ids={leased.user_id for leased in trading if not leased.portfolio_id}
-    )
+    nameless = {leased.user_id for leased in trading if not leased.portfolio_id}
+    primaries = primary_portfolios(user_ids=nameless) if nameless else {}
     found = locked(portfolio_ids=named | set(primaries.values()))
     return found | {user_id: found[id] for user_id, id in primaries.items()}
 

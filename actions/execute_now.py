@@ -21,6 +21,7 @@ from actions.notify.outbox import tell
 from actions.recording import last_sequences, write_executions
 from actions.rules import Desk, Rule, Status, View, Wake
 from actions.selectors import owned_action
+from actions.services import RuleChanged
 from actions.trading import HeldBack
 from actions.watches import sleep_for_good
 from market.quotes import max_age
@@ -67,15 +68,18 @@ def execute_now(
     key: str,
     now: datetime,
     request: Mapping[str, Any] | None = None,
+    as_rehearsal: bool | None = None,
 ) -> ActionExecution:
     """Executes the user's rule at the price seen now, whatever its trigger and cooldown say.
 
     Asked again with the same `key` it does nothing and returns the execution of the first time,
     successful or refused by the portfolio; two at once are one. `request` is what else was asked
     for with the key, as JSON. The rule's watch and the state of its trigger stay as they are, and
-    an evaluator that holds the rule goes on with it, if its gates still let it.
+    an evaluator that holds the rule goes on with it, if its gates still let it. `as_rehearsal` is
+    what whoever asks takes the rule for: one that was promoted meanwhile trades nothing unasked.
 
-    Raises Action.DoesNotExist for another's rule, InvalidKey, KeyReused, GateRefused for a gate
+    Raises Action.DoesNotExist for another's rule, InvalidKey, KeyReused, RuleChanged where it is
+    not what it is taken for, GateRefused for a gate
     that is shut (nothing is recorded then, and the key can be sent again) and InvalidRule for a
     stored rule that cannot be read.
     """
@@ -88,6 +92,8 @@ def execute_now(
             raise KeyReused
         return before
     action = owned_action(user=user, action_id=action_id, lock=True)
+    if as_rehearsal is not None and action.rehearsal != as_rehearsal:
+        raise RuleChanged("The rule was promoted meanwhile, and would trade. Look at it again.")
     booked = _execute(read_rows(ids=[action.pk])[action.pk], now)
     write_executions(executions=[booked.execution], at=now, key=key, fingerprint=fingerprint)
     with because(BY_HAND, user=user):

@@ -21,10 +21,11 @@ from actions.models import Action, ActionHistory
 from actions.models.history import SETTINGS
 from actions.registry import parse_effect, parse_trigger
 from actions.rules import InvalidRule
-from actions.sentence import duration, in_zone
+from actions.sentence import REHEARSAL, duration, in_zone
 from portfolios.models import Portfolio
 
 NOBODY = "Trading Rules"  # who does what no person did
+SUPPORT = "support"  # who of the staff it was is not for the owner
 
 # What a rule means in shares and prices.
 _TERMS = ("symbol", "quantity", "action_params", "trigger_type", "trigger_params")
@@ -40,15 +41,32 @@ class Change:
     why: str = ""
 
 
-def because(why: str, *, user: User | None = None) -> Any:
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Somebody of the staff who does something to a user's rule, and why."""
+
+    staff: User
+    reason: str
+
+    def told(self, done: str) -> str:
+        """What was done, as its owner reads it: "Paused by support: You asked us to."."""
+        stop = "" if self.reason.endswith((".", "?", "!")) else "."
+        return f"{done} by support: {self.reason}{stop}"
+
+
+def because(why: str, *, user: User | None = None, support: Support | None = None) -> Any:
     """A context in which all that is written to rules is said to be done for this reason, and by
-    this user unless a request says by whom."""
-    by = {"by": str(user.pk)} if user else {}
-    return pghistory.context(why=why, **by)
+    this user, or by support, unless a request says by whom."""
+    by = support.staff if support else user
+    said = {"by": str(by.pk)} if by else {}
+    return pghistory.context(why=why, **said, **({"support": True} if support else {}))
 
 
-def history_of(*, action: Action, zone: ZoneInfo) -> list[Change]:
-    """What became of the rule, newest first, with times in `zone`; three queries at most."""
+def history_of(*, action: Action, zone: ZoneInfo, for_staff: bool = False) -> list[Change]:
+    """What became of the rule, newest first, with times in `zone`; three queries at most.
+
+    Who of the staff has intervened is told `for_staff` alone.
+    """
     before = list(ActionHistory.objects.filter(pgh_obj=action).order_by("pgh_id"))
     owner = action.user.get_username()
     first = before[0] if before else action
@@ -56,11 +74,16 @@ def history_of(*, action: Action, zone: ZoneInfo) -> list[Change]:
     people = {str(action.user_id): owner, **_people(before, action.user_id)}
     told = _Words(zone, _portfolios([*before, action]))
     done = _is_done(action, before)
-    for was, then in pairwise([*before, _while_active(action) if done else action]):
+    # What was promoted once it was completed had been active until then.
+    later = [_while_active(row) if _is_complete(row) else row for row in before[1:]]
+    last = _while_active(action) if done else action
+    for was, then in zip(before, [*later, last], strict=False):  # none where nothing was changed
         ended = then.status_reason if was.status != then.status else ""
         what = tuple(told.differences(was, then))
         why = (was.pgh_context or {}).get("why") or ended
-        changes.append(Change(was.pgh_created_at, people.get(_by(was), NOBODY), what, why))
+        by_support = not for_staff and "support" in (was.pgh_context or {})
+        who = SUPPORT if by_support else people.get(_by(was), NOBODY)
+        changes.append(Change(was.pgh_created_at, who, what, why))
     if done:
         at = max(filter(None, (action.last_evaluated_at, action.updated_at)))
         changes.append(Change(at, NOBODY, ("Status: active → completed",), action.status_reason))
@@ -101,16 +124,20 @@ _Row = Any
 
 def _is_done(action: Action, before: Sequence[_Row]) -> bool:
     """Whether the rule was completed while it was active, which no row tells (see the model)."""
-    if action.status != Action.Statuses.COMPLETED:
+    if not _is_complete(action):
         return False
     # A paused rule that expires has a row; one that a person let go on before has one by a person.
     paused = bool(before) and before[-1].status == Action.Statuses.PAUSED
     return not paused or bool(_by(before[-1]))
 
 
-def _while_active(action: Action) -> Action:
+def _is_complete(row: _Row) -> bool:
+    return bool(row.status == Action.Statuses.COMPLETED)
+
+
+def _while_active(row: _Row) -> _Row:
     """The rule as it was before it was completed."""
-    active = copy(action)
+    active = copy(row)
     active.status, active.status_reason = Action.Statuses.ACTIVE, ""
     return active
 
@@ -163,6 +190,7 @@ class _Words:
             "Executions at most": "any" if row.max_executions is None else str(row.max_executions),
             "Cooldown": duration(row.cooldown_seconds) if row.cooldown_seconds else "none",
             "Notes": f"“{row.notes}”" if row.notes else "none",
+            "Trades": "nothing, as a rehearsal" if row.rehearsal else "for real",
             "Status": row.status,
         }
 
@@ -171,7 +199,7 @@ class _Words:
 
 
 def _sentence(row: _Row) -> str:
-    return f"{_effect(row)} {_trigger(row)}."
+    return f"{REHEARSAL if row.rehearsal else ''}{_effect(row)} {_trigger(row)}."
 
 
 def _effect(row: _Row) -> str:

@@ -27,6 +27,7 @@ COLUMNS = (
     "rule",
     "portfolio",
     "action_id",
+    "rehearsal",
 )
 _BUFFERED = 500  # rows a chunk of the file
 
@@ -36,13 +37,14 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which executions: of a status, of rules on a symbol or of a type, in a portfolio, and
-    triggered from `since` on and before `until`."""
+    """Which executions: of a status, of rules on a symbol or of a type, in a portfolio, of
+    rehearsals or of none, and triggered from `since` on and before `until`."""
 
     status: str = ""
     symbol: str = ""
     action_type: str = ""
     portfolio: Portfolio | None = None
+    rehearsal: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -153,8 +155,11 @@ def _conditions(wanted: Wanted) -> Q:
     if wanted.status:
         conditions &= Q(execution_status=wanted.status)
     if wanted.symbol:
-        conditions &= Q(action__symbol=wanted.symbol) | Q(
-            details__trades__contains=[{"symbol": wanted.symbol}]
+        on_symbol = [{"symbol": wanted.symbol}]
+        conditions &= (
+            Q(action__symbol=wanted.symbol)
+            | Q(details__trades__contains=on_symbol)
+            | Q(details__would_trade__contains=on_symbol)
         )
     if wanted.action_type:
         conditions &= Q(action__action_type=wanted.action_type)
@@ -162,6 +167,8 @@ def _conditions(wanted: Wanted) -> Q:
         traded_in = Q(transaction__portfolio=wanted.portfolio)
         meant = Q(transaction__isnull=True, action__portfolio=wanted.portfolio)
         conditions &= traded_in | meant
+    if wanted.rehearsal is not None:
+        conditions &= Q(rehearsal=wanted.rehearsal)
     if wanted.since:
         conditions &= Q(triggered_at__gte=wanted.since)
     if wanted.until:
@@ -205,4 +212,5 @@ def _cells(execution: ActionExecution, zone: ZoneInfo) -> list[str]:
         str(details.get("rule", "")),
         portfolio.name if portfolio else "",
         str(execution.action_id),
+        "yes" if execution.rehearsal else "no",
     ]

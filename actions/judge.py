@@ -90,7 +90,8 @@ def move_on(rule: Rule, verdict: Verdict, view: View, *, succeeded: bool) -> tup
 def ended_because(rule: Rule) -> str:
     """Why its last firing ended the rule; empty for one that goes on."""
     if rule.status is Status.COMPLETED:
-        return f"Executed {_times(rule.executions_count)}."
+        done = "Rehearsed" if rule.rehearsal else "Executed"
+        return f"{done} {_times(rule.executions_count)}."
     if rule.status is Status.FAILED:
         return f"Refused {_times(rule.consecutive_failures)} in a row."
     return ""

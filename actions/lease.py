@@ -9,13 +9,12 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from django.db import transaction
 
 from actions.registry import parse_effect, parse_trigger
 from actions.rules import Effect, Rule, State, Status, Trigger
 from actions.sentence import sentence
 from market.arrays import uuid_array
-from market.bulk import run, send, sent_ahead
+from market.bulk import ask, run, send, transaction_sent_ahead
 from market.quotes import Sample
 
 # A row's version is the transaction that wrote it and the place where it stands: whoever writes to
@@ -27,7 +26,8 @@ _COLUMNS = """
     r.runtime_state::text, COALESCE(r.valid_from, r.created_at), r.valid_until, r.max_executions,
     r.executions_count, r.cooldown_seconds, r.last_triggered_at, r.consecutive_failures,
     COALESCE((r.last_evaluation->>'faults')::int, 0), r.last_evaluation->>'gate',
-    r.status_reason, r.processing_lease_until, r.waking_quote::text, r.version
+    r.status_reason, r.rehearsal, r.promoted_at, r.processing_lease_until, r.waking_quote::text,
+    r.version
 """
 
 # Longest not looked at first, so that no rule starves when more are awake than one lease takes; and
@@ -36,10 +36,16 @@ _COLUMNS = """
 # awake is what statistics know least, so nothing here is joined: rows are found by arrays of keys,
 # and IS TRUE has a list looked up in a hash table, not walked through for each rule.
 _LEASE = f"""
-WITH turn AS MATERIALIZED (
+WITH books AS (
+    SELECT book, sum(count(*)) OVER (ORDER BY min(looked_at), book) - count(*) AS rules_before
+      FROM wakings WHERE until <= %(now)s GROUP BY book  -- so that only theirs need be put in order
+), turn AS MATERIALIZED (
     SELECT hint, action_id
       FROM (SELECT id AS hint, *, min(looked_at) OVER (PARTITION BY book) AS book_looked_at
-              FROM wakings WHERE until <= %(now)s) AS awake
+              FROM wakings
+             WHERE until <= %(now)s
+               AND (book IN (SELECT book FROM books WHERE rules_before < %(limit)s)) IS TRUE
+           ) AS awake
      ORDER BY book_looked_at, book, looked_at, created_at, action_id LIMIT %(limit)s
 ), due AS MATERIALIZED (
     SELECT a.id FROM actions a
@@ -119,6 +125,8 @@ class Leased(NamedTuple):
     faults: int
     gate: str | None
     status_reason: str
+    rehearsal: bool
+    promoted_at: datetime | None
     until: datetime | None
     waking: str | None
     version: str
@@ -162,6 +170,7 @@ class Leased(NamedTuple):
             last_triggered_at=self.last_triggered_at,
             consecutive_failures=self.consecutive_failures,
             state=self.state,
+            rehearsal=self.rehearsal,
         )
 
     def sentence(self) -> str:
@@ -181,10 +190,10 @@ def lease_actions_for_evaluation(
     evaluator that held it died. Both are taken alike, with the quotes that woke them.
     """
     until = now + timedelta(seconds=lease_seconds)
-    with transaction.atomic(), sent_ahead():
+    with transaction_sent_ahead():
         send(_TAKE_TURNS, [])
-        rows = run(_LEASE, {"now": now, "until": until, "limit": limit})
-    return [Leased._make(row) for row in rows]
+        rows = ask(_LEASE, {"now": now, "until": until, "limit": limit})
+    return [Leased._make(row) for row in rows()]
 
 
 def count_awake(*, now: datetime) -> int:

@@ -12,6 +12,15 @@ BY_PEOPLE: Mapping[Status, frozenset[Status]] = {
     Status.CANCELLED: frozenset(),
 }
 
+# What a rehearsal is when it becomes a rule that trades. What its executions ended begins afresh;
+# what a person paused or cancelled is not let go on by that.
+PROMOTED: Mapping[Status, Status] = {
+    Status.ACTIVE: Status.ACTIVE,
+    Status.PAUSED: Status.PAUSED,
+    Status.FAILED: Status.ACTIVE,
+    Status.COMPLETED: Status.ACTIVE,
+}
+
 
 class TransitionRefused(ValueError):
     """`current` cannot become `wanted`; `allowed` are those it can become."""
@@ -27,3 +36,11 @@ def check_transition(current: Status, wanted: Status) -> None:
     allowed = BY_PEOPLE[current]
     if wanted not in allowed:
         raise TransitionRefused(current, wanted, allowed)
+
+
+def check_promotion(current: Status) -> Status:
+    """The status of a rehearsal that was `current`, once it is promoted. Raises TransitionRefused
+    for one that was cancelled."""
+    if current not in PROMOTED:
+        raise TransitionRefused(current, Status.ACTIVE, BY_PEOPLE[current])
+    return PROMOTED[current]

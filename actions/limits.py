@@ -40,7 +40,10 @@ class Refused:
 
 def first_refusal(rule: Rule, view: View) -> Refused | None:
     """The first gate that refuses `rule` at `view.now`, or None when all are open."""
-    return next((refused for ask in GATES.values() if (refused := ask(rule, view))), None)
+    for ask in GATES.values():
+        if refused := ask(rule, view):
+            return refused
+    return None
 
 
 def has_expired(rule: Rule, now: datetime) -> bool:

@@ -48,6 +48,14 @@ def rebuild_watches(*, now: datetime, write: bool = True) -> Rebuilt:
     return rebuilt
 
 
+@transaction.atomic
+def rebuild_watches_of(*, action: Action, now: datetime) -> Rebuilt:
+    """The same for one rule, of which it looks at none where the rule is awake or not active."""
+    rebuilt = Rebuilt()
+    _rebuild((action.pk,), now, rebuilt, write=True)
+    return rebuilt
+
+
 def _rebuild(ids: tuple[UUID, ...], now: datetime, rebuilt: Rebuilt, *, write: bool) -> None:
     asleep = Action.objects.select_for_update(skip_locked=True).filter(
         id__in=ids, status=Status.ACTIVE, processing_lease_until__isnull=True

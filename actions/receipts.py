@@ -12,11 +12,14 @@ from actions.judge import Verdict
 from actions.lease import Leased
 from actions.models import Action, Notification
 from actions.rules import Rule, Status, View
-from actions.sentence import in_zone, sentence
+from actions.sentence import REHEARSAL, in_zone, sentence
 from market.quotes import Sample
 from portfolios.ledger import Entry, Kind, Refusal
 from portfolios.money import format_price, format_quantity, format_usd
 from portfolios.recording import Line
+
+_DID = {Kind.SELL: "sold", Kind.BUY: "bought"}
+_WOULD = {kind: f"would have {verb}" for kind, verb in _DID.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,13 @@ def execution_details(
         "quotes": {symbol: _quote(quote) for symbol, quote in view.quotes.items()},
     }
     if isinstance(traded, Refusal):
-        return details | {
-            "code": str(traded.code),
-            "summary": f"Refused: {rule.effect.describe(rule.symbol)}. {traded.message}",
-        }
-    details["trades"] = [_trade(line) for line in traded]
+        return details | {"code": str(traded.code), "summary": _refused(rule, traded)}
+    if rule.rehearsal:
+        details["would_trade"] = [_trade(line.entry) for line in traded]
+    else:
+        details["trades"] = [
+            {"transaction_id": str(line.id), **_trade(line.entry)} for line in traded
+        ]
     details["summary"] = _summary(rule, traded, verdict, message)
     if message:
         details["message"] = message
@@ -63,19 +68,21 @@ def execution_details(
 
 
 def execution_message(
-    details: Mapping[str, Any], *, refused: bool, status: Status, reason: str
+    details: Mapping[str, Any], *, rule: Rule, refused: bool, reason: str
 ) -> Message:
     """What the owner is told of an execution: what was done, why, and what is left.
 
-    `status` is the rule's from now on, `reason` why.
+    `rule` is as it goes on, `reason` why it has its status.
     """
     lines = [details["summary"], "", f"Your rule: {details['rule']}", f"Why: {details['reason']}"]
-    if refused:
+    if rule.rehearsal:
+        lines.append("This was a rehearsal: nothing was traded.")
+    elif refused:
         lines.append("Nothing was traded.")
     if "cash_after" in details:
         lines.append(f"Cash now: {format_usd(Decimal(details['cash_after']))}.")
-    if status is not Status.ACTIVE:
-        lines.append(f"The rule is now {status}. {reason}")
+    if rule.status is not Status.ACTIVE:
+        lines.append(f"The rule is now {rule.status}. {reason}")
     return Message(subject=details["summary"].splitlines()[0], body="\n".join(lines))
 
 
@@ -149,34 +156,42 @@ def split_message(symbol: str, split: str, rules: Sequence[str]) -> Message:
 
 def _summary(rule: Rule, traded: Sequence[Line], verdict: Verdict, message: str) -> str:
     """What was done; of several trades first the sums, which stand for the whole in a subject."""
+    prefix, verbs = (REHEARSAL, _WOULD) if rule.rehearsal else ("", _DID)
     if not traded:
         lines = [message, verdict.reason] if rule.effect.trades else [verdict.reason, message]
-        return "\n".join(lines).strip()
-    lines = [_sold_or_bought(line.entry) for line in traded]
-    return "\n".join([_sums(traded), *lines] if len(lines) > 1 else lines)
+        return prefix + "\n".join(lines).strip()
+    lines = [_sold_or_bought(line.entry, verbs) for line in traded]
+    first = prefix + _sums(traded, verbs) if len(lines) > 1 else prefix + lines.pop()
+    return "\n".join(_capital(line) for line in (first, *lines))
 
 
-def _sums(traded: Sequence[Line]) -> str:
+def _sums(traded: Sequence[Line], verbs: Mapping[Kind, str]) -> str:
     done = []
-    for kind, verb in ((Kind.SELL, "sold"), (Kind.BUY, "bought")):
+    for kind, verb in verbs.items():
         if amounts := [abs(line.entry.amount) for line in traded if line.entry.kind == kind]:
             done.append(f"{verb} for {format_usd(sum(amounts, Decimal(0)))}")
     return f"{len(traded)} trades: {', '.join(done)}."
 
 
-def _sold_or_bought(entry: Entry) -> str:
-    verb = "Bought" if entry.kind == Kind.BUY else "Sold"
+def _sold_or_bought(entry: Entry, verbs: Mapping[Kind, str]) -> str:
     shares = format_quantity(abs(entry.quantity or Decimal(0)))
     return (
-        f"{verb} {shares} {entry.symbol} at {format_price(entry.price or Decimal(0))} "
+        f"{verbs[entry.kind]} {shares} {entry.symbol} at {format_price(entry.price or Decimal(0))} "
         f"for {format_usd(abs(entry.amount))}."
     )
 
 
-def _trade(line: Line) -> dict[str, str]:
-    entry = line.entry
+def _refused(rule: Rule, refusal: Refusal) -> str:
+    verb = f"{REHEARSAL}would have been refused" if rule.rehearsal else "Refused"
+    return f"{verb}: {rule.effect.describe(rule.symbol)}. {refusal.message}"
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _trade(entry: Entry) -> dict[str, str]:
     return {
-        "transaction_id": str(line.id),
         "side": entry.kind.value,
         "symbol": str(entry.symbol),
         "quantity": str(entry.quantity),

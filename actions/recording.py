@@ -16,15 +16,16 @@ SELECT action_id, max(sequence) FROM action_executions
 """
 
 _EXECUTIONS = """
-INSERT INTO action_executions (id, action_id, sequence, triggered_at, execution_status, details,
-                               transaction_id, error, idempotency_key,
+INSERT INTO action_executions (id, action_id, sequence, triggered_at, execution_status, rehearsal,
+                               details, transaction_id, error, idempotency_key,
                                request_fingerprint)
 SELECT id, action_id, sequence, %(at)s,
        CASE WHEN error = '' THEN 'success' ELSE 'failed' END,
-       details::jsonb, transaction_id, NULLIF(error, ''), %(key)s, %(fingerprint)s
+       rehearsal, details::jsonb, transaction_id, NULLIF(error, ''), %(key)s, %(fingerprint)s
   FROM unnest(%(ids)s::uuid[], %(actions)s::uuid[], %(sequences)s::integer[],
-              %(details)s::text[], %(transactions)s::uuid[], %(errors)s::text[])
-       AS execution(id, action_id, sequence, details, transaction_id, error)
+              %(rehearsals)s::boolean[], %(details)s::text[], %(transactions)s::uuid[],
+              %(errors)s::text[])
+       AS execution(id, action_id, sequence, rehearsal, details, transaction_id, error)
 """
 
 # Said twice, by the join and by the array: it is then never cheapest to read all rules.
@@ -49,11 +50,12 @@ UPDATE actions a
 
 
 def last_sequences(*, leased: Collection[Leased]) -> dict[UUID, int]:
-    """The number of each rule's last execution; a rule that was never triggered is absent.
+    """The number of each rule's last execution; a rule that was never triggered is absent. One that
+    was promoted may have been triggered before, which only its executions tell.
 
     Safe to count from: the rules' rows are locked, and the unique constraint stands behind it.
     """
-    triggered = [each.id for each in leased if each.last_triggered_at is not None]
+    triggered = [each.id for each in leased if each.last_triggered_at or each.promoted_at]
     if not triggered:
         return {}
     return dict(run(_LAST_SEQUENCES, [uuid_array(triggered)]))
@@ -79,6 +81,7 @@ def write_executions(
             "ids": uuid_array(each.id for each in executions),
             "actions": uuid_array(each.action_id for each in executions),
             "sequences": plain_array(each.sequence for each in executions),
+            "rehearsals": plain_array(each.rehearsal for each in executions),
             "details": json_array(each.details for each in executions),
             "transactions": uuid_array(each.transaction_id for each in executions),
             "errors": text_array(each.error for each in executions),

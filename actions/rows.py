@@ -45,6 +45,8 @@ _COLUMNS = {
     "executions_count": "executions_count",
     "cooldown_seconds": "cooldown_seconds",
     "portfolio_id": "portfolio_id",
+    "rehearsal": "rehearsal",
+    "promoted_at": _instant("promoted_at"),
     "last_triggered_at": _instant("last_triggered_at"),
     "last_evaluated_at": _instant("last_evaluated_at"),
     "last_evaluation": "last_evaluation",
@@ -60,13 +62,13 @@ _ROW = f"json_build_object({', '.join(f"'{name}', {sql}" for name, sql in _COLUM
 # In the order of the attributes that `_spoken` sets.
 _SAID = """json_build_array(action_type, symbol, quantity::text, amount_usd::text,
     action_params, trigger_type, trigger_params, max_executions, cooldown_seconds,
-    valid_until)::text"""
+    valid_until, rehearsal)::text"""
 
 # What a person can change, and so what two of them can change under each other. What the engine
 # writes with every look is not in it.
 _VERSION = """md5(json_build_array(status, action_type, symbol, quantity,
     amount_usd, action_params, trigger_type, trigger_params, valid_from, valid_until,
-    max_executions, cooldown_seconds, portfolio_id, notes)::text)"""
+    max_executions, cooldown_seconds, portfolio_id, notes, rehearsal)::text)"""
 
 _ONE = f"SELECT {_ROW}, {_SAID}, {_VERSION} FROM actions WHERE user_id = %s AND id = %s"  # noqa: S608
 _VERSION_OF = f"SELECT {_VERSION} FROM actions WHERE id = %s"  # noqa: S608 -- constants
@@ -79,8 +81,10 @@ _WANTED = {
     "action_type": "action_type = %s",
     "trigger_type": "trigger_type = %s",
     "portfolio_id": "portfolio_id = %s",
+    "rehearsal": "rehearsal = %s",
     "search": "(strpos(lower(symbol), lower(%s)) > 0 OR strpos(lower(notes), lower(%s)) > 0)",
 }
+FILTERS = tuple(_WANTED)
 _ORDERED = ("updated_at", "last_triggered_at", "symbol", "status", "executions_count")
 ORDERS = {
     "-created_at": "created_at DESC, id",  # as the index of a user's rules has it
@@ -152,6 +156,7 @@ def _spoken(said: str) -> Action:
         max_executions,
         cooldown_seconds,
         valid_until,
+        rehearsal,
     ) = orjson.loads(said)
     return Action(
         action_type=action_type,
@@ -165,4 +170,5 @@ def _spoken(said: str) -> Action:
         cooldown_seconds=cooldown_seconds,
         valid_from=_ANY_INSTANT,
         valid_until=datetime.fromisoformat(valid_until) if valid_until else None,
+        rehearsal=rehearsal,
     )

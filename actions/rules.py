@@ -108,6 +108,9 @@ class Needs:
     portfolio: bool = False
 
 
+NO_NEEDS = Needs()
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """All that a rule may look at, at one instant.
@@ -286,7 +289,7 @@ class Trigger(Part):
 
     def needs(self, rule: Rule) -> Needs:
         """What it looks at beside the latest quotes of the symbols it watches."""
-        return Needs()
+        return NO_NEEDS
 
     def charted(self, rule: Rule) -> frozenset[str]:
         """The symbols whose sessions and samples it needs: those it watches, by default."""
@@ -340,6 +343,18 @@ class Trigger(Part):
         and whose state nothing but a firing changes, as far as these bars can tell. Every bar at
         which it first comes true must be among them; each is then looked at exactly. By default,
         and where None is returned, it is looked at whenever its `watch` wakes it.
+        """
+        return None
+
+    def first_fires(
+        self, parameter: str, values: Sequence[Decimal | int], state: State, chart: Chart
+    ) -> Sequence[int] | Ints | None:
+        """For a sweep: with each of these values of `parameter` in the place of its own, the bar of
+        `chart`, counted from its first, at which it first fires; as many as there are bars where
+        it never does.
+
+        It is looked at with every bar, from the first one on, and starts from `state`. Exact. By
+        default, and where None is returned, each setting is played.
         """
         return None
 
@@ -406,7 +421,10 @@ class Effect(Part):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A user's rule as the pure core sees it, its parameters parsed."""
+    """A user's rule as the pure core sees it, its parameters parsed.
+
+    A `rehearsal` does all that a rule does but trade.
+    """
 
     id: UUID | None
     symbol: str | None
@@ -421,6 +439,7 @@ class Rule:
     last_triggered_at: datetime | None = None
     consecutive_failures: int = 0
     state: State = field(default_factory=dict)
+    rehearsal: bool = False
 
     @property
     def symbols(self) -> frozenset[str]:

@@ -5,9 +5,11 @@ from zoneinfo import ZoneInfo
 
 from actions.rules import Rule
 
+REHEARSAL = "Rehearsal: "
+
 
 def sentence(rule: Rule, zone: ZoneInfo) -> str:
-    """The rule in words, with its times in `zone`.
+    """The rule in words, with its times in `zone`; that of a rehearsal begins with REHEARSAL.
 
     Such as "Sell 10 AAPL when the price is at or below $150.00, once, until Fri 27 Nov 2026 16:00
     New York."
@@ -19,7 +21,7 @@ def sentence(rule: Rule, zone: ZoneInfo) -> str:
         valid_until=rule.valid_until,
         zone=zone,
     )
-    return f"{does}, {limits}."
+    return f"{REHEARSAL if rule.rehearsal else ''}{does}, {limits}."
 
 
 def limits_in_words(

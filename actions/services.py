@@ -1,7 +1,8 @@
 """What people do with rules: each function is one use case in one transaction.
 
 Pages, admin, API and chat call these and nothing else. Instants are handed in. A rule that cannot
-be is refused with InvalidRule, which names every field that is wrong.
+be is refused with InvalidRule, which names every field that is wrong. `user` is the rule's owner;
+where it is support that pauses, resumes or cancels the rule, `support` says who and why.
 """
 
 from collections.abc import Mapping
@@ -14,8 +15,9 @@ from django.db import transaction
 
 from accounts.models import User
 from actions.drafting import LONGEST_COOLDOWN_SECONDS, Draft, apply, parse
-from actions.history import because
-from actions.lifecycle import BY_PEOPLE, check_transition
+from actions.history import Support, because
+from actions.lifecycle import BY_PEOPLE, check_promotion, check_transition
+from actions.limits import has_expired
 from actions.models import Action
 from actions.rows import version_of
 from actions.rules import InvalidRule, Rule, Status
@@ -36,6 +38,7 @@ __all__ = [
     "cancel_action",
     "create_action",
     "pause_action",
+    "promote_action",
     "resume_action",
     "take_back",
     "update_action",
@@ -55,6 +58,9 @@ class UndoRefused(ValueError):
 
 
 UNDO_WITHIN = timedelta(minutes=1)
+EXPIRED_REHEARSAL = "The rehearsal has expired. Write a new rule, with a later end."
+STAYS_REHEARSAL = "An edit does not make a rehearsal trade. Promote it."
+STAYS_REAL = "A rule that trades does not become a rehearsal. Pause it, and write a rehearsal."
 
 
 @transaction.atomic
@@ -92,8 +98,7 @@ def update_action(
     it is no longer of that version. Nothing is changed then.
     """
     action = owned_action(user=user, action_id=action_id, lock=True)
-    if version is not None and version != version_of(action=action):
-        raise RuleChanged("The rule has been changed since you read it. Read it again.")
+    _check_version(action, version)
     fields = dict(changes)
     status = fields.pop("status", None)
     if fields:
@@ -103,18 +108,26 @@ def update_action(
     return action
 
 
-def pause_action(*, user: User, action_id: UUID, now: datetime) -> Action:
+def pause_action(
+    *, user: User, action_id: UUID, now: datetime, support: Support | None = None
+) -> Action:
     """The rule sleeps until it is resumed. Raises TransitionRefused where it cannot be paused."""
-    return _end_watch(user, action_id, Status.PAUSED, "Paused by you.", now)
+    reason = support.told("Paused") if support else "Paused by you."
+    return _end_watch(user, action_id, Status.PAUSED, reason, now, support)
 
 
-def cancel_action(*, user: User, action_id: UUID, now: datetime) -> Action:
+def cancel_action(
+    *, user: User, action_id: UUID, now: datetime, support: Support | None = None
+) -> Action:
     """Ends the rule for good; it stays to be seen. Raises TransitionRefused."""
-    return _end_watch(user, action_id, Status.CANCELLED, "Cancelled by you.", now)
+    reason = support.told("Cancelled") if support else "Cancelled by you."
+    return _end_watch(user, action_id, Status.CANCELLED, reason, now, support)
 
 
 @transaction.atomic
-def resume_action(*, user: User, action_id: UUID, now: datetime) -> Action:
+def resume_action(
+    *, user: User, action_id: UUID, now: datetime, support: Support | None = None
+) -> Action:
     """Wakes a paused or failed rule. Its trigger starts anew: peaks and crossings are forgotten.
 
     Raises TransitionRefused where it cannot be resumed, InvalidRule where it has expired or can no
@@ -126,13 +139,55 @@ def resume_action(*, user: User, action_id: UUID, now: datetime) -> Action:
     rule = action.as_rule()
     if rule.valid_until is not None and now >= rule.valid_until:
         raise InvalidRule({"valid_until": "The rule has expired. Give it a later end first."})
-    action.status_reason = "Resumed by you: its trigger has started anew."
+    if support:
+        action.status_reason = f"{support.told('Resumed')} Its trigger has started anew."
+    else:
+        action.status_reason = "Resumed by you: its trigger has started anew."
     action.consecutive_failures = 0
     action.updated_at = now
     _start(action, rule, now)
-    with because("Resumed.", user=user):
+    with because(support.told("Resumed") if support else "Resumed.", user=user, support=support):
         action.save()
     _look_from(action, rule, now)
+    return action
+
+
+@transaction.atomic
+def promote_action(
+    *, user: User, action_id: UUID, now: datetime, version: str | None = None
+) -> Action:
+    """Has a rehearsal trade from `now` on, as a rule that is made now would.
+
+    Its trigger starts anew, and what it did as a rehearsal does not count: neither for its number
+    of executions, nor for its cooldown, nor as failures. It is active then, save for one that is
+    paused, which stays so. A rule that trades already stays as it is. `version` as in
+    update_action.
+
+    Raises TransitionRefused for one that is cancelled, RuleChanged, InvalidRule where it has
+    expired or can no longer be read.
+    """
+    action = owned_action(user=user, action_id=action_id, lock=True)
+    if not action.rehearsal:
+        return action
+    _check_version(action, version)
+    status = check_promotion(Status(action.status))
+    action.rehearsal, action.promoted_at = False, now
+    action.status = Action.Statuses(status)
+    rule = action.as_rule()
+    if has_expired(rule, now):
+        raise InvalidRule({"valid_until": EXPIRED_REHEARSAL})
+    action.status_reason = "Promoted by you: it trades, and its trigger has started anew."
+    action.executions_count = action.consecutive_failures = 0
+    action.last_triggered_at = action.last_evaluated_at = action.last_evaluation = None
+    action.updated_at = now
+    # Whoever is just looking at the rehearsal finds its lease gone, and lets go of it.
+    action.processing_lease_until = None
+    action.waking_quote = None
+    _start(action, rule, now)
+    with because("Promoted.", user=user):
+        action.save()
+    if status is Status.ACTIVE:
+        _look_from(action, rule, now)
     return action
 
 
@@ -175,7 +230,14 @@ def _move(user: User, action_id: UUID, status: Status, now: datetime) -> Action:
 
 
 @transaction.atomic
-def _end_watch(user: User, action_id: UUID, status: Status, reason: str, now: datetime) -> Action:
+def _end_watch(
+    user: User,
+    action_id: UUID,
+    status: Status,
+    reason: str,
+    now: datetime,
+    support: Support | None,
+) -> Action:
     action = owned_action(user=user, action_id=action_id, lock=True)
     check_transition(Status(action.status), status)
     action.status = Action.Statuses(status)
@@ -186,7 +248,7 @@ def _end_watch(user: User, action_id: UUID, status: Status, reason: str, now: da
     action.waking_quote = None
     if turn := followed(action_ids=[action.pk]).get(action.pk):
         action.runtime_state |= turn.state  # the mark that has kept it goes with the watch
-    with because(reason, user=user):
+    with because(reason, user=user, support=support):
         action.save()
     sleep_for_good(action_ids=[action.pk])
     return action
@@ -198,6 +260,8 @@ def _edit(action: Action, fields: Mapping[str, Any], now: datetime) -> None:
         raise EditRefused(f"The rule is {action.status}, and stays as it was. Write a new one.")
     before = _watching(action)
     draft = replace(Draft.of(action), **fields)
+    if draft.rehearsal != action.rehearsal:
+        raise InvalidRule({"rehearsal": STAYS_REHEARSAL if action.rehearsal else STAYS_REAL})
     rule = parse(draft, now)
     if rule.max_executions is not None and rule.max_executions <= action.executions_count:
         raise InvalidRule({"max_executions": _too_few(action.executions_count)})
@@ -214,6 +278,11 @@ def _edit(action: Action, fields: Mapping[str, Any], now: datetime) -> None:
         action.save()
     if active and fields.keys() - {"notes"}:
         _look_from(action, rule, now)
+
+
+def _check_version(action: Action, version: str | None) -> None:
+    if version is not None and version != version_of(action=action):
+        raise RuleChanged("The rule has been changed since you read it. Read it again.")
 
 
 def _too_few(executed: int) -> str:

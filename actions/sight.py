@@ -1,12 +1,12 @@
 """What a batch of rules may look at, fetched for all of them at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from actions.rules import Rule, View
+from actions.rules import NO_NEEDS, Rule, View
 from market.history import recent_samples
 from market.hours import TradingCalendar
 from market.quotes import Bar, Sample
@@ -57,14 +57,13 @@ class Sight:
     def view(self, seen: Seen, rule: Rule) -> View:
         """What `rule` sees: the quotes that woke it, and what its trigger needs beside them."""
         needs = rule.trigger.needs(rule)
+        plain = View(self._now, seen.woken_at, self._calendar, self._max_age, seen.quotes)
+        if needs == NO_NEEDS:
+            return plain
         charted = rule.trigger.charted(rule)
         portfolio_id = seen.portfolio_id
-        return View(
-            now=self._now,
-            woken_at=seen.woken_at,
-            calendar=self._calendar,
-            max_age=self._max_age,
-            quotes=seen.quotes,
+        return replace(
+            plain,
             bars={
                 symbol: self._bars.get(symbol, ())[-needs.sessions :]
                 for symbol in charted

@@ -1,12 +1,14 @@
 """The jobs of the cluster. Each may run twice, or be killed anywhere, without harm."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
 from django_q.tasks import async_task
 
 from actions.alarm import listening
+from actions.backtesting.runs import go_on_with, take_up_forsaken
 from actions.engine import Report, look_at_the_woken
 from actions.evaluator import evaluator_lock, tick_for
 from actions.notify.deliver import deliver_due, prune_deliveries
@@ -26,6 +28,7 @@ KEEP_RANGES = timedelta(days=400)
 KEEP_DELIVERIES = timedelta(days=30)
 KEEP_INCIDENTS = timedelta(days=90)
 KEEP_DRAFTS = timedelta(days=30)
+BACKTEST_SLICE_SECONDS = 5.0  # between which others have their turn
 MOST_HELPERS = 8  # jobs for one tick; each goes on as long as there is something to lease
 
 
@@ -79,6 +82,19 @@ def announce() -> str:
 def look_for_splits() -> str:
     """Asks the feed which stocks split, and records those that concern anybody."""
     return f"{record_announced(now=timezone.now())} splits recorded"
+
+
+def play_backtest(backtest_id: str) -> str:
+    """Plays a slice of a backtest that somebody asked for."""
+    more = go_on_with(
+        backtest_id=UUID(backtest_id), clock=timezone.now, slice_seconds=BACKTEST_SLICE_SECONDS
+    )
+    return "goes on" if more else "has ended"
+
+
+def take_up_backtests() -> str:
+    """Queues the backtests once more that nobody plays any longer."""
+    return f"{take_up_forsaken(now=timezone.now())} taken up"
 
 
 def prune() -> str:

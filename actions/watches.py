@@ -309,9 +309,8 @@ def _levels(symbols: Collection[str]) -> dict[str, AlertLevels]:
     """The tightest levels that the stored watches of `symbols` ask for."""
     if not symbols:
         return {}
-    with connection.cursor() as cursor:
-        cursor.execute(_TIGHTEST, [list(symbols)])
-        return {symbol: AlertLevels(*band) for symbol, *band in cursor.fetchall()}
+    rows = run(_TIGHTEST, [text_array(symbols)])
+    return {symbol: AlertLevels(*band) for symbol, *band in rows}
 
 
 def _tightest(rows: Iterable[Row]) -> dict[str, AlertLevels]:

@@ -16,6 +16,7 @@ from django.db import connection
 from actions.models import WaterMark
 from actions.turns import Turn, Turning
 from market.arrays import plain_array, text_array
+from market.bulk import send
 from portfolios.money import PRICE_STEP
 
 # The moves of all broken symbols' marks in one statement, whatever the number of rules.
@@ -55,7 +56,7 @@ _TIDY = """
 WITH marks AS (
     SELECT id, symbol, turning,
            lead(id, 1, 9223372036854775807) OVER (PARTITION BY symbol, turning ORDER BY id) AS next
-      FROM water_marks WHERE symbol = ANY(%s)
+      FROM water_marks WHERE symbol = ANY(%s::text[])
 ), used AS (
     SELECT marks.id, rules.count, rules.least
       FROM marks CROSS JOIN LATERAL (
@@ -120,8 +121,7 @@ def follow(turns: Iterable[tuple[str, Turn]]) -> Mapping[Place, int]:
 
 def tidy(*, symbols: Collection[str]) -> None:
     """Removes the marks that nobody follows any more, and asks the others' rules for the least."""
-    with connection.cursor() as cursor:
-        cursor.execute(_TIDY, [list(symbols)])
+    send(_TIDY, [text_array(symbols)])
 
 
 def followed(*, action_ids: Collection[UUID]) -> Mapping[UUID, Turn]:

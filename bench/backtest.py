@@ -1,6 +1,7 @@
 """Backtests beside vectorbt and backtesting.py: `python -m bench.backtest --json`.
 
-The peers are installed into `.cache/peers`, a virtual environment of their own, at the first run.
+The peers are installed into `.cache/peers`, a virtual environment of their own, at the first run;
+with `--alone` there are none.
 Bars are those of GOOG that ship with the project, tiled, one a day. In each round every program
 runs once, so that they share the machine's moods; told are the least and the median.
 
@@ -64,9 +65,9 @@ MOST_FIRINGS_AT = 100_000  # bars: more firings than there are in these take min
 SLOWEST_AT = 100_000  # bars, the most for backtesting.py and for sweeps of vectorbt: 2,148
 
 
-def run(sizes: Sequence[int], rounds: int) -> dict[str, Any]:
+def run(sizes: Sequence[int], rounds: int, *, alone: bool = False) -> dict[str, Any]:
     """The figures, as `--json` prints them."""
-    python = _peers()
+    python = None if alone else _peers()
     calendar = AlwaysOpen()
     measured = []
     with tempfile.TemporaryDirectory(prefix="tradingrules-bench-") as folder:
@@ -101,7 +102,7 @@ class _Measured:
         kind: str,
         series: Series,
         bars: Path,
-        python: Path,
+        python: Path | None,
         rounds: int,
         calendar: AlwaysOpen,
     ) -> None:
@@ -147,14 +148,19 @@ class _Measured:
             ways["ours, never fires"] = lambda: self._ours(NEVER, 1)
         if with_all:
             ways["ours, all fires"] = lambda: self._ours(KINDS, None)
-        ways["peer vectorbt numba"] = lambda: self._vectorbt("numba")
-        ways["peer vectorbt rust"] = lambda: self._vectorbt("rust")
+        ways["sweep of ours"] = self._sweep
+        ways["process of ours"] = self._our_process
+        return ways if self._python is None else ways | self._peer_ways()
+
+    def _peer_ways(self) -> dict[str, Any]:
+        ways: dict[str, Any] = {
+            "peer vectorbt numba": lambda: self._vectorbt("numba"),
+            "peer vectorbt rust": lambda: self._vectorbt("rust"),
+        }
         if self._size <= SLOWEST_AT:
             ways["peer backtesting.py"] = self._backtesting
-        ways["sweep of ours"] = self._sweep
         if self._size == SIZES[0]:
             ways["sweep of vectorbt rust"] = lambda: (self._vectorbt("rust", 1000)[0], None)
-        ways["process of ours"] = self._our_process
         ways["process of vectorbt rust"] = lambda: self._process("with_vectorbt", "rust", "1", "1")
         ways["process of vectorbt numba"] = lambda: self._process(
             "with_vectorbt", "numba", "1", "1"
@@ -208,6 +214,7 @@ class _Measured:
             return self._process("with_vectorbt", "numba", "1", "1", env={"NUMBA_CACHE_DIR": empty})
 
     def _command(self, script: str, *options: str) -> Sequence[str | Path]:
+        assert self._python is not None, "peers are asked for"
         return [self._python, SCRIPTS / f"{script}.py", self._kind, self._bars, *options]
 
     def _vectorbt(self, engine: str, sets: int = 1) -> tuple[float, list[int]]:
@@ -280,11 +287,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.backtest", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="bars")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--alone", action="store_true", help="without the peers")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args(arguments)
     if chosen.rounds < 1 or min(chosen.sizes) < 1:
         parser.error("each number must be above 0")
-    figures = run(chosen.sizes, chosen.rounds)
+    figures = run(chosen.sizes, chosen.rounds, alone=chosen.alone)
     print(json.dumps(figures, indent=2) if chosen.json else table(figures))
 
 

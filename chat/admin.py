@@ -2,16 +2,19 @@
 
 from django.contrib import admin
 
-from actions.admin import ReadOnlyAdmin
 from chat.models import Conversation, Message, Proposal
+from support.readonly import ReadOnlyAdmin
+from support.search import Places
+
+SEARCHES = "An id or how it begins, or how the user's name or e-mail begins."
 
 
 @admin.register(Conversation)
 class ConversationAdmin(ReadOnlyAdmin[Conversation]):
     list_display = ("title", "user", "created_at", "updated_at")
     list_select_related = ("user",)
-    search_fields = ("id", "user__username", "user__email")
-    search_help_text = "By id, user name or e-mail."
+    places = Places(ids=("pk", "user"), people=("user",))
+    search_help_text = SEARCHES
     ordering = ("-updated_at",)
 
 
@@ -20,8 +23,8 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
     list_display = ("created_at", "role", "conversation", "tokens_in", "tokens_out", "cost_usd")
     list_filter = ("role",)
     list_select_related = ("conversation",)
-    search_fields = ("conversation__id", "conversation__user__username")
-    search_help_text = "By the conversation's id or the user's name."
+    places = Places(ids=("conversation", "conversation__user"), people=("conversation__user",))
+    search_help_text = SEARCHES
     ordering = ("-id",)
 
 
@@ -30,6 +33,6 @@ class ProposalAdmin(ReadOnlyAdmin[Proposal]):
     list_display = ("sentence", "intent", "status", "user", "created_at", "decided_at")
     list_filter = ("intent", "status")
     list_select_related = ("user",)
-    search_fields = ("id", "user__username", "user__email")
-    search_help_text = "By id, user name or e-mail."
+    places = Places(ids=("pk", "user"), people=("user",))
+    search_help_text = SEARCHES
     ordering = ("-created_at",)

@@ -155,7 +155,13 @@ def _carried_out(user: User, proposal: Proposal, now: datetime) -> dict[str, Any
         case _:
             done = [owned_action(user=user, action_id=UUID(payload["action_ids"][0]))]
             key = f"chat {proposal.pk}"
-            fired = execute_now(user=user, action_id=done[0].pk, key=key, now=now)
+            fired = execute_now(
+                user=user,
+                action_id=done[0].pk,
+                key=key,
+                now=now,
+                as_rehearsal=payload.get("rehearsal"),
+            )
             text = str(fired.details.get("summary", ""))
     return {"text": text, "action_ids": [str(action.pk) for action in done]}
 

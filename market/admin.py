@@ -1,6 +1,4 @@
-from django.contrib import admin, messages
-from django.db import models
-from django.db.models import QuerySet
+from django.contrib import admin
 from django.http import HttpRequest
 
 from market.incidents import believe_move
@@ -17,19 +15,9 @@ from market.models import (
     ReplayRun,
     SessionRange,
 )
-
-
-class ReadOnlyAdmin[M: models.Model](admin.ModelAdmin[M]):
-    """For what only the evaluator and the commands may write."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        return False
+from support.interventions import InterveningAdmin, Mandate, Refused, intervention
+from support.readonly import ReadOnlyAdmin
+from support.search import Places
 
 
 @admin.register(Instrument)
@@ -68,7 +56,7 @@ class QuoteAdmin(ReadOnlyAdmin[Quote]):
 
 
 @admin.register(FeedIncident)
-class FeedIncidentAdmin(ReadOnlyAdmin[FeedIncident]):
+class FeedIncidentAdmin(InterveningAdmin[FeedIncident]):
     """What is wrong with the feed, first what is still open."""
 
     list_display = ("instrument_id", "kind", "verdict", "reason", "first_at", "times", "settled_at")
@@ -77,15 +65,16 @@ class FeedIncidentAdmin(ReadOnlyAdmin[FeedIncident]):
     ordering = ("-settled_at", "-first_at")
     actions = ("believe",)
 
-    @admin.action(description="Say that it is no split", permissions=["believe"])
-    def believe(self, request: HttpRequest, incidents: QuerySet[FeedIncident]) -> None:
-        doubted = {one.instrument_id for one in incidents if one.instrument_id is not None}
-        count = believe_move(symbols=doubted)
-        words = f"{count} prices are accepted as soon as the feed confirms them."
-        self.message_user(request, words, messages.SUCCESS)
-
-    def has_believe_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("market.believe_move")
+    @intervention(
+        "Say that it is no split",
+        permission="market.believe_move",
+        effect="The price that is held is accepted as soon as the feed confirms it, and the rules "
+        "on the symbol find a fresh quote again.",
+    )
+    def believe(self, incident: FeedIncident, mandate: Mandate) -> None:
+        symbol = incident.instrument_id
+        if symbol is None or not believe_move(symbols=[symbol]):
+            raise Refused("no price of it is held.")
 
 
 @admin.register(FeedBudget)
@@ -113,24 +102,25 @@ class FeedStreamAdmin(ReadOnlyAdmin[FeedStream]):
 @admin.register(SessionRange)
 class SessionRangeAdmin(ReadOnlyAdmin[SessionRange]):
     list_display = ("instrument_id", "opened", "low", "high")
-    search_fields = ("=instrument__symbol",)
-    ordering = ("-opened",)
+    places = Places(symbols=("instrument",))
+    search_help_text = "A symbol."
+    ordering = ("instrument", "-opened")
 
 
 @admin.register(PastQuote)
 class PastQuoteAdmin(ReadOnlyAdmin[PastQuote]):
     list_display = ("instrument_id", "as_of", "price")
-    search_fields = ("=instrument__symbol",)
-    ordering = ("-as_of",)
+    places = Places(symbols=("instrument",))
+    search_help_text = "A symbol."
+    ordering = ("instrument", "-as_of")
 
 
 @admin.register(DailyBar)
 class DailyBarAdmin(ReadOnlyAdmin[DailyBar]):
     list_display = ("instrument_id", "session", "open", "high", "low", "close", "volume")
-    list_filter = ("instrument",)
-    search_fields = ("instrument__symbol",)
-    date_hierarchy = "session"
-    ordering = ("-session", "instrument")
+    places = Places(symbols=("instrument",))
+    search_help_text = "A symbol."
+    ordering = ("instrument", "-session")
 
 
 @admin.register(ReplayRun)

@@ -2,11 +2,9 @@
 
 from collections.abc import Collection, Mapping
 
-from django.db import connection
-
 from market.arrays import plain_array, text_array
+from market.bulk import run, send
 from market.errors import UnknownSymbol
-from market.models import Quote
 from market.quotes import AlertLevels
 
 # GREATEST and LEAST pass over NULL. The upsert reads each row's newest version and locks it even
@@ -35,6 +33,11 @@ UPDATE market_quote AS quote
 """
 
 
+_LOCK = """
+SELECT symbol FROM market_quote WHERE symbol = ANY(%s::text[]) ORDER BY symbol FOR NO KEY UPDATE
+"""
+
+
 def narrow_alerts(*, levels: Mapping[str, AlertLevels]) -> None:
     """Tightens the symbols' alert levels where these are tighter. Never loosens one.
 
@@ -52,8 +55,7 @@ def lock_alerts(*, symbols: Collection[str]) -> None:
     they were before it waited for the lock, without the reason that was committed meanwhile.
     Raises UnknownSymbol for one that has no row to lock.
     """
-    rows = Quote.objects.select_for_update(no_key=True).filter(instrument__in=symbols)
-    locked = set(rows.order_by("instrument_id").values_list("instrument_id", flat=True))
+    locked = {symbol for (symbol,) in run(_LOCK, [text_array(symbols)])}
     if unknown := sorted(set(symbols) - locked):
         raise UnknownSymbol(f"Not followed: {', '.join(unknown)}. Call follow() first.")
 
@@ -72,5 +74,4 @@ def _write_levels(statement: str, levels: Mapping[str, AlertLevels]) -> None:
         plain_array(asked.above for asked in levels.values()),
         plain_array(asked.volume for asked in levels.values()),
     )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, columns)
+    send(statement, columns)

@@ -1,6 +1,7 @@
 """Reads daily bars from a CSV file. Everything wrong is one line that says where and what to do."""
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -51,32 +52,44 @@ def each_bar(path: Path, *, mend_opens: bool = False) -> Iterator[tuple[str, Bar
     With `mend_opens` an open outside its session's range, as misprints are, is brought to the
     nearer end of it; otherwise it is refused. Raises BadBars.
     """
-    empty = True
+    return bars_in(content_of(path), str(path), mend_opens=mend_opens)
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a file of bars. Raises BadBars where it cannot be read."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for where, row in _rows(path, csv.reader(file, strict=True)):
-                empty = False
-                yield where, _bar(where, row, mend_open=mend_opens)
+        return path.read_bytes()
     except OSError as error:
         raise BadBars(
             f"{path}: cannot be read ({error.strerror}). Name a CSV file of daily bars."
         ) from None
+
+
+def bars_in(content: bytes, name: str, *, mend_opens: bool = False) -> Iterator[tuple[str, Bar]]:
+    """As `each_bar`, of a file's content; `name` is what it is called in words."""
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
         raise BadBars(
-            f"{path}: byte {error.start} is not UTF-8 text. Save the file as UTF-8."
+            f"{name}: byte {error.start} in line {line} is not UTF-8 text. Save the file as UTF-8."
         ) from None
+    empty = True
+    for where, row in _rows(name, csv.reader(io.StringIO(text, newline=""), strict=True)):
+        empty = False
+        yield where, _bar(where, row, mend_open=mend_opens)
     if empty:
-        raise BadBars(f"{path}: has a header and no bars. Add a line for each session.")
+        raise BadBars(f"{name}: has a header and no bars. Add a line for each session.")
 
 
-def _rows(path: Path, lines: Iterable[list[str]]) -> Iterator[tuple[str, dict[str, str]]]:
+def _rows(name: str, lines: Iterable[list[str]]) -> Iterator[tuple[str, dict[str, str]]]:
     """Each row with its place in the file, for the messages: "bars.csv line 7"."""
-    rows = _numbered(path, lines)
+    rows = _numbered(name, lines)
     header = next(rows, None)
     if header is None:
-        raise BadBars(f"{path}: is empty. Its first line must be {','.join(COLUMNS)}.")
+        raise BadBars(f"{name}: is empty. Its first line must be {','.join(COLUMNS)}.")
     where, names = header
-    if missing := [name for name in COLUMNS if name not in names]:
+    if missing := [column for column in COLUMNS if column not in names]:
         raise BadBars(
             f"{where}: the header has no column {', '.join(missing)}. "
             f"It must have {','.join(COLUMNS)}."
@@ -90,15 +103,15 @@ def _rows(path: Path, lines: Iterable[list[str]]) -> Iterator[tuple[str, dict[st
         yield where, dict(zip(names, values, strict=True))
 
 
-def _numbered(path: Path, lines: Iterable[list[str]]) -> Iterator[tuple[str, list[str]]]:
+def _numbered(name: str, lines: Iterable[list[str]]) -> Iterator[tuple[str, list[str]]]:
     number = 0
     try:
         for number, values in enumerate(lines, start=1):
             if values:
-                yield f"{path} line {number}", values
+                yield f"{name} line {number}", values
     except csv.Error as error:
         raise BadBars(
-            f"{path} line {number + 1}: is not CSV ({error}). Save the file as plain CSV."
+            f"{name} line {number + 1}: is not CSV ({error}). Save the file as plain CSV."
         ) from None
 
 

@@ -1,13 +1,14 @@
 """Statements that take thousands of rows as arrays (see arrays.py)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.backends.postgresql.base import ServerBindingCursor
 
 Params = Mapping[str, Any] | Sequence[Any]
+Rows = list[tuple[Any, ...]]
 
 
 class _Bound(ServerBindingCursor):
@@ -20,10 +21,23 @@ class _Bound(ServerBindingCursor):
     name = "bound"
 
 
-def run(statement: str, params: Params) -> list[tuple[Any, ...]]:
+def run(statement: str, params: Params) -> Rows:
     """Runs a statement that has rows to return, and returns them."""
-    with _sent(statement, params) as cursor:
-        return list(cursor.fetchall())
+    return ask(statement, params)()
+
+
+def ask(statement: str, params: Params) -> Callable[[], Rows]:
+    """Sends a statement that has rows to return, and gives what is called for them, once.
+
+    Among `sent_ahead` it is waited for only then: others may be sent before.
+    """
+    cursor = _sent(statement, params)
+
+    def rows() -> Rows:
+        with cursor:
+            return list(cursor.fetchall())
+
+    return rows
 
 
 def write(statement: str, params: Params) -> int:
@@ -34,8 +48,7 @@ def write(statement: str, params: Params) -> int:
 
 def send(statement: str, params: Params) -> None:
     """Runs a statement that returns nothing. Among `sent_ahead` it is not waited for."""
-    with _sent(statement, params):
-        pass
+    _sent(statement, params).close()
 
 
 @contextmanager
@@ -52,14 +65,24 @@ def sent_ahead() -> Iterator[None]:
 
 
 @contextmanager
-def _sent(statement: str, params: Params) -> Iterator[Any]:
+def transaction_sent_ahead() -> Iterator[None]:
+    """A transaction of statements that are sent ahead, its commit with the last of them."""
+    if connection.in_atomic_block:  # there is no commit yet: its errors must show before its end
+        with transaction.atomic(), sent_ahead():
+            yield
+    else:
+        with sent_ahead(), transaction.atomic():
+            yield
+
+
+def _sent(statement: str, params: Params) -> Any:
     """A cursor that was given the statement. Its parameters go to the server beside its text, not
     written into it as Django's cursor does: megabytes of arrays are then neither quoted here nor
     read as SQL there, which took a sixth of a batch's time. They are planned with, too, so that a
     plan fits the number of rows it is for."""
-    connection.ensure_connection()
-    cursor: Any = _Bound(connection.connection)  # type: ignore[call-arg]
-    wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with wrapped(cursor) as sent:
-        sent.execute(statement, params)
-        yield sent
+    database: Any = connections[DEFAULT_DB_ALIAS]  # once: to look it up takes microseconds
+    database.ensure_connection()
+    cursor = _Bound(database.connection)  # type: ignore[call-arg]
+    sent = (database.make_debug_cursor if database.queries_logged else database.make_cursor)(cursor)
+    sent.execute(statement, params)
+    return sent

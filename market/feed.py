@@ -3,13 +3,13 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import F, Func, Subquery
+from django.db.models import F, Func, Max, Min, QuerySet, Subquery
 
 from market.asking import Fetched, ask_for_quotes
 from market.budget import Plan
@@ -23,6 +23,8 @@ from market.providers.replay import Replay
 from market.providers.twelvedata import TwelveData
 from market.providers.twelvedata_stream import TwelveDataStream
 from market.quotes import Bar, max_age
+
+_BAR_COLUMNS = ("instrument_id", "at", "open", "high", "low", "close", "volume")
 
 
 class _Feed(NamedTuple):
@@ -154,9 +156,8 @@ def replay() -> Replay:
 
 @lru_cache(maxsize=1)  # the bars are read once a run and process, and after a split once more
 def _replay_of(run: ReplayRun, splits: int) -> Replay:
-    columns = ("instrument_id", "at", "open", "high", "low", "close", "volume")
     bars: dict[str, list[Bar]] = {}
-    for row in DailyBar.objects.values_list(*columns).iterator(chunk_size=5000):
+    for row in DailyBar.objects.values_list(*_BAR_COLUMNS).iterator(chunk_size=5000):
         bars.setdefault(row[0], []).append(Bar(*row))
     try:
         return Replay(bars, run.started_at, run.first_session, float(run.session_seconds))
@@ -198,6 +199,39 @@ def completed_sessions(
         return feed.history(symbols, now, sessions)
     except Exception as error:  # as in fetch_quotes
         raise ProviderError(f"{feed.name}: {type(error).__name__}: {error}") from error
+
+
+def held_sessions(*, symbols: Collection[str], now: datetime) -> dict[str, tuple[Bar, ...]]:
+    """All recorded sessions of these symbols that are over at `now`, oldest first, each on the day
+    on which it really was. Those that a replay is still to play are not over. Asks no network."""
+    found: dict[str, list[Bar]] = {}
+    for row in _over(symbols, now).order_by("instrument_id", "session").values_list(*_BAR_COLUMNS):
+        found.setdefault(row[0], []).append(Bar(*row))
+    return {symbol: tuple(bars) for symbol, bars in found.items()}
+
+
+def held_span(*, symbols: Collection[str], now: datetime) -> tuple[date, date] | None:
+    """From which day to which there are `held_sessions` of each of these symbols; None where there
+    are none of some."""
+    spans = list(
+        _over(symbols, now)
+        .values("instrument_id")
+        .annotate(first=Min("session"), last=Max("session"))
+        .values_list("first", "last")
+    )
+    if not spans or len(spans) < len(symbols):
+        return None
+    return max(first for first, _ in spans), min(last for _, last in spans)
+
+
+def _over(symbols: Collection[str], now: datetime) -> QuerySet[DailyBar]:
+    over = DailyBar.objects.filter(instrument__in=symbols, at__lte=now)
+    try:
+        feed = provider()
+    except ProviderError:
+        return over
+    unplayed = feed.first_unplayed(now) if isinstance(feed, Replay) else None
+    return over.filter(session__lt=unplayed) if unplayed else over
 
 
 def quote_max_age() -> timedelta:

@@ -2,15 +2,21 @@
 
 from collections.abc import Collection
 
-from market.models import Instrument, Quote
+from market.arrays import text_array
+from market.bulk import run
+from market.models import Instrument
 from market.quotes import Sample
+
+# In the order of a Sample's fields.
+_LATEST = """
+SELECT symbol, price, as_of, volume, previous_close, interpolated, note FROM market_quote
+ WHERE symbol = ANY(%s::text[]) AND price IS NOT NULL AND as_of IS NOT NULL
+"""
 
 
 def latest_quotes(*, symbols: Collection[str]) -> dict[str, Sample]:
     """The latest accepted quote of each of these symbols that has one, whatever its age."""
-    quotes = Quote.objects.filter(instrument__in=symbols)
-    samples = (quote.sample() for quote in quotes)
-    return {sample.symbol: sample for sample in samples if sample is not None}
+    return {row[0]: Sample(*row) for row in run(_LATEST, [text_array(symbols)])}
 
 
 def known_symbols() -> list[str]:

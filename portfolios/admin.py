@@ -1,85 +1,29 @@
 """Support looks at portfolios here and changes nothing: only services write them."""
 
-import uuid
-from typing import Any
-
 from django.contrib import admin
-from django.core.paginator import Paginator
-from django.db import connection
-from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest
-from django.utils.functional import cached_property
+from django.utils.safestring import SafeString
 
 from portfolios.models import Holding, Portfolio, Split, Transaction, Wish
 from portfolios.services import pause_portfolio, unpause_portfolio
+from support.interventions import InterveningAdmin, Mandate, intervention
+from support.links import link, list_link
+from support.readonly import ReadOnlyAdmin, ReadOnlyInline
+from support.search import Places
 
-COUNTED_UP_TO = 100_000
-
-
-class EstimatingPaginator(Paginator[Any]):
-    """Takes PostgreSQL's estimate for the length of a huge table: counting it takes seconds."""
-
-    @cached_property
-    def count(self) -> int:
-        rows = self.object_list
-        if isinstance(rows, QuerySet) and not rows.query.where:
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
-                    [rows.model._meta.db_table],
-                )
-                [estimate] = cursor.fetchone()
-            if estimate > COUNTED_UP_TO:
-                return int(estimate)
-        return super().count
+SEARCHES = "An id or how it begins, how the owner's name or e-mail begins, or a symbol."
 
 
-class ReadOnlyAdmin[M: Model](admin.ModelAdmin[M]):
-    show_full_result_count = False
-    paginator = EstimatingPaginator
-    list_per_page = 50
-    id_lookups: tuple[str, ...] = ()  # compared with a search term that is a UUID
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[M], search_term: str
-    ) -> tuple[QuerySet[M], bool]:
-        """An id is found by its index; anything else by `search_fields`."""
-        try:
-            wanted = uuid.UUID(search_term.strip())
-        except ValueError:
-            return super().get_search_results(request, queryset, search_term)
-        matches = Q.create([(lookup, wanted) for lookup in self.id_lookups], connector=Q.OR)
-        return queryset.filter(matches), False
-
-
-class HoldingInline(admin.TabularInline[Holding, Portfolio]):
+class HoldingInline(ReadOnlyInline[Holding, Portfolio]):
     model = Holding
     fields = ("instrument", "quantity", "cost_basis")
     ordering = ("instrument_id",)
-    can_delete = False
-    extra = 0
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Portfolio)
-class PortfolioAdmin(ReadOnlyAdmin[Portfolio]):
+class PortfolioAdmin(InterveningAdmin[Portfolio]):
     list_display = (
         "name",
-        "user",
+        "owner",
         "is_primary",
         "cash",
         "transactions_count",
@@ -91,24 +35,38 @@ class PortfolioAdmin(ReadOnlyAdmin[Portfolio]):
     actions = ("pause_everything", "let_go_on")
     list_select_related = ("user",)
     ordering = ("user__username", "name")
-    search_fields = ("name", "user__username", "user__email", "=holdings__instrument__symbol")
-    id_lookups = ("id", "user_id")
+    places = Places(ids=("pk", "user"), people=("user",), symbols=("holdings__instrument",))
+    search_help_text = SEARCHES
+    readonly_fields = ("ledger",)
     inlines = (HoldingInline,)
 
-    def has_pause_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("portfolios.pause_portfolio")
+    @admin.display(description="owner")
+    def owner(self, portfolio: Portfolio) -> SafeString | str:
+        return link(portfolio.user)
 
-    @admin.action(description="Pause all rules of these portfolios", permissions=["pause"])
-    def pause_everything(self, request: HttpRequest, portfolios: QuerySet[Portfolio]) -> None:
-        for portfolio in portfolios:
-            pause_portfolio(portfolio_id=portfolio.pk, by_staff=True)
-        self.message_user(request, f"{len(portfolios)} portfolios are paused.")
+    @admin.display(description="ledger")
+    def ledger(self, portfolio: Portfolio) -> SafeString:
+        return list_link(Transaction, "Its transactions", q=str(portfolio.pk))
 
-    @admin.action(description="Let the rules of these portfolios go on", permissions=["pause"])
-    def let_go_on(self, request: HttpRequest, portfolios: QuerySet[Portfolio]) -> None:
-        for portfolio in portfolios:
-            unpause_portfolio(portfolio_id=portfolio.pk, by_staff=True)
-        self.message_user(request, f"{len(portfolios)} portfolios go on, unless paused by owners.")
+    def named(self, row: Portfolio) -> str:
+        return f"{row.name}, of {row.user}."
+
+    @intervention(
+        "Pause all rules",
+        permission="portfolios.pause_portfolio",
+        effect="No rule of these portfolios fires until support lets them go on; each keeps "
+        "following its market.",
+    )
+    def pause_everything(self, portfolio: Portfolio, mandate: Mandate) -> None:
+        pause_portfolio(portfolio_id=portfolio.pk, by_staff=True)
+
+    @intervention(
+        "Let the rules go on",
+        permission="portfolios.pause_portfolio",
+        effect="The rules of these portfolios may fire again, unless their owner has paused them.",
+    )
+    def let_go_on(self, portfolio: Portfolio, mandate: Mandate) -> None:
+        unpause_portfolio(portfolio_id=portfolio.pk, by_staff=True)
 
 
 @admin.register(Holding)
@@ -116,17 +74,16 @@ class HoldingAdmin(ReadOnlyAdmin[Holding]):
     list_display = ("instrument", "portfolio", "owner", "quantity", "cost_basis")
     list_select_related = ("portfolio__user", "instrument")
     ordering = ("instrument_id", "id")
-    search_fields = (
-        "=instrument__symbol",
-        "portfolio__name",
-        "portfolio__user__username",
-        "portfolio__user__email",
+    places = Places(
+        ids=("portfolio", "portfolio__user"),
+        people=("portfolio__user",),
+        symbols=("instrument",),
     )
-    id_lookups = ("portfolio_id", "portfolio__user_id")
+    search_help_text = SEARCHES
 
-    @admin.display(ordering="portfolio__user__username")
-    def owner(self, holding: Holding) -> str:
-        return holding.portfolio.user.get_username()
+    @admin.display(description="owner")
+    def owner(self, holding: Holding) -> SafeString | str:
+        return link(holding.portfolio.user)
 
 
 @admin.register(Split)
@@ -134,8 +91,8 @@ class SplitAdmin(ReadOnlyAdmin[Split]):
     list_display = ("on", "instrument", "new_shares", "old_shares")
     list_select_related = ("instrument",)
     ordering = ("-on", "instrument_id")
-    search_fields = ("=instrument__symbol",)
-    id_lookups = ("id",)
+    places = Places(ids=("pk",), symbols=("instrument",))
+    search_help_text = "An id or how it begins, or a symbol."
 
 
 @admin.register(Wish)
@@ -143,8 +100,10 @@ class WishAdmin(ReadOnlyAdmin[Wish]):
     list_display = ("wanted", "portfolio", "key", "transaction")
     list_select_related = ("portfolio", "transaction")
     ordering = ("-id",)
-    search_fields = ("portfolio__name", "=wanted")
-    id_lookups = ("key", "portfolio_id", "transaction_id")
+    places = Places(
+        ids=("portfolio", "transaction", "portfolio__user"), people=("portfolio__user",)
+    )
+    search_help_text = "An id or how it begins, or how the owner's name or e-mail begins."
 
 
 @admin.register(Transaction)
@@ -164,13 +123,13 @@ class TransactionAdmin(ReadOnlyAdmin[Transaction]):
     list_filter = ("kind",)
     list_select_related = ("portfolio__user", "instrument")
     ordering = ("-at",)
-    search_fields = (
-        "=instrument__symbol",
-        "portfolio__user__username",
-        "portfolio__user__email",
+    places = Places(
+        ids=("pk", "portfolio", "portfolio__user", "reference"),
+        people=("portfolio__user",),
+        symbols=("instrument",),
     )
-    id_lookups = ("id", "portfolio_id", "portfolio__user_id", "reference")
+    search_help_text = f"Also the id of an execution. {SEARCHES}"
 
-    @admin.display(ordering="portfolio__user__username")
-    def owner(self, transaction: Transaction) -> str:
-        return transaction.portfolio.user.get_username()
+    @admin.display(description="owner")
+    def owner(self, transaction: Transaction) -> SafeString | str:
+        return link(transaction.portfolio.user)

@@ -20,7 +20,8 @@ class PlainNumber(forms.DecimalField):
     """A number as people write one: 1,234.50 or $20."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(widget=forms.TextInput(attrs={"inputmode": "decimal"}), **kwargs)
+        kwargs.setdefault("widget", forms.TextInput(attrs={"inputmode": "decimal"}))
+        super().__init__(**kwargs)
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from market.hours import NEW_YORK
 from portfolios.ledger import ZERO, Entry, Kind, Refusal, RefusalCode
@@ -56,6 +57,7 @@ class Day:
         return Day(self.date, self.executions + 1, self.usd + traded(entries))
 
 
+@lru_cache(maxsize=128)  # of a storm's trades it is asked thousands of times
 def day_of(now: datetime) -> date:
     return now.astimezone(NEW_YORK).date()
 

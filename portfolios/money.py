@@ -118,9 +118,9 @@ def _quantity_text(shares: Decimal) -> str:
 
 def checked(number: Decimal) -> Decimal:
     """`number` itself. Raises TypeError unless it is a Decimal, ValueError unless finite."""
-    if not decimal_only(number).is_finite():
-        raise ValueError(f"{number} is not a finite number.")
-    return number
+    if isinstance(number, Decimal) and number.is_finite():
+        return number
+    raise ValueError(f"{decimal_only(number)} is not a finite number.")
 
 
 def decimal_only(number: Decimal) -> Decimal:

@@ -18,7 +18,7 @@ from django.db import IntegrityError, connection, transaction
 
 from accounts.models import User
 from market.arrays import uuid_array
-from market.bulk import run
+from market.bulk import ask
 from market.models import Instrument
 from portfolios import ledger
 from portfolios.ledger import Entry, Order, Position, Refusal, RefusalCode, Side, Snapshot
@@ -163,10 +163,11 @@ def locked(*, portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, LockedPortf
 
 
 def _portfolios(statement: str, wanted: set[uuid.UUID]) -> dict[uuid.UUID, LockedPortfolio]:
-    found = run(statement, [uuid_array(wanted)])
+    asked = ask(statement, [uuid_array(wanted)])
+    positions = positions_of(portfolio_ids=wanted)
+    found = asked()
     if missing := wanted - {row[0] for row in found}:
         raise Portfolio.DoesNotExist(f"No portfolio {', '.join(map(str, sorted(missing)))}.")
-    positions = positions_of(portfolio_ids=wanted)
     return {row[0]: _locked(row, positions[row[0]]) for row in found}
 
 

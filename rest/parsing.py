@@ -30,6 +30,7 @@ class StrictJson(BaseParser):
     """`application/json`. Raises Problem for whatever is not, or cannot be kept."""
 
     media_type = "application/json"
+    largest = LARGEST_BODY
 
     def parse(
         self,
@@ -37,12 +38,12 @@ class StrictJson(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        body = stream.read(LARGEST_BODY + 1)
-        if len(body) > LARGEST_BODY:
+        body = stream.read(self.largest + 1)
+        if len(body) > self.largest:
             raise Problem(
                 HTTPStatus.CONTENT_TOO_LARGE,
                 "too_large",
-                f"The body is larger than {LARGEST_BODY // 1024} kB.",
+                f"The body is larger than {self.largest // 1024} kB.",
             )
         value = _read(body)
         if errors := dict(_faults(value, "", 0)):
@@ -117,7 +118,9 @@ def _faults(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
 def _unkeepable(text: str) -> str:
     if "\0" in text:
         return "It contains a character that cannot be stored (NUL)."
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
         return "It contains half of a surrogate pair, which is no character."
     return ""
 

@@ -65,6 +65,7 @@ def described[F: Callable[..., Any]](
     *,
     answers: Any = None,
     status: int = 200,
+    or_else: int | None = None,
     body: Any = None,
     query: type[Query] | None = None,
     headers: Mapping[str, str] | None = None,
@@ -72,7 +73,8 @@ def described[F: Callable[..., Any]](
     refused: tuple[int, ...] = (),
     **more: Any,
 ) -> Callable[[F], F]:
-    """An operation: what it takes, what it answers with which status, and with which it refuses.
+    """An operation: what it takes, what it answers with which status (or another, `or_else`), and
+    with which it refuses.
 
     `headers` and `answer_headers` map the names of what may be sent and is answered to their
     meaning.
@@ -84,8 +86,9 @@ def described[F: Callable[..., Any]](
         (code, MEDIA_TYPE): OpenApiResponse(ProblemDetails, HTTPStatus(code).phrase)
         for code in codes
     }
+    statuses = [each for each in (status, or_else) if each is not None]
     parameters = [*_parameters(query)] if query else []
-    for names, response in ((headers, False), (answer_headers, [status])):
+    for names, response in ((headers, False), (answer_headers, statuses)):
         parameters += [
             OpenApiParameter(
                 name, str, OpenApiParameter.HEADER, description=words, response=response
@@ -95,7 +98,10 @@ def described[F: Callable[..., Any]](
     decorate: Callable[[F], F] = extend_schema(
         operation_id=operation_id,
         request=body,
-        responses={status: answers or OpenApiResponse(description="Done."), **problems},
+        responses={
+            **dict.fromkeys(statuses, answers or OpenApiResponse(description="Done.")),
+            **problems,
+        },
         parameters=parameters,
         **more,
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connections
+from psycopg.pq import PipelineStatus
 
 from actions.engine import Report, look_at_the_woken, run_tick
 from actions.evaluator import evaluator_lock
@@ -111,5 +112,7 @@ def _mortal[**P, R](function: Callable[P, R], death: Death) -> Callable[P, R]:
 
 def _send_commit() -> None:
     server: Any = connections["default"].connection.pgconn
-    server.send_query(b"COMMIT")
+    server.send_query_params(b"COMMIT", None)
+    if server.pipeline_status == PipelineStatus.ON:
+        server.pipeline_sync()
     server.flush()

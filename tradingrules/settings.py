@@ -25,7 +25,7 @@ INSTALLED_APPS = [
     "portfolios",
     "actions",
     "chat",
-    "django.contrib.admin",
+    "support.apps.SupportAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",

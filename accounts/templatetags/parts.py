@@ -31,6 +31,10 @@ _STATUS_ICONS = {
     "success": "check",
     "cancelled": "cross",
     "failed": "warn",
+    "rehearsal": "rehearsal",
+    "done": "check",
+    "queued": "clock",
+    "running": "past",
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework.request import Request
 
 from accounts.models import User
+from actions.backtesting.runs import BacktestEnded, TooManyBacktests
 from actions.execute_now import GateRefused, InvalidKey, KeyReused
 from actions.lifecycle import TransitionRefused
 from actions.rules import InvalidRule
@@ -29,6 +30,8 @@ REFUSALS: Refusals = {
     TransitionRefused: _conflict("transition_refused"),
     EditRefused: _conflict("rule_has_ended"),
     KeyReused: _conflict("key_reused"),
+    TooManyBacktests: _conflict("too_many_backtests"),
+    BacktestEnded: _conflict("backtest_has_ended"),
     GateRefused: _gate,
     RuleChanged: lambda error: Problem(HTTPStatus.PRECONDITION_FAILED, "changed", str(error)),
 }

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from pydantic import BaseModel, Field
 from rest_framework.request import Request
@@ -25,14 +26,28 @@ class Nothing(Body):
     """An empty object."""
 
 
+class ExecutionQuery(Paged):
+    """Which executions: those of rehearsals, those that were none, or all."""
+
+    rehearsal: bool | None = None
+
+    def of(self, executions: QuerySet[ActionExecution]) -> list[ActionExecution]:
+        """The page's rows, and one more where there is a next page."""
+        if self.rehearsal is not None:
+            executions = executions.filter(rehearsal=self.rehearsal)
+        return list(executions[self.rows])
+
+
 class ExecutionOut(BaseModel):
-    """One firing. `details` is what was known then: the rule, the quotes, the trades, the cash."""
+    """One firing. `details` is what was known then: the rule, the quotes, the trades, the cash;
+    of a rehearsal `would_trade`, the trades that it would have made."""
 
     id: UUID
     action_id: UUID
     sequence: int
     triggered_at: datetime
     execution_status: Literal["success", "failed"]
+    rehearsal: bool = Field(description="Nothing was traded.")
     summary: str = Field(description="What was done, in words.")
     details: dict[str, Any]
     transaction_id: UUID | None = Field(description="The first transaction that it made.")
@@ -44,21 +59,23 @@ class Executions(Page):
 
 
 class ExecutionsView(RuleView):
-    @described("list_executions", query=Paged, answers=Executions)
+    @described("list_executions", query=ExecutionQuery, answers=Executions)
     def get(self, request: Request) -> Response:
         """What the user's rules did, newest first."""
-        page = read_query(Paged, request)
-        found = executions_of(user=user_of(request))[page.rows]
+        page = read_query(ExecutionQuery, request)
+        found = page.of(executions_of(user=user_of(request)))
         return Response(page.answer(request, [told(each) for each in found]))
 
 
 class ExecutionsOfRule(RuleView):
-    @described("list_executions_of_action", query=Paged, answers=Executions, refused=(404,))
+    @described(
+        "list_executions_of_action", query=ExecutionQuery, answers=Executions, refused=(404,)
+    )
     def get(self, request: Request, action_id: UUID) -> Response:
         """What a rule did, newest first."""
-        page = read_query(Paged, request)
+        page = read_query(ExecutionQuery, request)
         action = owned_action(user=user_of(request), action_id=action_id)
-        found = executions_of(user=user_of(request)).filter(action=action)[page.rows]
+        found = page.of(executions_of(user=user_of(request)).filter(action=action))
         return Response(page.answer(request, [told(each) for each in found]))
 
 
@@ -97,6 +114,7 @@ def told(execution: ActionExecution) -> dict[str, Any]:
         "sequence": execution.sequence,
         "triggered_at": execution.triggered_at,
         "execution_status": execution.execution_status,
+        "rehearsal": execution.rehearsal,
         "summary": str(execution.details.get("summary", "")),
         "details": execution.details,
         "transaction_id": execution.transaction_id,

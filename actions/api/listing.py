@@ -8,7 +8,7 @@ from pydantic import Field
 
 from accounts.models import User
 from actions.registry import action_types, trigger_types
-from actions.rows import ORDERS, rule_rows
+from actions.rows import FILTERS, ORDERS, rule_rows
 from actions.rules import Status
 from rest.paging import Paged
 
@@ -25,6 +25,7 @@ class RuleQuery(Paged):
     action_type: _ACTION_TYPES | None = None
     trigger_type: _TRIGGER_TYPES | None = None
     portfolio_id: UUID | None = None
+    rehearsal: bool | None = None
     search: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
         None, description="Part of the symbol or of the notes."
     )
@@ -32,8 +33,7 @@ class RuleQuery(Paged):
 
     def listed(self, user: User) -> Sequence[bytes]:
         """The page's rows, and one more where there is a next page."""
-        named = ("status", "symbol", "action_type", "trigger_type", "portfolio_id", "search")
-        values = {name: getattr(self, name) for name in named}
+        values = {name: getattr(self, name) for name in FILTERS}
         return rule_rows(
             user=user,
             wanted={name: value for name, value in values.items() if value is not None},

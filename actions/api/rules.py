@@ -10,17 +10,19 @@ from rest_framework.request import Request
 
 from accounts.models import User
 from actions.api.base import RuleView, user_of
+from actions.api.executions import Nothing
 from actions.api.listing import RuleQuery
 from actions.api.shapes import NewRule, Rule, RuleChanges, RuleEdit, Rules, RuleToCreate
 from actions.models import Action
 from actions.rows import rule_row
-from actions.services import cancel_action, create_action, update_action
+from actions.services import cancel_action, create_action, promote_action, update_action
 from rest.answers import ready_made
 from rest.bodies import read, read_query
 from rest.problems import invalid
 from rest.schema import described
 
 ETAG = {"ETag": "The rule's version, for If-Match."}
+IF_MATCH = {"If-Match": "The ETag that the rule had when it was read."}
 
 
 class RulesView(RuleView):
@@ -53,7 +55,7 @@ class RuleInDetail(RuleView):
         "update_action",
         body=RuleEdit,
         answers=Rule,
-        headers={"If-Match": "The ETag that the rule had when it was read."},
+        headers=IF_MATCH,
         answer_headers=ETAG,
         refused=(404, 409, 412),
     )
@@ -77,6 +79,29 @@ class RuleInDetail(RuleView):
         """Cancels a rule for good; it stays to be seen."""
         user = user_of(request)
         cancel_action(user=user, action_id=action_id, now=timezone.now())
+        return as_stored(user, action_id)
+
+
+class Promotion(RuleView):
+    @described(
+        "promote_action",
+        body=Nothing,
+        answers=Rule,
+        headers=IF_MATCH,
+        answer_headers=ETAG,
+        refused=(404, 409, 412),
+    )
+    def post(self, request: Request, action_id: UUID) -> HttpResponse:
+        """Has a rehearsal trade from now on.
+
+        Its trigger starts anew, and what it did as a rehearsal does not count. A rule that trades
+        already stays as it is, so it may be sent twice.
+        """
+        user = user_of(request)
+        version = _version(request)
+        Action.objects.filter(user=user).only("pk").get(pk=action_id)  # 404 before what is wrong
+        read(Nothing, request)
+        promote_action(user=user, action_id=action_id, now=timezone.now(), version=version)
         return as_stored(user, action_id)
 
 

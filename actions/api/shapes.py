@@ -12,7 +12,16 @@ from operator import or_
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictInt, StrictStr, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    create_model,
+)
 
 from actions.drafting import Draft
 from actions.registry import SIZE_COLUMNS, action_types, trigger_types
@@ -42,6 +51,9 @@ class _Fields(Body):
     max_executions: StrictInt | None = Field(1, description="null: as often as it fires.")
     cooldown_seconds: StrictInt | None = None
     notes: Annotated[StrictStr, Field(max_length=LONGEST_NOTES)] | None = None
+    rehearsal: StrictBool = Field(
+        False, description="It trades nothing. Set with a new rule, and ended by promoting it."
+    )
 
 
 class NewRule(_Fields):
@@ -148,6 +160,8 @@ class _Answered(BaseModel):
     executions_count: int
     cooldown_seconds: int | None
     portfolio_id: UUID | None
+    rehearsal: bool = Field(description="It is watched, fires and is told, and trades nothing.")
+    promoted_at: datetime | None = Field(description="When a rehearsal became a rule that trades.")
     last_triggered_at: datetime | None
     last_evaluated_at: datetime | None
     last_evaluation: LastEvaluation | None

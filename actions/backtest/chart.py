@@ -5,18 +5,20 @@ is none, which compares as false.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
-import numpy.typing as npt
 
-from actions.backtest.series import MICROSECOND, PER_DOLLAR, Ints, Series, Sessions
+from actions.backtest.series import MICROSECOND, PER_DOLLAR, Ints, Series, Sessions, price
+from actions.backtest.stretches import stretches
+from actions.backtest.waking import NEARLY, Floats, after, ceiling, first_break, floor, turned
+from actions.rules import Band
+from actions.turns import Turn, Turning
 
-type Floats = npt.NDArray[np.float64]
-
-NEARLY = 1e-9  # relatively, more than such a number is off
 _EMA_LENGTHS = 8  # after so many, what was before weighs less than _EMA_FORGETS
 _EMA_FORGETS = 1e-5
 _LARGEST_SUM = 2**62
@@ -33,7 +35,7 @@ class Chart:
 
     @cached_property
     def price(self) -> Floats:
-        return self._series.close[self._begin : self._end] / PER_DOLLAR
+        return self._closes / PER_DOLLAR
 
     @cached_property
     def volume(self) -> Floats:
@@ -90,6 +92,52 @@ class Chart:
         moved = first + np.flatnonzero((signs[1:] != signs[:-1]) | (signs[1:] == 0))
         return np.searchsorted(at, sessions.at[moved], side="left") - self._begin
 
+    def first_below(self, levels: Sequence[Decimal | int]) -> Ints:
+        """For each level the first bar whose price is at or below it; exact. As many as there are
+        bars: none is."""
+        lows = np.minimum.accumulate(self._closes)
+        return np.searchsorted(-lows, [-floor(Decimal(level)) for level in levels])
+
+    def first_above(self, levels: Sequence[Decimal | int]) -> Ints:
+        highs = np.maximum.accumulate(self._closes)
+        return np.searchsorted(highs, [ceiling(Decimal(level)) for level in levels])
+
+    def first_turned(
+        self, turning: Turning, best: Decimal | None, by: Sequence[Decimal | int]
+    ) -> Ints:
+        """For each distance the first bar whose price has turned so far from the best until then,
+        of which `best` is the first, or else the first bar's; exact, and told as first_below."""
+        closes = self._closes
+        turn = Turn(turning, price(closes[0]) if best is None else best)
+        most = turned(turn, closes)
+        away = np.array([float(each) for each in by]) * (1 if turning.in_percent else PER_DOLLAR)
+        sure = np.searchsorted(most, away * (1 + NEARLY) + NEARLY)
+        near = np.searchsorted(most, away * (1 - NEARLY) - NEARLY)
+        for n in np.flatnonzero(near < sure):
+            exact = after(replace(turn, by=Decimal(by[int(n)])), closes, 0, int(near[n]))
+            sure[n] = first_break(Band(turn=exact), closes, closes, int(near[n]), len(closes))
+        return sure
+
+    def first_crossing(self, short: int, long: int, *, up: bool, down: bool) -> int | None:
+        """The first bar of a daily series with whose close the short simple average gets above the
+        long one (`up`) or below it (`down`); exact, and told as first_below. None where there are
+        too many digits to tell."""
+        sessions = self._sessions
+        if sessions.largest_close * short * long >= _LARGEST_SUM:
+            return None
+        total = sessions.closes_total
+        for first, last in stretches(max(self._begin, long), self._end):
+            ends = total[first : last + 1]
+            shorter = ends - total[first - short : last + 1 - short]
+            longer = ends - total[first - long : last + 1 - long]
+            side = np.sign(shorter * long - longer * short)
+            before, newest = side[:-1], side[1:]
+            crossed = ((before <= 0) & (newest > 0) & up) | ((before >= 0) & (newest < 0) & down)
+            at = int(crossed.argmax())
+            if crossed[at]:
+                return first + at - self._begin
+        return self._end - self._begin
+
     def at_or_below(self, values: Floats, levels: Floats) -> Ints:
         """The bars whose value is, or may be, at its level or below."""
         return np.flatnonzero(values <= levels * (1 + NEARLY))
@@ -100,6 +148,10 @@ class Chart:
     def any_of(self, found: Sequence[Ints]) -> Ints:
         """The bars that are in any of them, in order."""
         return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+
+    @property
+    def _closes(self) -> Ints:
+        return self._series.close[self._begin : self._end]
 
     @cached_property
     def _closed(self) -> Ints:

@@ -1,6 +1,6 @@
 """One rule on its way through past bars, from wake to wake. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -24,15 +24,39 @@ from portfolios.money import EXACT
 
 EXPIRED = "Expired."
 
+type Beat = Callable[[float], object]  # told how much of the way is done, from 0 to 1
 
-@dataclass(frozen=True, slots=True)
+
 class Fire:
     """A firing that was carried out: when, the price that its trigger watched as it was printed
-    (None where it watches none), and the reason in words."""
+    (None where it watches none), and the reason in words; given as a function, it is worked out
+    when it is asked for."""
 
-    at: datetime
-    price: Decimal | None
-    reason: str
+    __slots__ = ("_reason", "at", "price")
+
+    def __init__(
+        self, at: datetime, price: Decimal | None, reason: str | Callable[[], str]
+    ) -> None:
+        self.at, self.price, self._reason = at, price, reason
+
+    @property
+    def reason(self) -> str:
+        if not isinstance(self._reason, str):
+            self._reason = self._reason()
+        return self._reason
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fire) and self._told == other._told
+
+    def __hash__(self) -> int:
+        return hash((self.at, self.price))
+
+    def __repr__(self) -> str:
+        return f"Fire{self._told}"
+
+    @property
+    def _told(self) -> tuple[datetime, Decimal | None, str]:
+        return self.at, self.price, self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +116,14 @@ class Player:
             view = sight.standing(rule, start, self._books.snapshot)
             self._rule = rule.with_state(rule.trigger.activate(rule, view))
 
-    def play(self, end: datetime | None) -> Result:
+    def play(self, end: datetime | None, beat: Beat | None = None) -> Result:
+        """Looks at it until `end`. After each look `beat` is told; what it raises ends the play."""
         tick = self._woken(0)
         while tick < self._ticks.stop and self._rule.status is Status.ACTIVE:
             self._look(self._ticks.instant(tick))
             tick = self._next(tick + 1)
+            if beat is not None:
+                beat(tick / self._ticks.stop)
         reason = self._ending(end)
         return Result(
             self._fires,

@@ -19,7 +19,7 @@ from actions.backtest.series import (
     micros,
     millionths,
 )
-from market.bars import COLUMNS, BadBars, each_bar
+from market.bars import COLUMNS, BadBars, bars_in, content_of
 from market.hours import TradingCalendar
 from market.quotes import SYMBOL_PATTERN
 
@@ -40,19 +40,24 @@ def read_series(path: Path, calendar: TradingCalendar) -> dict[str, Series]:
     an open outside that range is brought into it, since no rule looks at it. Raises BadBars, which
     names the file, the line, the column and the remedy; then nothing of the file is used.
     """
-    quickly = _read_quickly(path)
+    return series_in(content_of(path), str(path), calendar)
+
+
+def series_in(content: bytes, name: str, calendar: TradingCalendar) -> dict[str, Series]:
+    """As `read_series`, of a file's content; `name` is what it is called in words."""
+    quickly = _read_quickly(content)
     if quickly is not None and all(_unlike(of, calendar) is None for of in quickly.values()):
         return quickly
-    return _read_exactly(path, calendar)
+    return _read_exactly(content, name, calendar)
 
 
 # --- Line by line ---
 
 
-def _read_exactly(path: Path, calendar: TradingCalendar) -> dict[str, Series]:
+def _read_exactly(content: bytes, name: str, calendar: TradingCalendar) -> dict[str, Series]:
     places: dict[str, list[str]] = {}
     rows: dict[str, list[tuple[int, ...]]] = {}
-    for where, bar in each_bar(path, mend_opens=True):
+    for where, bar in bars_in(content, name, mend_opens=True):
         prices = (millionths(each) for each in (bar.open, bar.high, bar.low, bar.close))
         rows.setdefault(bar.symbol, []).append((micros(bar.at), *prices, bar.volume))
         places.setdefault(bar.symbol, []).append(where)
@@ -114,12 +119,9 @@ def _gap(series: Series, calendar: TradingCalendar) -> tuple[int, str] | None:
 # --- As an array of bytes ---
 
 
-def _read_quickly(path: Path) -> dict[str, Series] | None:
+def _read_quickly(content: bytes) -> dict[str, Series] | None:
     """The series, unless something is unusual or wrong."""
-    try:
-        data = path.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-    except OSError:
-        return None
+    data = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     head, _, body = data.partition(b"\n")
     names = head.decode("utf-8", "replace").split(",")
     if not body or b'"' in data or b"\r" in data or len(set(names)) < len(names):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from actions.backtest.books import FREE, Books, Costs
 from actions.backtest.calendar import ClosesIncluded
-from actions.backtest.play import Player, Result
+from actions.backtest.play import Beat, Player, Result
 from actions.backtest.series import MICROSECOND, Series, Split, micros
 from actions.backtest.sight import Sight
 from actions.backtest.ticks import EveryBar, EveryMinute, Ticks
@@ -35,6 +35,7 @@ def backtest(
     splits: Mapping[str, Sequence[Split]] | None = None,
     calendar: TradingCalendar = CALENDAR,
     max_age: timedelta = MAX_AGE,
+    beat: Beat | None = None,
 ) -> Result:
     """What `rule` would have done, made at `start` and looked at with every bar after it, until
     `end` or the last bar.
@@ -46,7 +47,8 @@ def backtest(
 
     `portfolio` is what there is at `start`, its shares those of that day; without one a rule that
     trades has no cash. By `calendar` a session includes its closing instant: there, a daily bar's
-    price can be traded. Raises BadSplit; KeyError for a symbol without a series.
+    price can be traded. After each look `beat` is told how much of the way is done, from 0 to 1;
+    what it raises ends the backtest. Raises BadSplit; KeyError for a symbol without a series.
     """
     splits = splits or {}
     scaled = {
@@ -55,7 +57,7 @@ def backtest(
     books = Books(portfolio or Snapshot(), costs, limits)
     sight = Sight(scaled, calendar, max_age)
     ticks = ticks_of(rule, scaled, start, end)
-    return Player(rule, sight, ticks, books, start=start).play(end)
+    return Player(rule, sight, ticks, books, start=start).play(end, beat)
 
 
 def would_have_fired(

@@ -98,9 +98,11 @@ class Series:
 
     @cached_property
     def is_daily(self) -> bool:
-        # The winter's days all year round, which need no time zone: no bar is near midnight.
-        days = (self.at - _WINTER) // _DAY
-        return 2 * int(np.count_nonzero(days[1:] == days[:-1])) <= len(days)
+        # The winter's days all year round, which need no time zone: no bar is near midnight. Only
+        # neighbours that lie closer than a day can share one.
+        near = np.flatnonzero(np.diff(self.at) < _DAY)
+        days, next_days = ((self.at[n] - _WINTER) // _DAY for n in (near, near + 1))
+        return 2 * int(np.count_nonzero(days == next_days)) <= len(self)
 
     def last_until(self, micros: int) -> int:
         """The index of the last bar at or before that instant; -1: there is none."""

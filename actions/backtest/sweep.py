@@ -1,28 +1,31 @@
 """One number of a rule, at a thousand settings: when each would first have fired. Pure.
 
-Each setting is a backtest of its own. What all of them search from the same bar on is worked out
-once: the lowest and the highest price until each bar, and how far it has turned at most; in these
-a bisection finds the bar.
+A trigger may tell the bars for all settings at once (`Trigger.first_fires`). Otherwise each setting
+is a backtest of its own. What all of them search from the same bar on is worked out once: the
+lowest and the highest price until each bar, and how far it has turned at most; in these a bisection
+finds the bar.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
 
 from actions.backtest.books import FREE, Books
-from actions.backtest.chart import Floats
 from actions.backtest.play import Fire, Player
 from actions.backtest.run import CALENDAR, MAX_AGE, ticks_of
-from actions.backtest.series import PER_DOLLAR, Ints, Series
+from actions.backtest.series import PER_DOLLAR, Ints, Series, instant, micros, price
 from actions.backtest.sight import Past, Sight
-from actions.backtest.waking import NEARLY, after, bests, ceiling, first_break, floor
+from actions.backtest.ticks import EveryBar
+from actions.backtest.waking import NEARLY, Floats, after, ceiling, first_break, floor, turned
 from actions.effects.notify import Notify
 from actions.registry import parse_trigger
-from actions.rules import Band, InvalidRule, Rule
+from actions.rules import Band, InvalidRule, Rule, Status, Trigger
 from actions.turns import Turn
 from market.hours import TradingCalendar
 from portfolios.limits import Limits
@@ -48,20 +51,105 @@ def sweep(
     """
     if len(values) > MOST_VALUES:
         raise InvalidRule({parameter: f"Try at most {MOST_VALUES:,} values; {len(values):,} are."})
-    told = replace(rule, effect=Notify(), max_executions=1)
-    variants = [_with(told, parameter, value) for value in values]
-    swept = {symbol: series[symbol] for symbol in told.symbols}
-    sight = Sight(swept, calendar, MAX_AGE, _Searched)
-    ticks = ticks_of(told, swept, start, end)
-    books = Books(None, FREE, Limits())
-    plays = (Player(each, sight, ticks, books, start=start).play(end) for each in variants)
-    return [play.fires[0] if play.fires else None for play in plays]
+    swept = {symbol: series[symbol] for symbol in rule.symbols}
+    return _Sweep(rule, parameter, swept, start, end, calendar).of(values)
 
 
-def _with(rule: Rule, parameter: str, value: Decimal | int) -> Rule:
+def at_setting(rule: Rule, parameter: str, value: Decimal | int) -> Rule:
+    """The rule with one number of its trigger set to `value`. Raises InvalidRule, naming it."""
     params = rule.trigger.model_dump(exclude_unset=True) | {parameter: value}
     trigger = parse_trigger(rule.trigger.key(), params)
     return replace(rule, trigger=trigger)
+
+
+class _Sweep:
+    """The settings of a rule over the same bars."""
+
+    def __init__(
+        self,
+        rule: Rule,
+        parameter: str,
+        series: Mapping[str, Series],
+        start: datetime,
+        end: datetime | None,
+        calendar: TradingCalendar,
+    ) -> None:
+        self._rule = replace(rule, effect=Notify(), max_executions=1)
+        self._parameter, self._start, self._end = parameter, start, end
+        self._sight = Sight(series, calendar, MAX_AGE, _Searched)
+        self._ticks = ticks_of(self._rule, series, start, end)
+
+    def of(self, values: Sequence[Decimal | int]) -> list[Fire | None]:
+        different = list(dict.fromkeys(values))
+        found = self._found(different) if different else None
+        if found is None:
+            plays = [self._played(rule) for rule in [self._with(value) for value in different]]
+            found = [next(iter(fires), None) for fires in plays]
+        fires = dict(zip(different, found, strict=True))
+        return [fires[value] for value in values]
+
+    def _played(self, rule: Rule) -> Sequence[Fire]:
+        """Its one firing, or none."""
+        books = Books(None, FREE, Limits())
+        player = Player(rule, self._sight, self._ticks, books, start=self._start)
+        return player.play(self._end).fires
+
+    def _with(self, value: Decimal | int) -> Rule:
+        return at_setting(self._rule, self._parameter, value)
+
+    def _found(self, values: Sequence[Decimal | int]) -> list[Fire | None] | None:
+        """The fires of these different values as the trigger itself tells their bars; None where it
+        cannot, or where more than the bars would have to be asked."""
+        rule, ticks = self._rule, self._ticks
+        fresh = not rule.executions_count and rule.last_triggered_at is None
+        if not (fresh and rule.status is Status.ACTIVE and rule.valid_from <= self._start):
+            return None
+        if len(self._sight.pasts) != 1 or not isinstance(ticks, EveryBar):
+            return None
+        numbers = _numbers(type(rule.trigger), self._parameter, values)
+        stop = ticks.stop
+        if rule.valid_until is not None:
+            stop = min(stop, ticks.first_from(micros(rule.valid_until)))
+        if numbers is None or not stop:
+            return None
+        # Between two values that go with the other parameters, all do.
+        rule, _ = self._with(min(numbers)), self._with(max(numbers))
+        (past,) = self._sight.all
+        first = past.series.last_until(ticks.instant(0) - 1) + 1
+        state = rule.trigger.activate(rule, self._sight.standing(rule, self._start, None))
+        bars = rule.trigger.first_fires(
+            self._parameter, numbers, state, past.chart(first, first + stop)
+        )
+        if bars is None:
+            return None
+        return [
+            self._fire(value, past.series, first + int(bar)) if bar < stop else None
+            for value, bar in zip(values, bars, strict=True)
+        ]
+
+    def _fire(self, value: Decimal | int, series: Series, bar: int) -> Fire:
+        reason = partial(self._reason, value)
+        return Fire(instant(series.at[bar]), price(series.printed[bar]), reason)
+
+    def _reason(self, value: Decimal | int) -> str:
+        (fire,) = self._played(self._with(value))
+        return fire.reason
+
+
+def _numbers(
+    trigger: type[Trigger], parameter: str, values: Sequence[Decimal | int]
+) -> Sequence[Decimal | int] | None:
+    """The values as the parameter reads them; None where one is nothing that it could be."""
+    try:
+        return _field(trigger, parameter).validate_python(values)
+    except (KeyError, ValidationError):
+        return None
+
+
+@cache
+def _field(trigger: type[Trigger], parameter: str) -> TypeAdapter[Sequence[Decimal | int]]:
+    field = trigger.model_fields[parameter]
+    return TypeAdapter(list[Annotated[field.annotation, Field(), *field.metadata]])  # type: ignore[name-defined]
 
 
 class _Searched(Past):
@@ -104,11 +192,4 @@ class _Searched(Past):
         return np.maximum.accumulate(self.series.close[begin:])
 
     def _turns_from(self, turn: Turn, begin: int) -> Floats:
-        """How far the price had turned at most until each bar: in percent of its best, or in
-        millionths of a dollar."""
-        closes = self.series.close[begin:]
-        best = bests(turn, closes)
-        away = (best - closes if turn.turning.falls else closes - best).astype(np.float64)
-        if turn.turning.in_percent:
-            away *= 100 / best
-        return np.maximum.accumulate(away)
+        return turned(turn, self.series.close[begin:])

@@ -11,6 +11,8 @@ from actions.rules import Band
 from actions.turns import Turn
 from portfolios.money import EXACT
 
+type Floats = npt.NDArray[np.float64]
+
 NEARLY = 1e-9  # more than a comparison of floats can be wrong by, relatively
 
 
@@ -63,6 +65,16 @@ def bests(turn: Turn, part: Ints) -> Ints:
     rounded = floor(turn.best) if turn.turning.falls else ceiling(turn.best)
     best: Ints = kept(kept.accumulate(part), rounded)
     return best
+
+
+def turned(turn: Turn, closes: Ints) -> Floats:
+    """How far the price had turned at most until each bar: in percent of its best until then, or in
+    millionths of a dollar."""
+    best = bests(turn, closes)
+    away = (best - closes if turn.turning.falls else closes - best).astype(np.float64)
+    if turn.turning.in_percent:
+        away *= 100 / best
+    return np.maximum.accumulate(away)
 
 
 def _nearly(turn: Turn, part: Ints, best: Ints) -> npt.NDArray[np.bool_]:

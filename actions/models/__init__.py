@@ -1,6 +1,7 @@
 """The rules, what they did, what they wait for, and what is still to be told."""
 
 from actions.models.action import Action
+from actions.models.backtest import Backtest
 from actions.models.delivery import Delivery
 from actions.models.execution import ActionExecution
 from actions.models.history import ActionHistory
@@ -15,6 +16,7 @@ __all__ = [
     "Action",
     "ActionExecution",
     "ActionHistory",
+    "Backtest",
     "Delivery",
     "Notification",
     "Preferences",

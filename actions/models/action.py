@@ -90,6 +90,14 @@ class Action(models.Model):
         blank=True,
         help_text="The quotes that woke the rule, on which it is judged; kept with the lease.",
     )
+    rehearsal = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Watched, fired and told as any other, but nothing is traded.",
+    )
+    promoted_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a rehearsal became a rule that trades."
+    )
     notes = models.TextField(null=True, blank=True)  # noqa: DJ001 - null, as specified
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -97,8 +105,15 @@ class Action(models.Model):
     class Meta:
         db_table = "actions"
         ordering = ("-created_at", "id")
+        permissions = [  # of support; owners need none for their own
+            ("pause_action", "Can pause somebody's rule"),
+            ("resume_action", "Can resume somebody's rule"),
+            ("cancel_action", "Can cancel somebody's rule"),
+            ("rebuild_watches", "Can derive a rule's watches anew"),
+        ]
         indexes = [
             models.Index(fields=["user", "-created_at", "id"], name="actions_user_idx"),
+            models.Index(fields=["-created_at", "id"], name="actions_newest_idx"),
             models.Index(fields=["status"], name="actions_status_idx"),
             models.Index(fields=["symbol"], name="actions_symbol_idx"),
             models.Index(fields=["trigger_type"], name="actions_trigger_idx"),
@@ -168,6 +183,10 @@ class Action(models.Model):
                 | Q(valid_until__isnull=True)
                 | Q(valid_until__gt=F("valid_from")),
             ),
+            models.CheckConstraint(
+                name="actions_promoted_is_real",
+                condition=Q(promoted_at__isnull=True) | Q(rehearsal=False),
+            ),
             # A rule is awake with the quotes that woke it, or it is asleep with neither.
             models.CheckConstraint(
                 name="actions_lease_with_quote",
@@ -204,6 +223,7 @@ class Action(models.Model):
             last_triggered_at=self.last_triggered_at,
             consecutive_failures=self.consecutive_failures,
             state=self.runtime_state,
+            rehearsal=self.rehearsal,
         )
 
     def sentence(self, zone: ZoneInfo) -> str:

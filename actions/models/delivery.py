@@ -48,6 +48,7 @@ class Delivery(models.Model):
     class Meta:
         db_table = "deliveries"
         verbose_name_plural = "deliveries"
+        permissions = [("retry_delivery", "Can have sent again what was given up")]
         ordering = ("-created_at", "id")
         indexes = [
             models.Index(
@@ -59,6 +60,10 @@ class Delivery(models.Model):
                 condition=Q(state="pending"),
             ),
             models.Index(fields=["created_at"], name="deliveries_oldest_idx"),
+            models.Index(fields=["user", "-created_at"], name="deliveries_user_idx"),
+            models.Index(
+                fields=["-created_at"], name="deliveries_failed_idx", condition=Q(state="failed")
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -25,6 +25,11 @@ class ActionExecution(models.Model):
     sequence = models.PositiveIntegerField(help_text="1 for the rule's first firing, and so on.")
     triggered_at = models.DateTimeField(db_default=Now())
     execution_status = models.TextField(choices=Statuses)
+    rehearsal = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="The rule was a rehearsal then: what it would have traded is in the details.",
+    )
     details = models.JSONField(
         help_text="What was seen and done: the rule, the quotes, the reason, the trades, the cash."
     )
@@ -46,7 +51,14 @@ class ActionExecution(models.Model):
     class Meta:
         db_table = "action_executions"
         ordering = ("-triggered_at", "-sequence")
-        indexes = [models.Index(fields=["-triggered_at"], name="executions_latest_idx")]
+        indexes = [
+            models.Index(fields=["-triggered_at"], name="executions_latest_idx"),
+            models.Index(
+                fields=["-triggered_at"],
+                name="executions_failed_idx",
+                condition=Q(execution_status="failed"),
+            ),
+        ]
         constraints = [
             # Serves look-ups by action as well: its leading column is the action.
             models.UniqueConstraint(fields=["action", "sequence"], name="executions_once"),
@@ -64,6 +76,10 @@ class ActionExecution(models.Model):
             models.CheckConstraint(
                 name="executions_status_known",
                 condition=Q(execution_status__in=["success", "failed"]),
+            ),
+            models.CheckConstraint(
+                name="executions_rehearsal_trades_nothing",
+                condition=Q(rehearsal=False) | Q(transaction__isnull=True),
             ),
             models.CheckConstraint(
                 name="executions_failed_has_error",

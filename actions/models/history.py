@@ -20,6 +20,7 @@ SETTINGS = (
     "valid_until",
     "max_executions",
     "cooldown_seconds",
+    "rehearsal",
     "notes",
 )
 _COLUMNS = [field.column for field in Action._meta.concrete_fields if field.name in SETTINGS]

@@ -80,6 +80,7 @@ class Notification(models.Model):
         ordering = ("-created_at", "id")
         indexes = [
             models.Index(fields=["user", "-created_at"], name="notifications_user_idx"),
+            models.Index(fields=["-created_at"], name="notifications_newest_idx"),
             models.Index(
                 fields=["user"],
                 name="notifications_new_idx",

@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from time import monotonic
+from uuid import UUID
 
 from django.core.mail import EmailMessage
 from django.db import connection, transaction
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 CLAIM = timedelta(minutes=2)  # a sender that dies leaves its rows to others after this long
 FIRST_RETRY = timedelta(minutes=1)
+GIVE_UP_AFTER = timedelta(hours=24)
 SENDERS = 8  # threads: one that waits for a slow receiver leaves the others free
 LONGEST_ERROR = 500
 
@@ -79,6 +81,30 @@ def deliver_due(*, now: datetime, seconds: float = 45) -> int:
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
             for future in done:
                 sent += _record(under_way.pop(future), future.exception(), now)
+
+
+class RetryRefused(ValueError):
+    """A delivery that has not been given up, or is there no more."""
+
+
+@transaction.atomic
+def retry_delivery(*, delivery_id: UUID, now: datetime) -> None:
+    """Sends one that was given up after all: at once, and if need be again for another day.
+
+    Raises RetryRefused for any other. One that its owner does not want any more is silenced, as
+    ever.
+    """
+    delivery = Delivery.objects.select_for_update().filter(pk=delivery_id).first()
+    if delivery is None:
+        raise RetryRefused("It is so old that it has been forgotten.")
+    if delivery.state != Delivery.States.FAILED:
+        state = delivery.get_state_display().lower()
+        raise RetryRefused(f"Only what was given up can be sent again; this one is {state!r}.")
+    delivery.state = Delivery.States.PENDING
+    delivery.next_attempt_at = now
+    delivery.give_up_at = now + GIVE_UP_AFTER
+    delivery.attempts = 1  # the waits between attempts begin anew; with none it would be fresh
+    delivery.save()
 
 
 def prune_deliveries(*, now: datetime, keep: timedelta) -> int:

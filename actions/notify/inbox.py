@@ -9,8 +9,8 @@ from actions.models import Notification
 
 
 def notifications_of(*, user: User) -> QuerySet[Notification]:
-    """All that the user has been told, newest first."""
-    return Notification.objects.filter(user=user)
+    """All that the user has been told, newest first, with the executions that it is about."""
+    return Notification.objects.filter(user=user).select_related("execution")
 
 
 def unread_count(*, user: User, at_most: int) -> int:

@@ -1,6 +1,6 @@
 """What an e-mail says: one notification, or a digest of many, as text and as HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -13,6 +13,8 @@ from actions.notify.links import absolute, rule_path, unsubscribe_path
 from actions.notify.payload import rule_sentence
 from portfolios.money import format_price, format_quantity, format_usd
 
+_DID = {"buy": "Bought", "sell": "Sold"}
+_WOULD = {"buy": "Would have bought", "sell": "Would have sold"}
 LONGEST_DIGEST = 50  # lines; the rest are counted
 
 
@@ -58,9 +60,11 @@ def _message(notification: Notification) -> dict[str, Any]:
         "notification": notification,
         "text": _text(notification),
         "sentence": rule_sentence(notification),
+        "rehearsal": execution is not None and execution.rehearsal,
         "refused": execution is not None and execution.error is not None,
         "why": details.get("reason", ""),
-        "trades": [_trade(trade) for trade in details.get("trades", ())],
+        "trades": [_trade(trade, _DID) for trade in details.get("trades", ())]
+        + [_trade(trade, _WOULD) for trade in details.get("would_trade", ())],
         "cash_after": _usd(details.get("cash_after")),
         "link": absolute(rule_path(notification.action_id)),
     }
@@ -91,9 +95,9 @@ def _headline(notifications: Sequence[Notification]) -> str:
     return f"{len(notifications)} notices about your rules"
 
 
-def _trade(trade: dict[str, str]) -> dict[str, str]:
+def _trade(trade: dict[str, str], verbs: Mapping[str, str]) -> dict[str, str]:
     return {
-        "verb": "Bought" if trade["side"] == "buy" else "Sold",
+        "verb": verbs[trade["side"]],
         "shares": format_quantity(abs(Decimal(trade["quantity"]))),
         "symbol": trade["symbol"],
         "price": format_price(Decimal(trade["price"])),

@@ -40,6 +40,7 @@ def _payload(delivery: Delivery, notification: Notification) -> dict[str, Any]:
         "created_at": notification.created_at.isoformat(),
         "subject": notification.subject,
         "body": notification.body,
+        "rehearsal": is_rehearsal(notification),
         "rule": _rule(notification),
         "execution": _execution(execution) if execution else None,
     }
@@ -73,6 +74,13 @@ def rule_sentence(notification: Notification) -> str:
     return action.sentence(notification.user.zone) if action else ""
 
 
+def is_rehearsal(notification: Notification) -> bool:
+    """Whether the rule that it is about is a rehearsal: as it was when it fired, where it did."""
+    if notification.execution:
+        return notification.execution.rehearsal
+    return notification.action is not None and notification.action.rehearsal
+
+
 def _execution(execution: ActionExecution) -> dict[str, Any]:
     details = execution.details
     return {
@@ -82,5 +90,6 @@ def _execution(execution: ActionExecution) -> dict[str, Any]:
         "reason": details["reason"],
         "error": execution.error,
         "trades": details.get("trades", []),
+        "would_trade": details.get("would_trade", []),
         "cash_after": details.get("cash_after"),
     }

@@ -23,6 +23,7 @@ from actions.journal import (
     traded,
 )
 from actions.models import ActionExecution
+from actions.pages.query import KINDS
 from actions.registry import action_types
 from portfolios.models import Portfolio
 from portfolios.selectors import portfolios_of
@@ -42,6 +43,7 @@ class LogFilter(forms.Form):
     portfolio = forms.ModelChoiceField(
         Portfolio.objects.none(), label="Portfolio", required=False, empty_label="Any portfolio"
     )
+    rehearsal = forms.ChoiceField(label="Kind", choices=list(KINDS.items()), required=False)
     since = forms.DateField(
         label="From", required=False, widget=forms.DateInput(attrs={"type": "date"})
     )
@@ -75,6 +77,7 @@ class LogFilter(forms.Form):
             symbol=given.get("symbol", ""),
             action_type=given.get("action_type", ""),
             portfolio=given.get("portfolio"),
+            rehearsal={"yes": True, "no": False}.get(given.get("rehearsal", "")),
             since=self._midnight(given.get("since")),
             until=self._midnight(until + timedelta(days=1)) if until else None,
         )

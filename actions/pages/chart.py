@@ -136,6 +136,8 @@ def _prices(
 
 def _fired(execution: ActionExecution) -> Sequence[Mapping[str, Any]]:
     at = _epoch(execution.triggered_at)
+    if execution.rehearsal:
+        return [{"time": at, "kind": "told", "words": "Rehearsed", "symbol": ""}]
     if execution.error:
         return [{"time": at, "kind": "failed", "words": "Refused", "symbol": ""}]
     trades = execution.details.get("trades") or []

@@ -132,6 +132,8 @@ def _trigger(line: RuleLine) -> Check:
 def _facts(action: Action, zone: ZoneInfo) -> Sequence[tuple[str, str]]:
     """What the sentence leaves out."""
     facts = [("Valid from", in_zone(action.valid_from or action.created_at, zone))]
+    if action.promoted_at:
+        facts.append(("Trades since", in_zone(action.promoted_at, zone)))
     if action.valid_until:
         facts.append(("Valid until", in_zone(action.valid_until, zone)))
     if action.cooldown_seconds:

@@ -18,6 +18,7 @@ from actions.execute_now import GateRefused, InvalidKey, KeyReused, execute_now,
 from actions.models import Action, ActionExecution
 from actions.rules import InvalidRule
 from actions.selectors import owned_action
+from actions.services import RuleChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,19 @@ def _ask(request: SignedIn, action: Action) -> HttpResponseBase:
 def _do(request: SignedIn, action: Action) -> HttpResponse:
     key = request.POST.get("key", "")
     try:
-        execution = execute_now(user=request.user, action_id=action.pk, key=key, now=timezone.now())
-    except (GateRefused, InvalidKey, KeyReused, InvalidRule) as refused:
+        execution = execute_now(
+            user=request.user,
+            action_id=action.pk,
+            key=key,
+            now=timezone.now(),
+            as_rehearsal="rehearsal" in request.POST,
+        )
+    except (GateRefused, InvalidKey, KeyReused, InvalidRule, RuleChanged) as refused:
         messages.error(request, f"Nothing was done. {refused}")
     else:
         summary = execution.details["summary"]
         if execution.error:
-            messages.error(request, f"Refused: {summary}")
+            messages.error(request, summary)
         else:
             told(request, summary)
     return redirect("action", action.pk)
@@ -78,7 +85,9 @@ def _told(tried: ActionExecution) -> dict[str, Any]:
     cash = details.get("cash_after")
     return {
         "refused": tried.error or "",
-        "trades": [_trade(trade) for trade in details.get("trades") or []],
+        "trades": [
+            _trade(trade) for trade in details.get("trades") or details.get("would_trade") or []
+        ],
         "message": details.get("message", ""),
         "cash_after": Decimal(cash) if cash is not None else None,
         "summary": details["summary"],

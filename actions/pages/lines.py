@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from actions.lifecycle import BY_PEOPLE
+from actions.lifecycle import BY_PEOPLE, PROMOTED
 from actions.meter import Meter, meter
 from actions.models import Action
 from actions.rules import Status
@@ -44,6 +44,10 @@ class RuleLine:
     @property
     def may_execute(self) -> bool:
         return self.action.status == Action.Statuses.ACTIVE
+
+    @property
+    def may_promote(self) -> bool:
+        return self.action.rehearsal and Status(self.action.status) in PROMOTED
 
     @property
     def _allowed(self) -> frozenset[Status]:

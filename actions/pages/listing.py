@@ -14,7 +14,7 @@ from accounts.http import SignedIn, page_or_part
 from accounts.models import User
 from actions.models import Action
 from actions.pages.lines import lines
-from actions.pages.query import SORTS, Counted, ListQuery, symbols_of_rules
+from actions.pages.query import KINDS, SORTS, Counted, ListQuery, symbols_of_rules
 from actions.registry import action_types, trigger_types
 from actions.wizard.drafts import asker_for
 from actions.wizard.examples import examples
@@ -43,6 +43,7 @@ def index(request: SignedIn) -> HttpResponseBase:
         "page": page,
         "missing": missing,
         "lines": lines(actions=shown, zone=user.zone, now=now) if shown else [],
+        "kinds": KINDS.items(),
         "sorts": [(key, words) for key, (words, _) in SORTS.items()],
     }
     if not request.htmx:

@@ -47,6 +47,7 @@ SORTS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "symbol": ("Symbol", (F("symbol").asc(nulls_last=True), "-created_at", "id")),
     "oldest": ("Oldest first", ("created_at", "id")),
 }
+KINDS: Mapping[str, str] = {"": "Any kind", "no": "No rehearsals", "yes": "Rehearsals"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +58,26 @@ class ListQuery:
     symbol: str = ""
     type: str = ""
     text: str = ""
+    rehearsal: str = ""
     sort: str = ""
 
     @classmethod
     def of(cls, asked: QueryDict) -> Self:
         status, kind = asked.get("status", ""), asked.get("type", "")
-        sort = asked.get("sort", "")
+        sort, rehearsal = asked.get("sort", ""), asked.get("rehearsal", "")
         return cls(
             status=status if status in set(Status) else "",
             symbol=_typed(asked, "symbol").upper(),
             type=kind if kind in action_types() or kind in trigger_types() else "",
             text=_typed(asked, "text"),
+            rehearsal=rehearsal if rehearsal in KINDS else "",
             sort=sort if sort in SORTS else "",
         )
 
     @property
     def narrows(self) -> bool:
         """Whether it leaves rules out."""
-        return bool(self.status or self.symbol or self.type or self.text)
+        return bool(self.status or self.symbol or self.type or self.text or self.rehearsal)
 
     def counts(self, user: User) -> dict[str, int]:
         """How many rules there are of each status, of those that are asked for but for theirs."""
@@ -99,6 +102,8 @@ class ListQuery:
                 | Q(trigger_params__symbol=self.symbol)
                 | Q(action_params__targets__has_key=self.symbol)
             )
+        if self.rehearsal:
+            rules = rules.filter(rehearsal=self.rehearsal == "yes")
         for word in self.text.split():
             rules = rules.filter(_has(word))
         return rules

@@ -99,6 +99,7 @@ def context_of(
         "now": now,
         "page": page,
         "draft": draft,
+        "is_kept": not draft._state.adding,
         "title": question,
         "step_name": label,
         "steps": _steps(page, outline, url),

@@ -47,11 +47,13 @@ def _changed(change: Change) -> Event:
 
 
 def _fired(execution: ActionExecution) -> Event:
-    failed = bool(execution.error)
+    icon, tone = ("warn", "loss") if execution.error else ("check", "gain")
+    if execution.rehearsal:
+        icon, tone = "rehearsal", ""
     return Event(
         execution.triggered_at,
-        "warn" if failed else "check",
-        "loss" if failed else "gain",
+        icon,
+        tone,
         str(execution.details["summary"]),
         str(execution.details["reason"]),
     )

@@ -1,6 +1,6 @@
 """What templates say of rules and of time (a builtin: nothing to load)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from django import template
@@ -8,7 +8,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from actions.sentence import in_zone
+from actions.wizard.questions import spoken
 from actions.words import relative
+from market.hours import NEW_YORK
 
 register = template.Library()
 
@@ -25,6 +27,25 @@ def when(instant: datetime, now: datetime, zone: ZoneInfo) -> SafeString:
         relative(instant, now),
         exact,
     )
+
+
+@register.filter
+def in_words(instant: datetime, zone: ZoneInfo) -> str:
+    """An instant of long ago, of which only the exact one counts."""
+    return in_zone(instant, zone)
+
+
+@register.filter
+def on_day(at: datetime | date) -> str:
+    """The market's day of an instant: "2 Jan 2008"."""
+    day = at.astimezone(NEW_YORK).date() if isinstance(at, datetime) else at
+    return f"{day.day} {day:%b %Y}"
+
+
+@register.filter
+def as_spoken(word: str) -> str:
+    """A word of a program, such as a gate's or a refusal's, as people say it."""
+    return spoken(word)
 
 
 @register.simple_tag

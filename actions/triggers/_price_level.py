@@ -1,7 +1,8 @@
 """What price_above and price_below share: the same condition, mirrored."""
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +22,10 @@ from actions.rules import (
 )
 from actions.triggers._levels import fires_at
 from portfolios.money import format_price
+
+if TYPE_CHECKING:  # arrays are for those who backtest
+    from actions.backtest.chart import Chart
+    from actions.backtest.series import Ints
 
 
 class PriceLevel(Trigger):
@@ -62,6 +67,13 @@ class PriceLevel(Trigger):
 
     def threshold_price(self) -> Threshold:
         return Threshold(self.threshold, self.rising)
+
+    def first_fires(
+        self, parameter: str, values: Sequence[Decimal | int], state: State, chart: "Chart"
+    ) -> "Ints | None":
+        if parameter != "threshold" or self.on != "level":
+            return None
+        return chart.first_above(values) if self.rising else chart.first_below(values)
 
     def describe(self, symbol: str | None) -> str:
         whose = f"{self.symbol}'s price" if self.symbol and self.symbol != symbol else "the price"

@@ -135,6 +135,22 @@ class MaCross(Trigger):
     def scan(self, rule: Rule, chart: "Chart") -> "Ints | None":
         return chart.crossings(self.short, self.long, exponential=self.kind == "ema")
 
+    def first_fires(
+        self, parameter: str, values: Sequence[Decimal | int], state: State, chart: "Chart"
+    ) -> Sequence[int] | None:
+        if parameter not in {"short", "long"} or self.kind != "sma" or not chart.is_daily:
+            return None
+        up, down = self.direction != "down", self.direction != "up"
+        lengths = {"short": self.short, "long": self.long}
+        fires = []
+        for value in values:
+            pair = lengths | {parameter: int(value)}
+            fire = chart.first_crossing(pair["short"], pair["long"], up=up, down=down)
+            if fire is None:
+                return None
+            fires.append(fire)
+        return fires
+
     def describe(self, symbol: str | None) -> str:
         whose = f"{self.symbol}'s" if self.symbol and self.symbol != symbol else "the"
         short, long = self._names

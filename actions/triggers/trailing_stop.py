@@ -1,8 +1,9 @@
 """The price turns: it falls from its peak, or rises from its trough."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -23,6 +24,10 @@ from actions.triggers._levels import fires_at, measured_from
 from actions.triggers._moves import PercentBelow100, band, percent_in_words, whose_price
 from actions.turns import Turn, Turning
 from portfolios.money import format_price
+
+if TYPE_CHECKING:  # arrays are for those who backtest
+    from actions.backtest.chart import Chart
+    from actions.backtest.series import Ints
 
 
 class TrailingStop(Trigger):
@@ -110,6 +115,14 @@ class TrailingStop(Trigger):
         (symbol,) = self.watched(rule)
         turn = self._turn(rule.state)
         return Wake({symbol: Band(turn=replace(turn, by=None))}) if turn else Wake()
+
+    def first_fires(
+        self, parameter: str, values: Sequence[Decimal | int], state: State, chart: "Chart"
+    ) -> "Ints | None":
+        if parameter not in self.either or self.activation_price is not None:
+            return None
+        turn = self._turn(state)
+        return chart.first_turned(self._turning, turn.best if turn else None, values)
 
     def describe(self, symbol: str | None) -> str:
         turns = "falls" if self._falls else "rises"

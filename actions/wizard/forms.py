@@ -176,7 +176,14 @@ class LimitsForm(Spoken):
         help_text="For yourself.",
         widget=forms.Textarea(attrs={"rows": 2}),
     )
+    rehearsal = forms.BooleanField(
+        label="Only rehearse it",
+        required=False,
+        help_text="It watches, fires and tells you as any rule does, but trades nothing. "
+        "You can promote it later.",
+    )
     paths = {
+        "rehearsal": "rehearsal",
         "max_executions": "times",
         "cooldown_seconds": "pause",
         "valid_from": "begins",
@@ -220,6 +227,7 @@ class LimitsForm(Spoken):
             "valid_from": cleaned.get("begins"),
             "valid_until": self._end(cleaned.get("ends_on"), cleaned.get("ends_at")),
             "notes": cleaned.get("notes") or None,
+            "rehearsal": bool(cleaned.get("rehearsal")),
         }
 
     def typed_for(self, draft: Draft) -> dict[str, Any]:
@@ -232,6 +240,8 @@ class LimitsForm(Spoken):
             seconds = draft.cooldown_seconds
             unit = next(u for u, size in reversed(_UNITS.items()) if seconds % size == 0)
             found |= {"pause": str(seconds // _UNITS[unit]), "pause_in": unit}
+        if draft.rehearsal:
+            found["rehearsal"] = "on"
         if draft.valid_from:
             found["begins"] = f"{draft.valid_from.astimezone(self._zone):%Y-%m-%dT%H:%M}"
         if isinstance(draft.valid_until, datetime):

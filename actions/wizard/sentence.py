@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from actions.registry import parse_effect, parse_trigger
 from actions.rules import Effect, InvalidRule, Trigger
-from actions.sentence import limits_in_words
+from actions.sentence import REHEARSAL, limits_in_words
 from actions.wizard.forms import takes_symbol
 from actions.wizard.outline import Outline, Page
 from market.services import calendar
@@ -22,7 +22,10 @@ class Piece(NamedTuple):
 
 def pieces(outline: Outline) -> Sequence[Piece]:
     """The sentence from its beginning to its full stop."""
-    return [*_effect(outline), Piece(" "), *_trigger(outline), Piece(f", {_limits(outline)}.")]
+    asked = outline.asked(Page.LIMITS)
+    begins = [Piece(REHEARSAL)] if asked and asked["rehearsal"] else []
+    ends = Piece(f", {_limits(outline)}.")
+    return [*begins, *_effect(outline), Piece(" "), *_trigger(outline), ends]
 
 
 def _effect(outline: Outline) -> Iterator[Piece]:

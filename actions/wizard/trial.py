@@ -29,7 +29,7 @@ class Trial:
 def trial(*, user: User, draft: Draft, asker: Asker, now: datetime) -> Trial:
     """The draft on the market as it is. Stores nothing. Raises InvalidRule."""
     rule = parse(draft, now, unlisted)
-    mine = _portfolio(user, draft, rule, asker)
+    mine = portfolio_tried(user, draft, rule, asker)
     portfolio = as_if_locked_by(portfolio=mine) if mine else None
     seen = Standing(None, woken_at=now, quotes=latest_quotes(symbols=rule.symbols))
     view = Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule)
@@ -39,7 +39,7 @@ def trial(*, user: User, draft: Draft, asker: Asker, now: datetime) -> Trial:
     return Trial(rule, view, portfolio, mine.name if mine else "")
 
 
-def _portfolio(user: User, draft: Draft, rule: Rule, asker: Asker) -> Portfolio | None:
+def portfolio_tried(user: User, draft: Draft, rule: Rule, asker: Asker) -> Portfolio | None:
     """As drafting.portfolio_of, but a primary one that is missing is not opened."""
     if draft.portfolio_id is not None:
         mine = next((one for one in asker.portfolios if one.pk == draft.portfolio_id), None)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, StrictInt, WithJsonSchema
+from pydantic import Field, StrictBool, StrictInt, WithJsonSchema
 
 from actions.api.shapes import NewRule, RuleChanges
 from actions.drafting import Draft, parse
@@ -67,6 +67,7 @@ class _Limits(Arguments):
 class NewRuleArguments(_Limits):
     effect: _Effect
     trigger: _Trigger
+    rehearsal: StrictBool = Field(False, description="true: it is told, and trades nothing.")
 
 
 class ChangeArguments(_Limits):
@@ -110,7 +111,7 @@ def execute_now(asker: Asker, given: OneRule) -> Told:
         Wanted(
             intent=Proposal.Intents.EXECUTE.value,
             sentence=f"Execute now, whatever it waits for: {sentence_of(action, asker)}",
-            payload={"action_ids": [str(action.pk)]},
+            payload={"action_ids": [str(action.pk)], "rehearsal": action.rehearsal},
             facts=_facts(asker, Draft.of(action)).as_json(),
         )
     )

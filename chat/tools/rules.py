@@ -30,6 +30,7 @@ SHOWN = 20
 _Status: Any = Literal[tuple(status.value for status in Status)]
 _ActionType: Any = Literal[tuple(sorted(action_types()))]
 _TriggerType: Any = Literal[tuple(sorted(trigger_types()))]
+_COLUMNS = ("status", "action_type", "trigger_type", "rehearsal")
 
 
 class Filters(Arguments):
@@ -39,6 +40,7 @@ class Filters(Arguments):
     symbol: str | None = None
     action_type: _ActionType | None = None
     trigger_type: _TriggerType | None = None
+    rehearsal: bool | None = Field(None, description="true: those that trade nothing.")
     executed_since: Instant | None = Field(None, description="Those that fired from then on.")
     created_since: Instant | None = None
     executed: bool | None = Field(None, description="true: those that have fired.")
@@ -54,7 +56,7 @@ class Trial(Arguments):
 def list_actions(asker: Asker, given: Filters) -> Told:
     asked = given.model_dump(exclude_none=True)
     actions = actions_of(user=asker.user).filter(
-        **{name: asked[name] for name in ("status", "action_type", "trigger_type") if name in asked}
+        **{name: asked[name] for name in _COLUMNS if name in asked}
     )
     if symbol := asked.get("symbol"):
         actions = actions.filter(symbol=symbol.strip().upper())
@@ -136,6 +138,7 @@ def _fired(asker: Asker, ids: Any, since: datetime | None) -> Told:
         {
             "at": each.triggered_at.isoformat(),
             "status": each.execution_status,
+            "rehearsal": each.rehearsal,
             "summary": str(each.details.get("summary", "")),
             "action_id": str(each.action_id),
         }
@@ -160,6 +163,7 @@ def _told(action: Action, asker: Asker) -> dict[str, Any]:
         "sentence": sentence_of(action, asker),
         "status": action.status,
         "status_reason": action.status_reason,
+        "rehearsal": action.rehearsal,
         "executions": action.executions_count,
         "notes": action.notes,
     }

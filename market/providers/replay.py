@@ -115,6 +115,11 @@ class Replay:
         session = self._step(now) // PHASES
         return self.sessions[session] if 0 <= session < len(self.sessions) else None
 
+    def first_unplayed(self, now: datetime) -> date | None:
+        """The first historic session whose close was not played yet, None after the last one's."""
+        index = max((self._step(now) - _LAST) // PHASES + 1, 0)
+        return self.sessions[index] if index < len(self.sessions) else None
+
     def ended(self, now: datetime) -> bool:
         """Whether the last session is over."""
         return self._step(now) >= len(self.sessions) * PHASES

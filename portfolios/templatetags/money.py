@@ -34,3 +34,9 @@ def shares(quantity: Decimal) -> str:
 def size(number: Decimal) -> Decimal:
     """Without its sign, where words say which way it goes."""
     return abs(number)
+
+
+@register.filter
+def plain(number: Decimal) -> str:
+    """With commas, and without zeros at its end: "12,500", "7.5"."""
+    return f"{number.normalize():,f}"

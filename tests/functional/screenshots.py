@@ -6,7 +6,9 @@ are what is done on it before its picture is taken. `make screenshots ONLY=actio
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
@@ -17,11 +19,16 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
+from actions.backtest.books import Costs
+from actions.backtesting.runs import ask_for_backtest, backtests_of
+from actions.backtesting.terms import Sweep, Wish
 from actions.engine import run_tick
+from actions.models import Backtest
+from actions.tasks import play_backtest
 from portfolios.services import primary_portfolio
 from tests.factories import PASSWORD
 from tests.functional.visits import DESK, PHONE, Visits
-from tests.functional.world import World, believable_world
+from tests.functional.world import TRAILING, World, believable_world
 
 FOLDER = Path(settings.BASE_DIR) / "screenshots"
 LOOKS = (("light", DESK, False), ("dark", DESK, True), ("phone", PHONE, False))
@@ -58,6 +65,37 @@ def primary(world: World) -> UUID:
 def drawn(page: Page) -> None:
     """Waits until the chart is there."""
     expect(page.locator("figure.chart")).to_have_attribute("data-drawn", "yes")
+
+
+def asked(world: World, steps: int) -> Backtest:
+    """A backtest of the trailing stop of the draft, at so many settings."""
+    kept = backtests_of(user=world.owner).filter(cells__gt=0)
+    found = next((each for each in kept if len(each.terms["values"]) == steps), None)
+    if found is not None:
+        return found
+    sweep = Sweep(parameter="percent", first=Decimal(2), last=Decimal(30), steps=steps)
+    wish = Wish(
+        draft=replace(TRAILING, max_executions=None),
+        start=date(2007, 1, 3),
+        holdings={"AAPL": Decimal(200)},
+        costs=Costs(Decimal(1), Decimal(0), Decimal("0.05")),
+        sweep=sweep,
+    )
+    return ask_for_backtest(user=world.owner, wish=wish, clock=timezone.now)
+
+
+def backtest_of(world: World) -> UUID:
+    """A backtest that is done."""
+    done = asked(world, 15)
+    while done.is_open:
+        play_backtest(str(done.pk))
+        done.refresh_from_db()
+    return done.pk
+
+
+def queued(world: World) -> UUID:
+    """A backtest that waits for its turn."""
+    return asked(world, 90).pk
 
 
 def wizard(world: World, page: str) -> str:
@@ -101,6 +139,18 @@ SHOTS = (
     Shot("action-detail", lambda world: reverse("action", args=[world.waiting.pk])),
     Shot("action-fired", lambda world: reverse("action", args=[world.fired.pk])),
     Shot("action-execute", lambda world: reverse("action-execute", args=[world.waiting.pk])),
+    Shot("rehearsal", lambda world: reverse("action", args=[world.rehearsal.pk])),
+    Shot("rehearsals-listed", lambda world: f"{reverse('actions')}?rehearsal=yes"),
+    Shot("rehearsals-logged", lambda world: f"{reverse('log')}?rehearsal=yes"),
+    Shot("promote", lambda world: reverse("action-promote", args=[world.rehearsal.pk])),
+    Shot("backtests-empty", lambda world: reverse("backtests"), newcomer),
+    Shot("backtest-choice", lambda world: reverse("backtest-new")),
+    Shot("backtest-new", lambda world: f"{reverse('backtest-new')}?action={world.fired.pk}"),
+    Shot(
+        "backtest-found", lambda world: reverse("backtest", args=[backtest_of(world)]), steps=drawn
+    ),
+    Shot("backtest-queued", lambda world: reverse("backtest", args=[queued(world)])),
+    Shot("backtests", lambda world: reverse("backtests")),
     Shot("wizard-1-action", lambda world: reverse("action-new")),
     Shot("wizard-2-target", lambda world: wizard(world, "target")),
     Shot("wizard-3-trigger", lambda world: wizard(world, "trigger")),

@@ -70,6 +70,16 @@ MORE_RULES = (
         trigger_params={"threshold": "31.50"},
         notes="Before the holidays.",
     ),
+    Draft(
+        action_type="SELL",
+        symbol="IBM",
+        quantity=Decimal(5),
+        trigger_type="price_below",
+        trigger_params={"threshold": "100"},
+        max_executions=4,
+        cooldown_seconds=8,
+        rehearsal=True,
+    ),
 )
 WORDY = Draft(
     action_type="NOTIFY",
@@ -104,6 +114,11 @@ class World:
     def waiting(self) -> Action:
         """A rule that is active and has a level to wait for."""
         return actions_of(user=self.owner).filter(symbol="AAPL", trigger_type="from_cost").get()
+
+    @property
+    def rehearsal(self) -> Action:
+        """A rule that trades nothing."""
+        return Action.objects.get(user=self.owner, rehearsal=True)
 
     @property
     def fired(self) -> Action:

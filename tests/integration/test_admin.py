@@ -2,20 +2,26 @@
 
 from datetime import datetime
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
+from accounts.models import User
 from actions.engine import run_tick
-from actions.models import Action
+from actions.models import Action, ActionExecution, Notification
 from actions.services import Draft, create_action
+from market.models import Quote
+from portfolios.models import Transaction
 from portfolios.services import deposit, primary_portfolio
 from tests.conftest import Feed
-from tests.factories import UserFactory
+from tests.factories import PASSWORD, UserFactory
+from tests.support import change_page, client_of, staff
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("instruments")]
 
@@ -70,15 +76,43 @@ def test_a_rule_shows_its_sentence_and_its_watches(admin_client: Client, fired: 
     assert b"100.000000" in page.content
 
 
-@pytest.mark.parametrize("name", ["action", "actionexecution", "watch", "notification", "tick"])
-@pytest.mark.parametrize("what", ["add", "delete"])
-def test_what_the_engine_writes_is_not_edited(
-    name: str, what: str, admin_client: Client, fired: Action
+# What only the engine, the services and the ledger write: nobody edits it here.
+NOT_EDITED = [
+    *apps.get_app_config("actions").get_models(),
+    *apps.get_app_config("portfolios").get_models(),
+    *apps.get_app_config("chat").get_models(),
+    Quote,
+    LogEntry,
+]
+
+
+@pytest.mark.parametrize("model", NOT_EDITED, ids=lambda model: model.__name__)
+def test_a_form_that_is_forged_changes_nothing_even_for_a_superuser(
+    model: type[Model], admin_client: Client, fired: Action
 ) -> None:
-    arguments = [] if what == "add" else [fired.pk if "action" in name else 1]
-    address = reverse(f"admin:actions_{name}_{what}", args=arguments)
-    assert admin_client.post(address).status_code in {302, 403}
-    assert Action.objects.count() == 2
+    row = model._default_manager.first()
+    before = stored(model)
+    path = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    fields = {field.name: "1" for field in model._meta.concrete_fields} | {"_save": "Save"}
+    assert admin_client.post(reverse(f"{path}_add"), fields).status_code == 403
+    key = row.pk if row is not None else uuid4()
+    for what, form in (("change", fields), ("delete", {"post": "yes"})):
+        answer = admin_client.post(reverse(f"{path}_{what}", args=[key]), form)
+        nothing_there = row is None and what == "change"
+        assert answer.status_code == (302 if nothing_there else 403)
+    chosen = {"action": "delete_selected", "_selected_action": [str(key)], "post": "yes"}
+    admin_client.post(reverse(f"{path}_changelist"), chosen)
+    assert stored(model) == before
+
+
+def stored(model: type[Model]) -> list[dict[str, object]]:
+    return list(model._default_manager.order_by("pk").values())
+
+
+def test_no_user_is_deleted(admin_client: Client, fired: Action) -> None:
+    address = reverse("admin:accounts_user_delete", args=[fired.user_id])
+    assert admin_client.post(address, {"post": "yes"}).status_code == 403
+    assert User.objects.filter(pk=fired.user_id).exists()
 
 
 def test_an_instrument_that_rules_may_name_is_not_deleted(
@@ -88,7 +122,55 @@ def test_an_instrument_that_rules_may_name_is_not_deleted(
     assert admin_client.post(address, {"post": "yes"}).status_code == 403
 
 
-def test_a_change_that_is_posted_changes_nothing(admin_client: Client, fired: Action) -> None:
-    address = reverse("admin:actions_action_change", args=[fired.pk])
-    assert admin_client.post(address, {"status": "active"}).status_code == 403
-    assert Action.objects.get(pk=fired.pk).status == "completed"
+def test_every_row_that_is_somebodys_leads_to_all_that_is_theirs(
+    admin_client: Client, fired: Action
+) -> None:
+    lists = ("action", "actionexecution", "notification", "delivery", "watch")
+    paths = [reverse(f"admin:actions_{name}_changelist") for name in lists]
+    paths += [reverse(f"admin:portfolios_{name}_changelist") for name in ("portfolio", "holding")]
+    rows: list[Model] = [
+        fired.user,
+        fired,
+        ActionExecution.objects.get(),
+        Transaction.objects.latest("at", "sequence"),
+        Notification.objects.get(),
+        fired.user.portfolios.get(),
+    ]
+    for row in rows:
+        page = admin_client.get(change_page(row)).content.decode()
+        for path in paths:
+            assert f'href="{path}?q={fired.user_id}"' in page, (row, path)
+        assert change_page(fired.user) in page
+
+
+def test_an_execution_leads_to_its_rule_and_its_lines_of_the_ledger(
+    admin_client: Client, fired: Action
+) -> None:
+    execution = ActionExecution.objects.get()
+    page = admin_client.get(change_page(execution)).content.decode()
+    assert change_page(fired) in page
+    lines = reverse("admin:portfolios_transaction_changelist") + f"?q={execution.pk}"
+    assert lines in page
+    (line,) = admin_client.get(lines).context["cl"].result_list
+    assert line.reference == execution.pk
+
+
+def test_who_may_only_look_sees_nothing_of_a_password(fired: Action) -> None:
+    page = client_of(staff("operations")).get(change_page(fired.user)).content.decode()
+    assert "ada@example.org" in page
+    assert "pbkdf2" not in page
+    assert "assword</label>" not in page
+
+
+def test_a_password_is_changed_where_wrong_ones_count(admin_client: Client) -> None:
+    answer = admin_client.get(reverse("admin:password_change"))
+    assert (answer.status_code, answer["Location"]) == (302, reverse("account_change_password"))
+
+
+def test_nobody_signs_in_at_the_admin_itself(fired: Action) -> None:
+    helper = staff("support")
+    form = {"username": helper.username, "password": PASSWORD}
+    for answer in (Client().post("/admin/login/", form), Client().get("/admin/")):
+        assert answer.status_code == 302
+    assert Client().post("/admin/login/", form)["Location"].startswith(reverse("account_login"))
+    assert client_of(UserFactory.create()).get("/admin/login/").status_code == 403

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from actions.rebuild import rebuild_watches
-from bench import api, fires, latency, soak
+from bench import api, backtest, fires, latency, soak
 from bench.feed import PRICES
 from bench.memory import slope
 from bench.population import Population
@@ -94,6 +94,20 @@ def test_it_says_what_it_found_and_leaves_nothing_behind() -> None:
         assert figures[key] > 0, key
     assert {"cpu", "cores", "python", "postgres"} <= figures["machine"].keys()
     assert "1,000" in table(figures)
+    assert left_by(bench) == []
+
+
+@pytest.mark.slow
+def test_the_admin_is_measured() -> None:
+    bench = run_of("bench.admin", "--rules=1000", "--rounds=1", "--json")
+    said, complained = bench.communicate(timeout=240)
+    assert bench.returncode == 0, complained
+    figures = json.loads(said)
+    assert {"first page", "a rule", "rules, by e-mail"} <= figures["pages"].keys()
+    assert figures["naive"].keys() <= figures["pages"].keys()
+    for name, page in figures["pages"].items():
+        assert 0 < page["p50_ms"] <= page["p95_ms"], name
+        assert 0 < page["queries"] <= 20, name
     assert left_by(bench) == []
 
 
@@ -184,6 +198,20 @@ def test_no_evaluator_outlives_the_bench_that_started_it(how: signal.Signals) ->
         for folder in left_by(bench):  # nobody can clear up after SIGKILL
             Cluster(folder / "postgres", fsync=False).stop(at_once=True)
             shutil.rmtree(folder)
+
+
+def test_a_backtest_is_measured_without_its_peers_too() -> None:
+    bench = run_of("bench.backtest", "--sizes=300", "--rounds=1", "--alone", "--json")
+    said, complained = bench.communicate(timeout=120)
+    assert bench.returncode == 0, complained
+    figures = json.loads(said)
+    assert [each["kind"] for each in figures["measured"]] == [*backtest.KINDS]
+    for each in figures["measured"]:
+        assert each["bars"] == 300
+        assert each["fires"]["ours, all fires"] >= each["fires"]["ours, first fire"]
+        assert each["mbar_sets_per_s"]["sweep of ours"] > 0
+        assert not any("peer" in name or "vectorbt" in name for name in each["seconds"])
+    assert "trailing_stop, 300 bars" in backtest.table(figures)
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:

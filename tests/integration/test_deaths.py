@@ -51,7 +51,7 @@ DEATHS = [
     (Death("amid", COMMIT, WAKING), {NOTHING, AWAKE}),
     (Death(AFTER, COMMIT, WAKING), {AWAKE}),
     (Death(AFTER, "actions.lease.send"), {AWAKE}),  # it asks for the lock of whose turn it is
-    (Death(AFTER, "actions.lease.run"), {AWAKE}),
+    (Death(AFTER, "actions.lease.ask"), {AWAKE}),
     (Death("before", COMMIT, LEASING), {AWAKE}),
     (Death("amid", COMMIT, LEASING), {AWAKE, LEASED}),
     (Death(AFTER, COMMIT, LEASING), {LEASED}),

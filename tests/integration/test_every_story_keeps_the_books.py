@@ -31,7 +31,14 @@ from accounts.models import User
 from actions.engine import run_tick
 from actions.execute_now import GateRefused, execute_now
 from actions.models import Action, ActionExecution
-from actions.services import Draft, cancel_action, create_action, pause_action, resume_action
+from actions.services import (
+    Draft,
+    cancel_action,
+    create_action,
+    pause_action,
+    promote_action,
+    resume_action,
+)
 from portfolios import services
 from portfolios.ledger import Side
 from portfolios.models import Holding, Portfolio, Split, Transaction
@@ -108,6 +115,8 @@ class Story(RuleBasedStateMachine):
         happened.update(Transaction.objects.values_list("kind", flat=True))
         traded = ActionExecution.objects.filter(action__action_type="REBALANCE")
         happened["rebalanced"] += traded.filter(transaction__isnull=False).count()
+        happened["rehearsed"] += ActionExecution.objects.filter(rehearsal=True).count()
+        happened["promoted"] += Action.objects.filter(promoted_at__isnull=False).count()
         connection.check_constraints()
         transaction.set_rollback(True)
         self.undone.__exit__(None, None, None)
@@ -123,9 +132,15 @@ class Story(RuleBasedStateMachine):
         """That fire with every tick: Hypothesis leaves out some steps in each story."""
         return multiple(
             *[
-                self.rule_of(user, effect, trigger, {"threshold": "50", "symbol": symbol}, None)
+                self.rule_of(
+                    user, effect, trigger, {"threshold": "50", "symbol": symbol}, None, rehearsal
+                )
                 for effect in effects
-                for trigger, symbol in (("price_above", "AAPL"), ("price_below", "IBM"))
+                for trigger, symbol, rehearsal in (
+                    ("price_above", "AAPL", False),
+                    ("price_below", "IBM", False),
+                    ("price_above", "SPY", True),
+                )
             ]
         )
 
@@ -165,6 +180,7 @@ class Story(RuleBasedStateMachine):
         threshold=thresholds,
         watched=symbols,
         most=st.sampled_from([None, 3, 1]),
+        rehearsal=st.booleans(),
     )
     def makes_a_rule(
         self,
@@ -174,9 +190,16 @@ class Story(RuleBasedStateMachine):
         threshold: str,
         watched: str,
         most: int | None,
+        rehearsal: bool,
     ) -> UUID:
         params = {"threshold": threshold, "symbol": watched}
-        return self.rule_of(user, effect, trigger, params, most)
+        return self.rule_of(user, effect, trigger, params, most, rehearsal)
+
+    @rule(id=made)
+    def promotes(self, id: UUID) -> None:
+        action = Action.objects.get(pk=id)
+        if action.status != "cancelled":
+            promote_action(user=action.user, action_id=id, now=self.now)
 
     @rule(id=made)
     def pauses_or_resumes(self, id: UUID) -> None:
@@ -252,18 +275,21 @@ class Story(RuleBasedStateMachine):
     def every_execution_is_counted_once_and_only_a_success_trades(self) -> None:
         executions = list(ActionExecution.objects.order_by("sequence"))
         successes = Counter(
-            one.action_id for one in executions if one.execution_status == "success"
+            (one.action_id, one.rehearsal)
+            for one in executions
+            if one.execution_status == "success"
         )
         numbers: defaultdict[UUID, list[int]] = defaultdict(list)
         for one in executions:
             numbers[one.action_id].append(one.sequence)
         for action in Action.objects.all():
-            assert action.executions_count == successes[action.pk]
-            assert action.max_executions is None or successes[action.pk] <= action.max_executions
+            counted = successes[action.pk, action.rehearsal]
+            assert action.executions_count == counted
+            assert action.max_executions is None or counted <= action.max_executions
             assert numbers[action.pk] == list(range(1, len(numbers[action.pk]) + 1))
         caused = set(Transaction.objects.filter(kind__in=["buy", "sell"]).values_list("reference"))
-        failed = {one.pk for one in executions if one.execution_status == "failed"}
-        assert not failed & {reference for (reference,) in caused}
+        idle = {one.pk for one in executions if one.rehearsal or one.execution_status == "failed"}
+        assert not idle & {reference for (reference,) in caused}
 
     def tick(self) -> None:
         self.now += timedelta(seconds=61)
@@ -285,8 +311,15 @@ class Story(RuleBasedStateMachine):
         trigger: str,
         params: dict[str, str],
         most: int | None,
+        rehearsal: bool,
     ) -> UUID:
-        draft = Draft(trigger_type=trigger, trigger_params=params, max_executions=most, **effect)  # type: ignore[arg-type]
+        draft = Draft(
+            trigger_type=trigger,
+            trigger_params=params,
+            max_executions=most,
+            rehearsal=rehearsal,
+            **effect,  # type: ignore[arg-type]
+        )
         return create_action(user=user, draft=draft, now=self.now).pk
 
     def portfolio(self, user: User) -> Portfolio:
@@ -309,5 +342,8 @@ def test_the_books_hold_in_every_story(feed: Feed, now: datetime) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
-    for what in ("success", "failed", "rebalanced", "buy", "sell", "split", "withdrawal"):
+    for what in (
+        "success", "failed", "rebalanced", "rehearsed", "promoted", "buy", "sell", "split",
+        "withdrawal",
+    ):  # fmt: skip
         assert happened[what] > 0, f"no story had any: {what}"

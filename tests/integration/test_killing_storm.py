@@ -47,6 +47,7 @@ FIRST = [  # one alone, after the other: the steps that only the first evaluator
 POINTS = [
     STATEMENT,
     COMMIT,
+    "actions.lease.ask",
     "actions.lease.run",
     "actions.engine.lease_actions_for_evaluation",
     "actions.engine.judge",
@@ -62,7 +63,7 @@ POINTS = [
     "actions.execute.tell",
     "actions.watches.widen_alerts",
 ]
-MOST_TIMES = {STATEMENT: 60, COMMIT: 12, "actions.lease.run": 8}
+MOST_TIMES = {STATEMENT: 60, COMMIT: 12, "actions.lease.ask": 4}
 MOST_TIMES |= {"actions.engine.judge": 4 * BATCH, "actions.execute.book": 4 * BATCH}
 
 

@@ -5,7 +5,7 @@ parameter is not known here fails, until OWNED says how to make what it names.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -16,7 +16,9 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from accounts.models import User
-from actions.models import Action, ActionExecution, Notification
+from actions.backtesting.runs import ask_for_backtest
+from actions.backtesting.terms import Wish
+from actions.models import Action, ActionExecution, Backtest, Notification
 from actions.services import Draft, create_action
 from chat.models import Conversation, Proposal
 from chat.services import say
@@ -98,6 +100,12 @@ def proposal_of(owner: User, now: datetime) -> Proposal:
     return say(user=owner, text="tell me when AAPL is below 150", now=now).proposals.get()
 
 
+def backtest_of(owner: User, now: datetime) -> Backtest:
+    noon = Draft(action_type="NOTIFY", trigger_type="time_of_day", trigger_params={"time": "12:00"})
+    wish = Wish(draft=noon, start=now - timedelta(days=3))
+    return ask_for_backtest(user=owner, wish=wish, clock=timezone.now)
+
+
 # How to make what a parameter names.
 OWNED: dict[str, Callable[[User, datetime], Any]] = {
     "action_id": rule_of,
@@ -106,6 +114,7 @@ OWNED: dict[str, Callable[[User, datetime], Any]] = {
     "notification_id": notification_of,
     "conversation_id": conversation_of,
     "proposal_id": proposal_of,
+    "backtest_id": backtest_of,
 }
 TABLE = list(addresses())
 

@@ -7,9 +7,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from portfolios import admin, services
+from portfolios import services
 from portfolios.ledger import Side
-from portfolios.models import Portfolio, Transaction
+from portfolios.models import Portfolio
 from tests.factories import InstrumentFactory, PortfolioFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -93,16 +93,3 @@ def test_a_list_takes_the_same_statements_however_long(support: Client, kind: st
     for number in range(1, 8):
         held_by(f"user-{number}", f"SYM{number}")
     assert statements() == few
-
-
-def test_a_huge_table_is_estimated_and_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    held_by("ada", "AAPL")
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE portfolios_transaction")
-    monkeypatch.setattr(admin, "COUNTED_UP_TO", 1)
-    everything = Transaction.objects.order_by("at")
-    with CaptureQueriesContext(connection) as captured:
-        assert admin.EstimatingPaginator(everything, 50).count == 2
-    assert "reltuples" in captured[0]["sql"]
-    assert len(captured) == 1
-    assert admin.EstimatingPaginator(everything.filter(kind="buy"), 50).count == 1

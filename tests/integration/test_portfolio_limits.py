@@ -193,12 +193,13 @@ def test_the_owner_pauses_everything_on_the_page_and_nobody_else_does(
 def test_support_pauses_with_the_permission_to(portfolio: Portfolio, admin_client: Client) -> None:
     page = "/admin/portfolios/portfolio/"
     chosen = {"action": "pause_everything", "_selected_action": [str(portfolio.pk)]}
-    admin_client.post(page, chosen)
-    portfolio.refresh_from_db()
-    assert portfolio.paused_by_staff
+    assert b"Reason" in admin_client.post(page, chosen).content
+    paused = Portfolio.objects.filter(pk=portfolio.pk, paused_by_staff=True)
+    assert not paused.exists(), "it asks for the reason first"
+    admin_client.post(page, chosen | {"reason": "The owner asked for it."})
+    assert paused.exists()
     helper = UserFactory.create(is_staff=True)
     client = Client()
     client.force_login(helper)
-    client.post(page, chosen | {"action": "let_go_on"})
-    portfolio.refresh_from_db()
-    assert portfolio.paused_by_staff
+    client.post(page, chosen | {"action": "let_go_on", "reason": "None."})
+    assert paused.exists()

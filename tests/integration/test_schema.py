@@ -39,6 +39,8 @@ ACTIONS = {
     "status_reason": ("text", "NO", "''::text"),
     "consecutive_failures": ("integer", "NO", "0"),
     "last_evaluation": ("jsonb", "YES", None),
+    "rehearsal": ("boolean", "NO", "false"),
+    "promoted_at": ("timestamp with time zone", "YES", None),
 }
 EXECUTIONS = {
     "id": ("uuid", "NO", "gen_random_uuid()"),
@@ -52,6 +54,7 @@ EXECUTIONS = {
     "sequence": ("integer", "NO", None),
     "idempotency_key": ("text", "YES", None),
     "request_fingerprint": ("text", "YES", None),
+    "rehearsal": ("boolean", "NO", "false"),
 }
 
 
@@ -148,6 +151,7 @@ def test_a_rule_that_makes_sense_is_stored() -> None:
         ({"valid_until": "now() - interval '1 s'"}, "actions_valid_span"),
         ({"processing_lease_until": "now()"}, "actions_lease_with_quote"),
         ({"waking_quote": "'{}'"}, "actions_lease_with_quote"),
+        ({"rehearsal": "true", "promoted_at": "now()"}, "actions_promoted_is_real"),
         (
             {"status": "'paused'", "processing_lease_until": "now()", "waking_quote": "'{}'"},
             "actions_awake_is_active",

@@ -98,6 +98,7 @@ rules = st.fixed_dictionaries(
         ),
         "max_executions": st.sampled_from([1, 2, None]),
         "cooldown": st.sampled_from([None, 0, 15]),
+        "rehearsal": st.booleans(),
     }
 )
 prices = st.lists(st.sampled_from(["90", "95", "100", "104.5", "110"]), min_size=1, max_size=6)
@@ -132,11 +133,37 @@ def test_a_batch_does_what_one_by_one_would_do(
     assert outcome(commit_firings) == outcome(one_by_one)
 
 
-def play(drafts: list[dict[str, Any]], path: list[str], feed: Feed, now: datetime) -> object:
-    """All that the rules leave behind after these prices, 10 s apart, without what is random."""
+@pytest.mark.slow
+@hypothesis_settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
+@given(drafts=st.lists(rules, min_size=2, max_size=9), path=prices)
+def test_what_trades_does_what_it_would_do_without_the_rehearsals_beside_it(
+    drafts: list[dict[str, Any]], path: list[str], feed: Feed, now: datetime
+) -> None:
+    def left(rehearsals: bool) -> object:
+        with transaction.atomic():
+            kept = [draft if rehearsals or not draft["rehearsal"] else None for draft in drafts]
+            _, rules, books = play(kept, path, feed, now)
+            transaction.set_rollback(True)
+        real = zip(rules, drafts, strict=True)
+        return [rule for rule, draft in real if not draft["rehearsal"]], books
+
+    assert left(rehearsals=True) == left(rehearsals=False)
+
+
+def play(
+    drafts: Sequence[dict[str, Any] | None], path: list[str], feed: Feed, now: datetime
+) -> tuple[object, list[object], list[object]]:
+    """All that happened and that the rules leave behind after these prices, 10 s apart, without
+    what is random: the ticks, the rules, the books. None: a rule that is left out."""
     owners = [owner_of(shares=10, cash=600, now=now - MINUTE) for _ in range(2)]
     actions = [
-        create_action(
+        draft
+        and create_action(
             user=owners[draft["owner"]],
             draft=Draft(
                 symbol="AAPL",
@@ -144,6 +171,7 @@ def play(drafts: list[dict[str, Any]], path: list[str], feed: Feed, now: datetim
                 trigger_params=draft["params"],
                 max_executions=draft["max_executions"],
                 cooldown_seconds=draft["cooldown"],
+                rehearsal=draft["rehearsal"],
                 **draft["size"],
             ),
             now=now + number * timedelta(milliseconds=1),
@@ -156,7 +184,8 @@ def play(drafts: list[dict[str, Any]], path: list[str], feed: Feed, now: datetim
         report = run_tick(now=now + number * 10 * SECOND)
         ticks.append((report.woken, report.fired, report.errors))
     assert discrepancies() == []
-    return ticks, [left_by(action) for action in actions], [books(owner) for owner in owners]
+    left = [left_by(action) if action else None for action in actions]
+    return ticks, left, [books(owner) for owner in owners]
 
 
 def left_by(action: Action) -> object:
@@ -180,6 +209,7 @@ def left_by(action: Action) -> object:
         first = execution.transaction
         assert (str(first.pk) if first else None) == (traded[0] if traded else None)
         assert first is None or first.reference == execution.pk
+        assert execution.rehearsal == action.rehearsal
         executions.append(
             (execution.sequence, execution.execution_status, execution.error, details)
         )

@@ -127,6 +127,7 @@ def test_the_call_says_what_happened_and_its_signature_can_be_verified(
         "created_at": now.isoformat(),
         "subject": "Sold “10” AAPL",
         "body": "Why: so",
+        "rehearsal": False,
         "rule": None,
         "execution": None,
     }

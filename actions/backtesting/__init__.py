@@ -1,0 +1,1 @@
+"""Backtests that people ask for: checked, kept, played at once or by the cluster, and told."""
