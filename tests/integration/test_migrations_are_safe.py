@@ -14,6 +14,7 @@ from django.db.migrations.loader import MigrationLoader
 from django_migration_linter import MigrationLinter
 
 BASELINE = {
+    "accounts.0002_people_by_how_they_begin",
     "actions.0003_watch_portfolio",
     "actions.0005_water_marks",
     "actions.0006_deliveries",
@@ -21,6 +22,7 @@ BASELINE = {
     "actions.0013_rules_of_a_user_in_order",
     "actions.0014_wakings",
     "actions.0015_unread_notifications",
+    "actions.0018_support",
     "market.0006_splits",
     "portfolios.0003_portfolio_changed",
 }
