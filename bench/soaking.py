@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -117,6 +117,10 @@ class Soak:
     kill_every: float
     folder: Path
     say: Callable[[str], None]
+    _stop: threading.Event = field(default_factory=threading.Event, init=False)
+    _answers: Answers = field(default_factory=Answers, init=False)
+    _memory: Memory = field(default_factory=Memory, init=False)
+    _killed: Counter[str] = field(default_factory=Counter, init=False)
 
     def run(self) -> dict[str, Any]:
         """The figures. Raises Failed when nobody ticks."""
@@ -130,9 +134,6 @@ class Soak:
             name: Service(name, prices=prices, interval=self.interval)
             for name in ("worker", "evaluator")
         }
-        self._stop = threading.Event()
-        self._answers, self._memory = Answers(), Memory()
-        self._killed: Counter[str] = Counter()
         with ExitStack() as stack:
             for service in services.values():
                 stack.callback(service.end)
