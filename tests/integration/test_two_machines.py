@@ -23,7 +23,7 @@ from bench.storm import CALM, LOW, SYMBOL, Storm
 from portfolios.models import Transaction
 from tests.machines import Machine, machines, running_on
 from tests.postgres import run_cluster
-from tests.processes import done_by_another
+from tests.processes import begin, done_by_another
 from tradingrules.embedded.cluster import Cluster
 
 RULES = 2_500
@@ -49,7 +49,7 @@ def test_a_machine_that_is_cut_off_amid_a_storm_costs_nothing_and_comes_back(
     tmp_path: Path,
 ) -> None:
     with machines(2) as (database, pair), postgres(database) as cluster:
-        done_by_another(cluster.url(), prepare, datetime.now(UTC))
+        begin(cluster.url(), prepare, datetime.now(UTC)).result(seconds=PATIENCE)
         feed = PricesInAFile(tmp_path / "prices.json")
         feed.say({SYMBOL: CALM})
         with at_work(pair, tmp_path), World(cluster.url()) as world:
