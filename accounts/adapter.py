@@ -7,8 +7,14 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
+
+from accounts.api_tokens import revoke_all
+from accounts.models import User
+from accounts.sessions import end_others
+from rest.addresses import client_address
 
 MISMATCH = "That name and password do not go together. Check both and try again."
 
@@ -16,7 +22,8 @@ log = logging.getLogger(__name__)
 
 
 class Adapter(DefaultAccountAdapter):
-    """As allauth does it, but a mail server that is missing or ill stops nobody from signing up."""
+    """As allauth does it, but a mail server that is missing or ill stops nobody from signing up,
+    and a new password ends whatever was opened with the old one."""
 
     error_messages = {
         **DefaultAccountAdapter.error_messages,
@@ -27,6 +34,15 @@ class Adapter(DefaultAccountAdapter):
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         return reverse("account")
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        return client_address(request) or "127.0.0.1"  # a socket of this machine
+
+    @transaction.atomic
+    def set_password(self, user: User, password: str) -> None:
+        super().set_password(user, password)
+        revoke_all(user=user)
+        end_others(user=user, but=self.request.session.session_key)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         try:

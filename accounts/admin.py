@@ -5,8 +5,10 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 
-from accounts.models import User
+from accounts.models import ApiToken, User
+from support.links import link
 from support.readonly import QuickAdmin
 from support.search import Places
 
@@ -33,3 +35,25 @@ class UserAdmin(QuickAdmin[User], DjangoUserAdmin[User]):
         shown = ("username", "email", "first_name", "last_name", "time_zone")
         state = ("id", "is_active", "is_staff", "groups", "last_login", "date_joined")
         return ((None, {"fields": (*shown, *state)}),)
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(QuickAdmin[ApiToken]):
+    """Support sees which programs act for somebody, and ends them; only the owner makes one."""
+
+    list_display = ("name", "owner", "scope", "ending", "created_at", "expires_at", "last_used_at")
+    list_filter = ("scope",)
+    list_select_related = ("user",)
+    places = Places(ids=("user",), people=("user",))
+    search_help_text = "The owner's id, or how the owner's name or e-mail begins."
+    exclude = ("digest",)
+
+    @admin.display(description="owner")
+    def owner(self, token: ApiToken) -> SafeString | str:
+        return link(token.user)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
+        return False

@@ -1,6 +1,7 @@
 """What people type about their account."""
 
 import zoneinfo
+from datetime import timedelta
 from typing import Any
 
 from allauth.account.forms import (
@@ -26,7 +27,8 @@ from django.urls import reverse_lazy
 from django.utils.functional import lazy
 from django.utils.html import format_html
 
-from accounts.models import User
+from accounts.models import ApiToken, User
+from rest.scopes import Scope
 
 MARKETS_ZONE = "America/New_York"
 _NOT_PLACES = ("Etc/", "SystemV/", "US/", "posix/", "right/")
@@ -186,3 +188,29 @@ class Profile(forms.ModelForm[User]):
             "username": "You can sign in with it as well as with your e-mail. Letters, digits and "
             "@ . + - _ only."
         }
+
+
+class NewToken(forms.Form):
+    name = forms.CharField(
+        label="Name",
+        max_length=60,
+        help_text="What uses it, such as “my spreadsheet”. You know it by this name later.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    scope = forms.TypedChoiceField(
+        label="What it may do",
+        choices=ApiToken.Scopes.choices,
+        initial=Scope.READ.value,
+        coerce=Scope,
+        help_text="A rule trades when it fires, whoever wrote it.",
+        widget=forms.RadioSelect,
+    )
+    lasts = forms.TypedChoiceField(
+        label="Good for",
+        choices=[("7", "A week"), ("30", "30 days"), ("90", "90 days"), ("365", "A year")],
+        initial="90",
+        coerce=lambda days: timedelta(days=int(days)),
+    )
+
+    def clean_name(self) -> str:
+        return " ".join(str(self.cleaned_data["name"]).split())

@@ -1,5 +1,6 @@
 """The lock-out after repeated failures: whose they are, and what somebody is told."""
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -10,6 +11,8 @@ from django.shortcuts import render
 from accounts.models import User
 from rest.answers import as_json
 from rest.problems import MEDIA_TYPE, Problem
+
+logger = logging.getLogger(__name__)
 
 
 def whose(request: HttpRequest, credentials: Mapping[str, object] | None = None) -> str:
@@ -34,6 +37,7 @@ def locked_out(
     It is the same whether the name exists and the password was right. Each attempt begins the wait
     anew.
     """
+    logger.warning("an attempt to sign in was refused: the account is locked out")
     cool_off = get_cool_off(request)
     seconds = round(cool_off.total_seconds()) if cool_off else 0
     words = f"Too many attempts. Wait {seconds // 60} minutes, then try again."

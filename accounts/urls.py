@@ -4,7 +4,7 @@ from allauth.account import views as allauth
 from django.urls import include, path, re_path
 
 from accounts.themes import choose_theme
-from accounts.views import account
+from accounts.views import account, api_access, new_token, revoke, sessions
 
 urlpatterns = [
     path("sign-in", allauth.login, name="account_login"),
@@ -39,5 +39,9 @@ urlpatterns = [
         name="account_confirm_email",
     ),
     path("account/second-factor/", include("allauth.mfa.urls")),
+    path("account/sessions", sessions, name="sessions"),
+    path("account/api", api_access, name="api-access"),
+    path("account/api/new", new_token, name="api-token-new"),
+    path("account/api/<uuid:token_id>/revoke", revoke, name="api-token-revoke"),
     path("theme", choose_theme, name="theme"),
 ]

@@ -18,11 +18,13 @@ from actions.execute import commit_firings
 from actions.judge import Finding, judge
 from actions.lease import Leased, count_awake, lease_actions_for_evaluation
 from actions.models import Tick
+from actions.pace import tick_interval
 from actions.rules import InvalidRule, Rule
 from actions.settle import Look, after_fault, expire_paused, settle
 from actions.sight import Sight
 from actions.splits import apply_due_splits, tell_of_doubts
 from market.bulk import send, transaction_sent_ahead
+from market.freshness import mark_freshness
 from market.history import record_history
 from market.quotes import Sample
 from market.services import (
@@ -30,6 +32,7 @@ from market.services import (
     ProviderError,
     accept_quotes,
     being_looked_at,
+    calendar,
     fetch_quotes,
     quote_max_age,
 )
@@ -65,7 +68,10 @@ def run_tick(*, now: datetime, call_for_help: Callable[[int], object] = lambda n
     symbols = followed(now=now)
     report.woken = take_in(_quotes(symbols, now, report), now)
     report.doubted = tell_of_doubts(now=now)
-    return _finish(report, now, started, call_for_help)
+    is_open = calendar().is_open(now)
+    if is_open:  # nobody waits for a quote while there can be none
+        mark_freshness(now=now, max_age=quote_max_age())
+    return _finish(report, now, started, is_open, call_for_help)
 
 
 def run_short_tick(
@@ -76,11 +82,16 @@ def run_short_tick(
     Whoever took them in has woken the rules.
     """
     started = perf_counter()
-    return _finish(Report(woken=count_awake(now=now)), now, started, call_for_help)
+    report = Report(woken=count_awake(now=now))
+    return _finish(report, now, started, calendar().is_open(now), call_for_help)
 
 
 def _finish(
-    report: Report, now: datetime, started: float, call_for_help: Callable[[int], object]
+    report: Report,
+    now: datetime,
+    started: float,
+    is_open: bool,
+    call_for_help: Callable[[int], object],
 ) -> Report:
     if report.woken > settings.LEASE_BATCH:
         call_for_help(ceil(report.woken / settings.LEASE_BATCH) - 1)
@@ -88,10 +99,21 @@ def _finish(
     Tick.objects.create(
         started_at=now,
         duration=timedelta(seconds=perf_counter() - started),
+        next_in=tick_interval(is_open=is_open),
         symbols=report.symbols,
         woken=report.woken,
         fired=report.fired,
         errors=report.errors,
+    )
+    logger.log(
+        logging.INFO if report.fired or report.errors else logging.DEBUG,
+        "a tick over %d symbols: %d woken, %d fired, %d faults",
+        *(report.symbols, report.woken, report.fired, len(report.errors)),
+        extra={
+            "woken": report.woken,
+            "fired": report.fired,
+            "milliseconds": round(1000 * (perf_counter() - started)),
+        },
     )
     return report
 
@@ -194,6 +216,7 @@ def _fire(firings: list[Firing], now: datetime, report: Report) -> list[Look]:
 
 
 def _fault(leased: Leased, error: Exception, now: datetime, report: Report) -> Look:
-    logger.error("rule %s could not be looked at", leased.id, exc_info=error)
+    about = {"action_id": leased.id, "user_id": leased.user_id}
+    logger.error("rule %s could not be looked at", leased.id, exc_info=error, extra=about)
     report.errors.append(f"Rule {leased.id}: {type(error).__name__}")
     return after_fault(leased, error, now)

@@ -4,15 +4,17 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 
-from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from actions.engine import Report, run_short_tick, run_tick
+from actions.pace import tick_interval
 from market.locks import session_lock
 from market.services import calendar
+from rest.logs import about
 from rest.unavailable import is_disturbance
 
 logger = logging.getLogger(__name__)
@@ -27,11 +29,27 @@ _END_MILLISECONDS = 1_000  # to wait for the end of a session
 _HOLDER = """
 SELECT a.pid,
        CASE a.state WHEN 'active' THEN 0
-       ELSE extract(epoch FROM clock_timestamp() - a.state_change)::float8 END
+       ELSE extract(epoch FROM clock_timestamp() - a.state_change)::float8 END,
+       a.application_name, host(a.client_addr), a.backend_start
   FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.datid = l.database
  WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
    AND (l.classid, l.objid, l.objsubid) = (%s, %s, 1)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """The session that holds the evaluator's lock, as PostgreSQL knows it.
+
+    `silent_seconds`: since it last had a statement run, 0 while one runs, None where the session is
+    another role's, and not ours to see. `address` is None on a socket of the server's own machine.
+    """
+
+    pid: int
+    silent_seconds: float | None
+    program: str
+    address: str | None
+    since: datetime | None
 
 
 @contextmanager
@@ -62,7 +80,8 @@ def tick_for(
     def tick(kind: Callable[..., Report]) -> datetime:
         now = clock()
         try:
-            after_tick(kind(now=now, call_for_help=call_for_help))
+            with about(tick=now.isoformat()):
+                after_tick(kind(now=now, call_for_help=call_for_help))
         except Exception as error:  # one bad tick does not end the loop
             gone = isinstance(error, OperationalError | InterfaceError)
             if gone and not is_disturbance(error):
@@ -88,15 +107,14 @@ def tick_for(
 
 def interval(now: datetime) -> float:
     """Seconds between ticks: shorter while the market is open."""
-    is_open = calendar().is_open(now)
-    return float(settings.TICK_SECONDS_OPEN if is_open else settings.TICK_SECONDS_CLOSED)
+    return tick_interval(is_open=calendar().is_open(now)).total_seconds()
 
 
 def seconds_since_evaluator_spoke() -> float | None:
     """Seconds since whoever holds the lock, on any machine, last had a statement run: 0 while one
     runs, None when nobody holds it. PostgreSQL keeps this, so a tick has nothing to do for it."""
-    holder = _holder()
-    return holder[1] if holder else None
+    holder = leader()
+    return holder.silent_seconds if holder else None
 
 
 def end_evaluators_session() -> None:
@@ -106,14 +124,14 @@ def end_evaluators_session() -> None:
     waits, the session would hold the lock for hours. An evaluator that lives is none the worse for
     it: what it had begun is undone, and it starts anew.
     """
-    if holder := _holder():
+    if holder := leader():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(%s, %s)", [holder[0], _END_MILLISECONDS])
+            cursor.execute("SELECT pg_terminate_backend(%s, %s)", [holder.pid, _END_MILLISECONDS])
 
 
-def _holder() -> tuple[int, float | None] | None:
-    """The holder's session, and its seconds of silence (None: another role's, not ours to see)."""
+def leader() -> Leader | None:
+    """Whoever evaluates, on any machine. None: nobody does."""
     with connection.cursor() as cursor:
         cursor.execute(_HOLDER, [_LOCK >> 32, _LOCK & 0xFFFFFFFF])
-        row: tuple[int, float | None] | None = cursor.fetchone()
-    return row
+        row = cursor.fetchone()
+    return Leader(*row) if row else None

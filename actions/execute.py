@@ -98,10 +98,24 @@ def _until_undisturbed(firings: Sequence[Firing]) -> Fired:
 
 def _commit(firings: Sequence[Firing]) -> Fired:
     with transaction_sent_ahead():
-        return _fire(firings)
+        fired, booked = _fire(firings)
+    for each in booked:
+        _log(each)
+    return fired
 
 
-def _fire(firings: Sequence[Firing]) -> Fired:
+def _log(booked: Booked) -> None:
+    refused = bool(booked.execution.error)
+    about = {
+        "action_id": booked.execution.action_id,
+        "execution_id": booked.execution.id,
+        "user_id": booked.firing.leased.user_id,
+        "outcome": "refused" if refused else "success",
+    }
+    logger.info("a rule fired and was refused" if refused else "a rule fired", extra=about)
+
+
+def _fire(firings: Sequence[Firing]) -> tuple[Fired, list[Booked]]:
     now = firings[0].view.now
     ours, shut = _still_true(firings)
     portfolios = _lock_portfolios(ours)
@@ -109,6 +123,7 @@ def _fire(firings: Sequence[Firing]) -> Fired:
     sequences = last_sequences(leased=[firing.leased for firing in ours])
     fired = Fired(looks=shut)
     wakes: dict[UUID, tuple[frozenset[str], Wake]] = {}
+    done: list[Booked] = []
     for some in batched(ours, BOOKED_AT_ONCE, strict=False):
         booked, held, faults = _book(some, portfolios, quotes, sequences)
         write_executions(executions=[each.execution for each in booked], at=now)
@@ -116,11 +131,12 @@ def _fire(firings: Sequence[Firing]) -> Fired:
         tell(notices=[each.notice for each in booked] + _spent_days(held), now=now)
         wakes |= {each.firing.leased.id: (each.after.symbols, each.wake) for each in booked}
         fired.add(Fired(len(booked), held, faults))
+        done += booked
     write(locked=portfolios.values(), at=now)
     # Of a rule that has ended nothing is left to wait for. The engine widens the levels of a whole
     # batch at once, so that batches beside each other do not queue for a symbol's row.
     set_watches(wakes=wakes)
-    return fired
+    return fired, done
 
 
 def _still_true(firings: Sequence[Firing]) -> tuple[list[Firing], list[Look]]:

@@ -30,15 +30,28 @@ SUPPORT = "support"  # who of the staff it was is not for the owner
 # What a rule means in shares and prices.
 _TERMS = ("symbol", "quantity", "action_params", "trigger_type", "trigger_params")
 
+# What it watches, and what for.
+_WATCHED = (
+    "symbol",
+    "trigger_type",
+    "trigger_params",
+    "valid_from",
+    "action_type",
+    "action_params",
+    "portfolio_id",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a rule: when, by whom, what from what to what (a line each), and why."""
+    """One change of a rule: when, by whom, what from what to what (a line each), and why. `anew`:
+    its trigger has started anew with it."""
 
     at: datetime
     who: str
     what: Sequence[str]
     why: str = ""
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,7 @@ def history_of(*, action: Action, zone: ZoneInfo, for_staff: bool = False) -> li
     before = list(ActionHistory.objects.filter(pgh_obj=action).order_by("pgh_id"))
     owner = action.user.get_username()
     first = before[0] if before else action
-    changes = [Change(action.created_at, owner, (f"Made: {_sentence(first)}",))]
+    changes = [Change(action.created_at, owner, (f"Made: {_sentence(first)}",), anew=True)]
     people = {str(action.user_id): owner, **_people(before, action.user_id)}
     told = _Words(zone, _portfolios([*before, action]))
     done = _is_done(action, before)
@@ -83,11 +96,37 @@ def history_of(*, action: Action, zone: ZoneInfo, for_staff: bool = False) -> li
         why = (was.pgh_context or {}).get("why") or ended
         by_support = not for_staff and "support" in (was.pgh_context or {})
         who = SUPPORT if by_support else people.get(_by(was), NOBODY)
-        changes.append(Change(was.pgh_created_at, who, what, why))
+        changes.append(Change(was.pgh_created_at, who, what, why, _starts_anew(was, then)))
     if done:
-        at = max(filter(None, (action.last_evaluated_at, action.updated_at)))
-        changes.append(Change(at, NOBODY, ("Status: active → completed",), action.status_reason))
+        changes.append(
+            Change(_done_at(action), NOBODY, ("Status: active → completed",), action.status_reason)
+        )
     return changes[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Era:
+    """A span in which nobody changed a rule: as what it stood then."""
+
+    begin: datetime
+    end: datetime
+    action: Action
+
+
+def eras_of(*, action: Action, until: datetime) -> list[Era]:
+    """What the rule was from when it was made until `until`, oldest first. One query."""
+    before = list(ActionHistory.objects.filter(pgh_obj=action).order_by("pgh_id"))
+    states = [(was.pgh_created_at, _as_it_was(action, was)) for was in before]
+    if _is_done(action, before):
+        states.append((_done_at(action), _while_active(action)))
+    states.append((until, action))
+    eras, begin = [], action.created_at
+    for changed_at, state in states:
+        end = min(changed_at, until)
+        if begin < end:
+            eras.append(Era(begin, end, state))
+            begin = end
+    return eras
 
 
 def edited_since(*, actions: Iterable[Action], instant: datetime) -> set[UUID]:
@@ -118,6 +157,12 @@ def keep_as_it_was(*, actions: Iterable[Action], label: str, why: str) -> None:
     )
 
 
+def watching(row: Any) -> tuple[Any, ...]:
+    """What a trigger's state is the state of, for a rule or a row of its history: where one of
+    these changes, it starts anew."""
+    return tuple(getattr(row, name) for name in _WATCHED)
+
+
 # A row of what was, or the rule as it is: both have the columns that people set.
 _Row = Any
 
@@ -142,10 +187,30 @@ def _while_active(row: _Row) -> _Row:
     return active
 
 
+def _done_at(action: Action) -> datetime:
+    return max(filter(None, (action.last_evaluated_at, action.updated_at)))
+
+
+def _as_it_was(action: Action, row: _Row) -> Action:
+    """The rule with the settings of a row."""
+    then = copy(action)
+    for name in (*SETTINGS, "status"):
+        if name != "portfolio":
+            setattr(then, name, getattr(row, name))
+    return then
+
+
 def _by(row: _Row) -> str:
     """The id of the user who made the change, empty where nobody did."""
     context = row.pgh_context or {}
     return context.get("user") or context.get("by") or ""
+
+
+def _starts_anew(was: _Row, then: _Row) -> bool:
+    """Whether the trigger was started anew: by a resumption, or by an edit."""
+    resumed = was.status != then.status
+    edited = watching(was) != watching(then)
+    return bool(then.status == Action.Statuses.ACTIVE and (resumed or edited))
 
 
 def _terms(row: _Row) -> tuple[Any, ...]:

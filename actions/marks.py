@@ -55,11 +55,13 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a symbol's prices through one point or more, oldest first."""
+    """A line of a symbol's prices through one point or more, oldest first. One that is `stepped`
+    keeps its price until the next point."""
 
     symbol: str
     points: tuple[Point, ...]
     words: str
+    stepped: bool = False
 
 
 type Mark = Level | Span | Line

@@ -16,8 +16,8 @@ from actions.sentence import in_zone
 from actions.turns import Turn, Turning
 from actions.watches import on_grid
 from actions.why import Distance, GateState, gate_states, nearest
-from market.quotes import Sample
-from market.services import calendar
+from market.quotes import Sample, is_fresh
+from market.services import calendar, quote_max_age
 from portfolios.models import Holding
 from portfolios.money import format_price
 
@@ -69,8 +69,9 @@ class Explanation:
     """Why a rule has not fired: its gates in their order, and the way to the level that wakes it.
 
     `band` is the one in which `distance` was measured, `wakes_at` the instant at which the rule is
-    looked at whatever the market does, `turn` what it follows. Without gates the rule cannot be
-    read; its last evaluation says why.
+    looked at whatever the market does, `turn` what it follows. `stale` are those of its quotes that
+    are too old to act on although the market is open, the oldest first. Without gates the rule
+    cannot be read; its last evaluation says why.
     """
 
     gates: Sequence[GateState]
@@ -78,6 +79,7 @@ class Explanation:
     band: Band | None
     wakes_at: datetime | None = None
     turn: Turn | None = None
+    stale: Sequence[Sample] = ()
 
     @property
     def blocking(self) -> GateState | None:
@@ -91,10 +93,22 @@ def explain(
     """Why each of these rules has not fired, by the latest `quotes`; one query for all."""
     sleeps = _sleeps(actions)
     view = View(now=now, woken_at=now, calendar=calendar(), max_age=timedelta(0))
+    stale = _stale(quotes, now)
     return {
-        action.pk: _explanation(_gates(action, view), sleeps.get(action.pk, _Sleep()), quotes)
+        action.pk: _explanation(
+            _gates(action, view), sleeps.get(action.pk, _Sleep()), quotes, stale
+        )
         for action in actions
     }
+
+
+def _stale(quotes: Mapping[str, Sample], now: datetime) -> Sequence[Sample]:
+    """The quotes that tell no price of now; none while the market is closed, when there is none."""
+    if not calendar().is_open(now):
+        return ()
+    limit = quote_max_age()
+    old = (quote for quote in quotes.values() if not is_fresh(quote.as_of, now, limit))
+    return sorted(old, key=lambda quote: quote.as_of)
 
 
 @dataclass(slots=True)
@@ -107,11 +121,15 @@ class _Sleep:
 
 
 def _explanation(
-    gates: Sequence[GateState], sleep: _Sleep, quotes: Mapping[str, Sample]
+    gates: Sequence[GateState],
+    sleep: _Sleep,
+    quotes: Mapping[str, Sample],
+    stale: Sequence[Sample],
 ) -> Explanation:
     distance = nearest(sleep.bands, quotes)
     band = sleep.bands[distance.symbol] if distance else None
-    return Explanation(gates, distance, band, sleep.at, sleep.turn)
+    old = [quote for quote in stale if quote.symbol in sleep.bands]
+    return Explanation(gates, distance, band, sleep.at, sleep.turn, old)
 
 
 def why_in_words(action: Action, why: Explanation, zone: ZoneInfo) -> str:
@@ -123,11 +141,21 @@ def why_in_words(action: Action, why: Explanation, zone: ZoneInfo) -> str:
     if gate := why.blocking:
         until = f" It waits until {in_zone(gate.until, zone)}." if gate.until else ""
         return gate.reason + until
+    stale = stale_in_words(why, zone)
     if why.distance is None:
-        return str(action.last_evaluation["reason"])
+        return stale or str(action.last_evaluation["reason"])
     rises = "rises" if why.distance.to_go > 0 else "falls"
     level = format_price(why.distance.level)
-    return f"Asleep until {why.distance.symbol} {rises} to {level}."
+    what = "a new price" if stale else why.distance.symbol
+    return f"{stale} Asleep until {what} {rises} to {level}.".lstrip()
+
+
+def stale_in_words(why: Explanation, zone: ZoneInfo) -> str:
+    """Of its prices that are too old to act on, the oldest; empty where none is."""
+    if not why.stale:
+        return ""
+    oldest = why.stale[0]
+    return f"{oldest.symbol}'s price is stale: the last one is of {in_zone(oldest.as_of, zone)}."
 
 
 def symbols_of(action: Action) -> frozenset[str]:

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from accounts.models import User
 from actions.drafting import LONGEST_COOLDOWN_SECONDS, Draft, apply, parse
-from actions.history import Support, because
+from actions.history import Support, because, watching
 from actions.lifecycle import BY_PEOPLE, check_promotion, check_transition
 from actions.limits import has_expired
 from actions.models import Action
@@ -258,7 +258,7 @@ def _edit(action: Action, fields: Mapping[str, Any], now: datetime) -> None:
     """Changes the rule, whose row is locked, and has it looked at if it is active."""
     if not BY_PEOPLE[Status(action.status)]:
         raise EditRefused(f"The rule is {action.status}, and stays as it was. Write a new one.")
-    before = _watching(action)
+    before = watching(action)
     draft = replace(Draft.of(action), **fields)
     if draft.rehearsal != action.rehearsal:
         raise InvalidRule({"rehearsal": STAYS_REHEARSAL if action.rehearsal else STAYS_REAL})
@@ -268,7 +268,7 @@ def _edit(action: Action, fields: Mapping[str, Any], now: datetime) -> None:
     apply(draft, rule, action)
     action.updated_at = now
     active = action.status == Action.Statuses.ACTIVE
-    if active and _watching(action) != before:
+    if active and watching(action) != before:
         action.status_reason = "Edited by you: its trigger has started anew."
         # What woke the rule was another condition: whoever has just leased it lets go of it.
         action.processing_lease_until = None
@@ -287,12 +287,6 @@ def _check_version(action: Action, version: str | None) -> None:
 
 def _too_few(executed: int) -> str:
     return f"It has been executed {executed} times already. Use a larger number, or null for any."
-
-
-def _watching(action: Action) -> tuple[object, ...]:
-    """What its trigger's state is the state of."""
-    parts = (action.symbol, action.trigger_type, action.trigger_params, action.valid_from)
-    return (*parts, action.action_type, action.action_params, action.portfolio_id)
 
 
 def _start(action: Action, rule: Rule, now: datetime) -> None:

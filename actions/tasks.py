@@ -14,8 +14,11 @@ from actions.evaluator import evaluator_lock, tick_for
 from actions.notify.deliver import deliver_due, prune_deliveries
 from actions.notify.dispatch import dispatch
 from actions.notify.expiring import announce_expiries
+from actions.proof import LONGEST_BACK
 from actions.splits import record_announced
+from actions.tick_record import roll_up_ticks
 from actions.wizard.drafts import prune_drafts
+from market.freshness import prune_gaps
 from market.history import prune_history
 from market.incidents import prune_incidents
 from market.ranges import prune_ranges
@@ -29,6 +32,7 @@ KEEP_DELIVERIES = timedelta(days=30)
 KEEP_INCIDENTS = timedelta(days=90)
 KEEP_DRAFTS = timedelta(days=30)
 BACKTEST_SLICE_SECONDS = 5.0  # between which others have their turn
+KEEP_GAPS = LONGEST_BACK
 MOST_HELPERS = 8  # jobs for one tick; each goes on as long as there is something to lease
 
 
@@ -98,14 +102,16 @@ def take_up_backtests() -> str:
 
 
 def prune() -> str:
-    """Forgets prices older than any rule looks back, and how old messages were sent, and
-    drafts that nobody has gone on with."""
+    """Forgets prices older than any rule looks back, how old messages were sent, drafts that nobody
+    has gone on with, and old ticks, of which their hours and the gaps between them are kept."""
     now = timezone.now()
     prices = prune_history(now=now) + prune_ranges(now=now, keep=KEEP_RANGES)
     deliveries = prune_deliveries(now=now, keep=KEEP_DELIVERIES)
     prune_incidents(now=now, keep=KEEP_INCIDENTS)
     drafts = prune_drafts(now=now, keep=KEEP_DRAFTS)
-    return f"{prices} prices, {deliveries} deliveries, {drafts} drafts forgotten"
+    prune_gaps(now=now, keep=KEEP_GAPS)
+    ticks = roll_up_ticks(now=now)
+    return f"{prices} prices, {deliveries} deliveries, {drafts} drafts, {ticks} ticks forgotten"
 
 
 def call_for_delivery(report: Report) -> None:

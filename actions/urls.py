@@ -1,7 +1,16 @@
 from django.urls import path
 
 from actions.notify.views import inbox, preferences, read_all, unsubscribe_page
-from actions.pages import backtests, controls, detail, execute, listing, promote, wizard
+from actions.pages import (
+    backtests,
+    controls,
+    detail,
+    execute,
+    listing,
+    promote,
+    watched,
+    wizard,
+)
 
 urlpatterns = [
     path("actions", listing.index, name="actions"),
@@ -20,6 +29,7 @@ urlpatterns = [
     path("actions/<uuid:action_id>/edit/<slug:step>", wizard.wizard, name="action-edit"),
     path("actions/<uuid:action_id>/execute", execute.execute, name="action-execute"),
     path("actions/<uuid:action_id>/promote", promote.promote, name="action-promote"),
+    path("actions/<uuid:action_id>/watched", watched.watched, name="action-watched"),
     path("actions/<uuid:action_id>/<slug:wish>", controls.control, name="action-control"),
     path("unsubscribe/<str:token>", unsubscribe_page, name="unsubscribe"),
     path("notifications", inbox, name="notifications"),

@@ -83,6 +83,11 @@ class Bench:
                     result.naive.append(rate)
         return result
 
+    def grow(self, size: int) -> None:
+        """Makes so many rules, all told, whose symbols have a price."""
+        self._population.grow(size)
+        self._match(self._next())
+
     def plans(self) -> dict[str, str]:
         """How rules are woken and leased when a thousandth of the symbols crosses."""
         with explained() as plans:
@@ -92,10 +97,10 @@ class Bench:
 
     def _measure(self, feed: Prepared, result: Result) -> None:
         for _ in range(WARM_UP_TICKS):
-            self._quiet(feed)
+            self.quiet(feed)
         quiet, matches = [], []
         for _ in range(self._ticks):  # in turn, so that the machine's moods are shared
-            quiet.append(self._quiet(feed))
+            quiet.append(self.quiet(feed))
             matches.append(self._match(self._next()))
         crossings = [self._crossing(feed, number) for number in range(CROSSING_TICKS)]
         result.quiet_ms.append(median_ms(quiet))
@@ -112,7 +117,8 @@ class Bench:
         self._steps += 1
         return samples(self._population.prices, self.now, moves, self._steps)
 
-    def _quiet(self, feed: Prepared) -> float:
+    def quiet(self, feed: Prepared) -> float:
+        """The seconds of a tick at which nothing happens."""
         feed.samples = self._next()
         seconds, report = timed(lambda: run_tick(now=self.now))
         assert report.symbols == len(feed.samples)

@@ -18,6 +18,7 @@ from chat.services import LONGEST, InvalidText, TooManyMessages, say
 from rest.bodies import Body, read
 from rest.problems import Problem, invalid
 from rest.schema import described
+from rest.scopes import Scope
 from rest.views import ApiView
 
 _EXAMPLE = "Such as “sell 10 AAPL if it drops below 150 by Friday”."
@@ -75,7 +76,7 @@ class ChatView(ApiView):
 
 
 class Chat(ChatView):
-    @described("say", body=Said, answers=Answered, refused=(404,))
+    @described("say", scope=Scope.RULES, body=Said, answers=Answered, refused=(404,))
     def post(self, request: Request) -> Response:
         """Answers what somebody says about their rules, in plain words.
 
@@ -98,7 +99,13 @@ class Chat(ChatView):
 
 
 class Confirm(ChatView):
-    @described("confirm_proposal", body=Nothing, answers=ProposalOut, refused=(404, 409, 412))
+    @described(
+        "confirm_proposal",
+        scope=Scope.TRADE,
+        body=Nothing,
+        answers=ProposalOut,
+        refused=(404, 409, 412),
+    )
     def post(self, request: Request, proposal_id: UUID) -> Response:
         """Does what is proposed, once. Confirmed again it gives the same answer.
 
@@ -112,7 +119,9 @@ class Confirm(ChatView):
 
 
 class Dismiss(ChatView):
-    @described("dismiss_proposal", body=Nothing, answers=ProposalOut, refused=(404, 409))
+    @described(
+        "dismiss_proposal", scope=Scope.RULES, body=Nothing, answers=ProposalOut, refused=(404, 409)
+    )
     def post(self, request: Request, proposal_id: UUID) -> Response:
         """Puts a proposal away; nothing is done."""
         user, now = user_of(request), timezone.now()
@@ -122,7 +131,7 @@ class Dismiss(ChatView):
 
 
 class OneProposal(ChatView):
-    @described("get_proposal", answers=ProposalOut, refused=(404,))
+    @described("get_proposal", scope=Scope.READ, answers=ProposalOut, refused=(404,))
     def get(self, request: Request, proposal_id: UUID) -> Response:
         """A proposal as it stands."""
         proposal = owned_proposal(user=user_of(request), proposal_id=proposal_id)

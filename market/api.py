@@ -16,6 +16,7 @@ from rest.answers import decimal_text
 from rest.bodies import Query, read_query
 from rest.problems import invalid
 from rest.schema import described
+from rest.scopes import Scope
 from rest.views import ApiView
 
 MOST_SYMBOLS = 100
@@ -66,7 +67,7 @@ class Instruments(BaseModel):
 
 
 class QuotesView(ApiView):
-    @described("list_quotes", query=QuotesOf, answers=Quotes)
+    @described("list_quotes", scope=Scope.READ, query=QuotesOf, answers=Quotes)
     def get(self, request: Request) -> Response:
         """The latest accepted quotes of some symbols. One that has none is absent."""
         symbols = read_query(QuotesOf, request).symbols.split(",")
@@ -76,7 +77,7 @@ class QuotesView(ApiView):
 
 
 class InstrumentsView(ApiView):
-    @described("search_instruments", query=Named, answers=Instruments)
+    @described("search_instruments", scope=Scope.READ, query=Named, answers=Instruments)
     def get(self, request: Request) -> Response:
         """What may be meant by a symbol, or by words of a name."""
         text = read_query(Named, request).search

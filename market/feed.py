@@ -36,19 +36,22 @@ class _Feed(NamedTuple):
 # What a page has found the feed to be, once it has asked; None outside `one_feed`.
 _Found = Provider | WebProvider | ProviderError
 _found: ContextVar[list[_Found] | None] = ContextVar("found", default=None)
+_may_ask: ContextVar[bool] = ContextVar("may_ask", default=True)
 
 
 @contextmanager
-def one_feed() -> Iterator[None]:
+def one_feed(*, may_ask: bool = True) -> Iterator[None]:
     """Within it the feed is looked up once, however often its calendar and its past are asked for.
+    With `may_ask` false past sessions are those that are at hand: no network is waited for.
 
     For a page that is drawn: what writes under a lock must see a split or a new replay at once.
     """
-    token = _found.set([])
+    found, asking = _found.set([]), _may_ask.set(may_ask)
     try:
         yield
     finally:
-        _found.reset(token)
+        _found.reset(found)
+        _may_ask.reset(asking)
 
 
 def provider() -> Provider | WebProvider:
@@ -194,7 +197,8 @@ def completed_sessions(
     """
     feed = provider()
     if isinstance(feed, WebProvider):
-        return recent_sessions(feed, symbols=symbols, now=now, count=sessions)
+        may_ask = _may_ask.get()
+        return recent_sessions(feed, symbols=symbols, now=now, count=sessions, may_ask=may_ask)
     try:
         return feed.history(symbols, now, sessions)
     except Exception as error:  # as in fetch_quotes

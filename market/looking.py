@@ -1,14 +1,17 @@
 """What people look at: quotes no older than they accept, asked for once for all who want them."""
 
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import cache, partial
 from time import monotonic, sleep
 
 from django.db import connection
 
 from market.asking import QUOTE, ask_for_quotes, patience
 from market.errors import ProviderError
-from market.feed import fetch_quotes, provider
+from market.feed import completed_sessions, fetch_quotes, provider, quote_max_age
 from market.models import FeedAsk, Look
 from market.providers import WebProvider
 from market.quotes import Sample
@@ -18,6 +21,7 @@ from market.selectors import latest_quotes
 LOOKS_LAST = timedelta(minutes=5)
 _SAME_LOOK = timedelta(minutes=1)
 _POLL = 0.05  # seconds
+_ASKING_AT_ONCE = 4  # of a process: what a feed that hangs may hold
 
 _LOOK = """
 INSERT INTO market_look AS look (symbol, at)
@@ -54,6 +58,53 @@ def quotes_within(
     except ProviderError:
         pass  # it is on the status page, and each quote has its age
     return latest_quotes(symbols=symbols)
+
+
+def look_soon(
+    *,
+    unpriced: Collection[str],
+    charted: Collection[str],
+    sessions: int,
+    now: datetime,
+    take_in: Callable[[list[Sample], datetime], object],
+    patience: timedelta,
+) -> None:
+    """Has the feed asked for quotes of the symbols that have none, and for the past `sessions` of
+    those that are drawn, for a page that does not wait for a slow feed: no longer than `patience`.
+
+    What the feed says later is stored all the same. Raises UnknownSymbol.
+    """
+    try:
+        over_network = isinstance(provider(), WebProvider)
+    except ProviderError:
+        return
+    asks: list[Callable[[], object]] = []
+    if unpriced:
+        age = quote_max_age()
+        asks.append(partial(quotes_within, symbols=unpriced, now=now, age=age, take_in=take_in))
+    if not over_network:  # the past of others is at hand
+        for ask in asks:
+            ask()
+        return
+    if charted:
+        asks.append(partial(completed_sessions, symbols=charted, now=now, sessions=sessions))
+    begun = [_asking().submit(_beside, ask) for ask in asks]
+    for answer in wait(begun, timeout=patience.total_seconds()).done:
+        answer.result()
+
+
+@cache
+def _asking() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_ASKING_AT_ONCE, thread_name_prefix="asks the feed")
+
+
+def _beside(ask: Callable[[], object]) -> None:
+    """Asks in a thread, which has a connection to the database of its own."""
+    try:
+        with suppress(ProviderError):  # it is on the status page
+            ask()
+    finally:
+        connection.close()
 
 
 def looked_at(*, symbols: Collection[str], now: datetime) -> None:

@@ -413,6 +413,40 @@ class FeedIncident(models.Model):
         return f"{self.instrument_id or self.provider}: {self.reason}"
 
 
+class QuoteGap(models.Model):
+    """A span in which rules had no fresh quote of a symbol, while the market was open.
+
+    Written when it begins and when it ends, never in between: a tick at which nothing changes
+    writes none of it.
+    """
+
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.CASCADE, db_index=False, db_column="symbol"
+    )
+    since = models.DateTimeField(help_text="When the last quote became too old.")
+    until = models.DateTimeField(null=True, help_text="Empty: there is none still.")
+    reason = models.CharField(
+        max_length=300,
+        default="",
+        db_default="",
+        help_text="What was wrong with the feed. Empty: it had nothing newer to say.",
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["instrument", "since"], name="quote_gap_once"),
+            models.UniqueConstraint(
+                fields=["instrument"], condition=Q(until__isnull=True), name="quote_gap_open_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(until__isnull=True) | Q(until__gt=F("since")), name="quote_gap_span"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} from {self.since:%Y-%m-%d %H:%M:%S}"
+
+
 class AnnouncedSplit(models.Model):
     """A split that is known of: of each `old_shares` of an instrument come `new_shares` on a day.
 

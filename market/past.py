@@ -55,15 +55,16 @@ UPDATE market_feedask SET last_session = %(last)s, sessions = %(count)s
 
 
 def recent_sessions(
-    feed: WebProvider, *, symbols: Collection[str], now: datetime, count: int
+    feed: WebProvider, *, symbols: Collection[str], now: datetime, count: int, may_ask: bool = True
 ) -> dict[str, tuple[Bar, ...]]:
     """Each symbol's last `count` completed sessions, oldest first; it may have fewer.
 
-    Without the credits to ask for them, or inside a transaction, they are what was had before:
-    without the last session, perhaps. Raises ProviderError where asking failed.
+    Without the credits to ask for them, inside a transaction, or if the feed must not be asked,
+    they are what was had before: without the last session, perhaps. Raises ProviderError where
+    asking failed.
     """
     last = _last_session(feed, now)
-    asked = [] if inside_transaction() else _claim(feed, symbols, now, last, count)
+    asked = _claim(feed, symbols, now, last, count) if may_ask and not inside_transaction() else []
     outcome: Outcome[Sessions] = Outcome(asked)
     for start in range(0, len(asked), feed.batch):
         some = asked[start : start + feed.batch]

@@ -1,11 +1,12 @@
 """What the market's tables say, as plain values."""
 
 from collections.abc import Collection
+from datetime import date
 
 from market.arrays import text_array
 from market.bulk import run
-from market.models import Instrument
-from market.quotes import Sample
+from market.models import DailyBar, Instrument
+from market.quotes import Bar, Sample
 
 # In the order of a Sample's fields.
 _LATEST = """
@@ -17,6 +18,14 @@ SELECT symbol, price, as_of, volume, previous_close, interpolated, note FROM mar
 def latest_quotes(*, symbols: Collection[str]) -> dict[str, Sample]:
     """The latest accepted quote of each of these symbols that has one, whatever its age."""
     return {row[0]: Sample(*row) for row in run(_LATEST, [text_array(symbols)])}
+
+
+def recorded_bars(*, symbol: str, first: date, last: date) -> dict[date, Bar]:
+    """What is recorded of a symbol's sessions between these days. The feed is not asked."""
+    rows = DailyBar.objects.filter(instrument=symbol, session__gte=first, session__lte=last)
+    columns = ("instrument_id", "at", "open", "high", "low", "close", "volume")
+    bars = (Bar(*row) for row in rows.values_list(*columns))
+    return {bar.session: bar for bar in bars}
 
 
 def known_symbols() -> list[str]:

@@ -20,7 +20,7 @@ from market.feed import (
 )
 from market.incidents import believe_move, is_any_doubt_untold, take_doubted
 from market.listed import admit, learn, search_symbols, unlisted
-from market.looking import being_looked_at, looked_at, quotes_within
+from market.looking import being_looked_at, look_soon, looked_at, quotes_within
 from market.quotes_in import accept_quotes, follow
 from market.recorded import SESSION_SECONDS_MAX, SESSION_SECONDS_MIN, import_bars, restart_replay
 from market.split_news import ask_for_splits
@@ -62,6 +62,7 @@ __all__ = [
     "learn",
     "lock_alerts",
     "lock_terms",
+    "look_soon",
     "looked_at",
     "narrow_alerts",
     "one_feed",

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import Max
+from django.db.models import Count, Max, Q
 
 from market.asking import spent_of
 from market.budget import NO_TRIGGER, credits_left, distance
 from market.errors import ProviderError
 from market.feed import provider, quote_max_age
 from market.hours import TradingCalendar
+from market.incidents import SESSIONS, STREAM
 from market.models import FeedBudget, FeedIncident, FeedStream, Quote
 from market.providers import WebProvider
 from market.quotes import is_fresh
@@ -112,10 +113,34 @@ def feed_status(
     )
 
 
+def feed_failure(*, now: datetime) -> str:
+    """Why no prices come at all, while they should: the open incident of the whole feed, or the age
+    of the newest price. Empty where they come."""
+    whole = FeedIncident.objects.filter(
+        instrument__isnull=True, verdict=FeedIncident.Verdicts.FAILED, settled_at__isnull=True
+    )
+    of_the_present = whole.exclude(kind__startswith=SESSIONS).exclude(kind__startswith=STREAM)
+    incident = of_the_present.order_by("first_at").first()
+    if incident:
+        return incident.reason
+    newest = newest_price_at()
+    if newest is None or not prices_are_stale(newest=newest, now=now):
+        return ""
+    return f"The newest price is of {newest:%Y-%m-%d %H:%M:%S} UTC."
+
+
 def newest_price_at() -> datetime | None:
     """Of when the newest accepted price of all symbols is; None where there is none yet."""
     newest = Quote.objects.aggregate(newest=Max("as_of"))["newest"]
     return newest if isinstance(newest, datetime) else None
+
+
+def quotes_known(*, now: datetime, max_age: timedelta) -> tuple[int, int, datetime | None]:
+    """How many symbols are followed, how many of them have no price that young, and of when the
+    newest price of all is."""
+    fresh = Count("pk", filter=Q(as_of__gte=now - max_age))
+    found = Quote.objects.aggregate(all=Count("pk"), fresh=fresh, newest=Max("as_of"))
+    return found["all"], found["all"] - found["fresh"], found["newest"]
 
 
 def prices_are_stale(*, newest: datetime, now: datetime) -> bool:

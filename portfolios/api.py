@@ -28,6 +28,7 @@ from rest.bodies import Body, read, read_query
 from rest.paging import Page, Paged
 from rest.problems import Problem, invalid
 from rest.schema import described
+from rest.scopes import Scope
 from rest.views import ApiView
 
 _Number = Annotated[Decimal, BeforeValidator(plain_number), Field(gt=0, allow_inf_nan=False)]
@@ -111,13 +112,15 @@ class PortfolioView(ApiView):
 
 
 class PortfoliosView(ApiView):
-    @described("list_portfolios", answers=Portfolios)
+    @described("list_portfolios", scope=Scope.READ, answers=Portfolios)
     def get(self, request: Request) -> Response:
         """The user's portfolios."""
         primary_portfolio(user=_user(request))
         return Response({"results": [_told(each) for each in portfolios_of(user=_user(request))]})
 
-    @described("open_portfolio", body=NewPortfolio, answers=PortfolioInFull, status=201)
+    @described(
+        "open_portfolio", scope=Scope.TRADE, body=NewPortfolio, answers=PortfolioInFull, status=201
+    )
     def post(self, request: Request) -> Response:
         """Opens a further, empty portfolio."""
         asked = read(NewPortfolio, request)
@@ -133,14 +136,16 @@ class PortfoliosView(ApiView):
 
 
 class OnePortfolio(PortfolioView):
-    @described("get_portfolio", answers=PortfolioInFull, refused=(404,))
+    @described("get_portfolio", scope=Scope.READ, answers=PortfolioInFull, refused=(404,))
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """A portfolio with what it holds, and what that is worth."""
         return Response(_in_full(self.mine(request, portfolio_id)))
 
 
 class TransactionsView(PortfolioView):
-    @described("list_transactions", query=Paged, answers=Transactions, refused=(404,))
+    @described(
+        "list_transactions", scope=Scope.READ, query=Paged, answers=Transactions, refused=(404,)
+    )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """The portfolio's ledger, newest line first."""
         page = read_query(Paged, request)
@@ -149,7 +154,14 @@ class TransactionsView(PortfolioView):
 
 
 class DepositView(PortfolioView):
-    @described("deposit", body=Money, answers=TransactionOut, status=201, refused=(404, 409))
+    @described(
+        "deposit",
+        scope=Scope.TRADE,
+        body=Money,
+        answers=TransactionOut,
+        status=201,
+        refused=(404, 409),
+    )
     def post(self, request: Request, portfolio_id: UUID) -> Response:
         """Pays money in."""
         portfolio = self.mine(request, portfolio_id)
@@ -160,7 +172,14 @@ class DepositView(PortfolioView):
 
 
 class WithdrawView(PortfolioView):
-    @described("withdraw", body=Money, answers=TransactionOut, status=201, refused=(404, 409))
+    @described(
+        "withdraw",
+        scope=Scope.TRADE,
+        body=Money,
+        answers=TransactionOut,
+        status=201,
+        refused=(404, 409),
+    )
     def post(self, request: Request, portfolio_id: UUID) -> Response:
         """Pays money out."""
         portfolio = self.mine(request, portfolio_id)
@@ -171,7 +190,14 @@ class WithdrawView(PortfolioView):
 
 
 class TradeView(PortfolioView):
-    @described("trade", body=Trade, answers=TransactionOut, status=201, refused=(404, 409))
+    @described(
+        "trade",
+        scope=Scope.TRADE,
+        body=Trade,
+        answers=TransactionOut,
+        status=201,
+        refused=(404, 409),
+    )
     def post(self, request: Request, portfolio_id: UUID) -> Response:
         """Buys or sells at the latest price, which must be fresh, while the market is open."""
         portfolio = self.mine(request, portfolio_id)

@@ -1,7 +1,7 @@
 """What is read of portfolios, and whether the ledger holds."""
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -20,6 +20,13 @@ SELECT portfolio_id, symbol, quantity, cost_basis FROM portfolios_holding
  WHERE portfolio_id = ANY(%s::uuid[]) ORDER BY portfolio_id, symbol
 """
 
+_STANDING = """
+SELECT portfolio.id, portfolio.cash, held.symbol, held.quantity, held.cost_basis
+  FROM portfolios_portfolio portfolio
+  LEFT JOIN portfolios_holding held ON held.portfolio_id = portfolio.id
+ WHERE portfolio.id = ANY(%s::uuid[]) ORDER BY portfolio.id, held.symbol
+"""
+
 
 def primary_portfolio_of(*, user: User) -> Portfolio | None:
     """The user's primary portfolio if there is one yet (services.primary_portfolio opens it)."""
@@ -35,11 +42,11 @@ class Pause(StrEnum):
     BY_STAFF = "by_staff"
 
 
-def pause_of(*, user: User) -> Pause:
-    """Whether all rules of the user are paused, some, or none; support's pause is named first."""
-    switches = list(
-        Portfolio.objects.filter(user=user).values_list("paused_by_owner", "paused_by_staff")
-    )
+def pause_by(*, switches: Collection[Sequence[bool]]) -> Pause:
+    """Whether all rules of a user are paused, some, or none; support's pause is named first.
+
+    `switches` are, of each portfolio, whether its owner has paused it, and whether support has.
+    """
     if not any(owner or staff for owner, staff in switches):
         return Pause.NONE
     if not all(owner or staff for owner, staff in switches):
@@ -74,10 +81,15 @@ def holdings_in(*, user: User, symbol: str) -> QuerySet[Holding]:
 
 
 def snapshots(*, portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Snapshot]:
-    """Cash and positions of these portfolios, as they stand; nothing is locked. Two statements."""
-    cash = Portfolio.objects.filter(id__in=portfolio_ids).values_list("id", "cash")
-    positions = positions_of(portfolio_ids=portfolio_ids)
-    return {id: Snapshot(amount, positions[id]) for id, amount in cash}
+    """Cash and positions of these portfolios, as they stand; nothing is locked. One statement."""
+    cash: dict[uuid.UUID, Decimal] = {}
+    positions: dict[uuid.UUID, dict[str, Position]] = {}
+    for id, amount, symbol, quantity, basis in run(_STANDING, [uuid_array(portfolio_ids)]):
+        cash[id] = amount
+        held = positions.setdefault(id, {})
+        if symbol is not None:
+            held[symbol] = Position(quantity, basis)
+    return {id: Snapshot(amount, positions[id]) for id, amount in cash.items()}
 
 
 def positions_of(*, portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, Position]]:

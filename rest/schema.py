@@ -14,6 +14,7 @@ from pydantic.json_schema import model_json_schema
 
 from rest.bodies import Query
 from rest.problems import MEDIA_TYPE, ProblemDetails
+from rest.scopes import Scope
 
 _ALWAYS = (401, 403, 406, 429)  # whatever is asked for
 _LIMITS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
@@ -71,13 +72,14 @@ def described[F: Callable[..., Any]](
     headers: Mapping[str, str] | None = None,
     answer_headers: Mapping[str, str] | None = None,
     refused: tuple[int, ...] = (),
+    scope: Scope | None = None,
     **more: Any,
 ) -> Callable[[F], F]:
     """An operation: what it takes, what it answers with which status (or another, `or_else`), and
     with which it refuses.
 
     `headers` and `answer_headers` map the names of what may be sent and is answered to their
-    meaning.
+    meaning. `scope` is what an API token must be good for; without one, none is.
     """
     codes = sorted(
         {*_ALWAYS, *refused, *((400, 413, 415) if body else ()), *((400,) if query else ())}
@@ -95,7 +97,7 @@ def described[F: Callable[..., Any]](
             )
             for name, words in (names or {}).items()
         ]
-    decorate: Callable[[F], F] = extend_schema(
+    describe: Callable[[F], F] = extend_schema(
         operation_id=operation_id,
         request=body,
         responses={
@@ -105,6 +107,12 @@ def described[F: Callable[..., Any]](
         parameters=parameters,
         **more,
     )
+
+    def decorate(operation: F) -> F:
+        told = describe(operation)
+        told.scope = scope  # type: ignore[attr-defined]
+        return told
+
     return decorate
 
 

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.core.validators import validate_email
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import (
@@ -185,17 +187,40 @@ class Environment(BaseSettings):
     chat_messages_per_day: int = Field(
         200, gt=0, description="Messages that one user may send to the chat in 24 hours."
     )
+    operators_email: Names = Field(
+        [],
+        description="Addresses, comma-separated, that are told when something stays wrong with the "
+        "site, and when it is over.",
+    )
+    operators_after_minutes: float = Field(
+        5, gt=0, le=1440, description="For how long it must be wrong, or well again, for that."
+    )
+    metrics_token: SecretStr = Field(
+        SecretStr(""),
+        description="Whoever sends it as a bearer token may scrape /metrics. Without one, only "
+        "programs on this machine may.",
+    )
     webhook_allow_private: bool = Field(
         False,
         description="Lets webhooks call private and loopback addresses, and by plain http: for "
         "an installation whose users may reach everything that its network reaches.",
     )
 
-    @field_validator("allowed_hosts", "csrf_trusted_origins", mode="before")
+    @field_validator("allowed_hosts", "csrf_trusted_origins", "operators_email", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("operators_email")
+    @classmethod
+    def _are_addresses(cls, value: list[str]) -> list[str]:
+        for address in value:
+            try:
+                validate_email(address)
+            except DjangoValidationError:
+                raise ValueError("Write addresses such as ops@example.org.") from None
         return value
 
     @field_validator("site_url")

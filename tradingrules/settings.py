@@ -1,5 +1,6 @@
 """Django's settings, all of them, read from the environment (see environment.py for each)."""
 
+import sys
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -37,6 +38,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "axes",
     "django_htmx",
     "django_q",
@@ -130,6 +132,8 @@ _options = DATABASES["default"].setdefault("OPTIONS", {})
 # The address has the last word.
 _session = f"{_SESSION} {_options.get('options', '')}".rstrip()
 _options |= _CONNECTION | _options | {"options": _session}
+# By this name PostgreSQL, and so /monitoring, tells which process a session is of.
+_options.setdefault("application_name", f"trading-rules {' '.join(sys.argv[1:2])}".strip())
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Accounts ---
@@ -203,6 +207,7 @@ API_REQUESTS_PER_MINUTE = environment.api_requests_per_minute
 API_TOKENS_PER_MINUTE = environment.api_tokens_per_minute
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.ByApiToken",
         "rest_framework_simplejwt.authentication.JWTAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
@@ -289,6 +294,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if not DEBUG:
     SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = ["^metrics$"]  # scraped from this machine, past the proxy
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
@@ -298,7 +304,9 @@ if not DEBUG:
 
 # --- Mail ---
 
-DEFAULT_FROM_EMAIL = environment.default_from_email
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.default_from_email
+EMAIL_SUBJECT_PREFIX = "Trading Rules: "
+ADMINS = environment.operators_email
 
 
 def _mailer(url: str) -> dict[str, Any]:
@@ -332,6 +340,11 @@ MAILERS = {"default": _mailer(environment.email_url)}
 
 SITE_URL = environment.site_url
 WEBHOOK_ALLOW_PRIVATE = environment.webhook_allow_private
+
+# --- Those who run it ---
+
+OPERATORS_AFTER_MINUTES = environment.operators_after_minutes
+METRICS_TOKEN = environment.metrics_token.get_secret_value()
 
 # --- The chat ---
 
@@ -392,14 +405,41 @@ Q_CLUSTER = {
     "label": "Task queue",
 }
 
+_SECRETS = [
+    SECRET_KEY,
+    TWELVEDATA_API_KEY,
+    ALPACA_KEY_ID,
+    ALPACA_SECRET_KEY,
+    OPENAI_API_KEY,
+    METRICS_TOKEN,
+    DATABASES["default"].get("PASSWORD", ""),
+    MAILERS["default"]["OPTIONS"].get("password", ""),
+]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "context": {"()": "rest.logs.Context"},
+        "without_addresses": {"()": "tradingrules.logs.WithoutAddresses"},
+    },
+    "formatters": {
+        "line": {
+            "()": "tradingrules.logs.ReadableLine" if DEBUG else "tradingrules.logs.JsonLine",
+            "secrets": _SECRETS,
+        }
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["context", "without_addresses"],
+        }
+    },
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
-        "axes": {"level": "WARNING"},
+        # Its own handlers would say everything twice, and mail each error to the operators.
+        "django": {"handlers": [], "level": "INFO"},
+        "axes": {"level": "ERROR"},  # its warnings name whoever failed to sign in
         "django-q": {"level": "WARNING"},
         "django.server": {"level": "WARNING"},
         # It warns of each connection that is refused; a feed's incident says so once.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
+from django.db import connection
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -12,12 +13,11 @@ from django.utils.functional import cached_property
 
 from accounts.models import User
 from accounts.themes import Theme, theme_of
-from actions.notify.inbox import unread_count
 from actions.sentence import in_zone
 from actions.words import span
 from market.services import calendar
-from market.status import newest_price_at, prices_are_stale
-from portfolios.selectors import Pause, pause_of
+from market.status import prices_are_stale
+from portfolios.selectors import Pause, pause_by
 
 MOST_UNREAD = 99
 
@@ -51,8 +51,29 @@ _PAGES = (
 )
 
 
+# How many notifications nobody has read (counting ends), who has paused which portfolio, and of
+# when the newest of all prices is.
+_STANDING = """
+SELECT (SELECT count(*)
+          FROM (SELECT FROM notifications
+                 WHERE user_id = %(user)s AND read_at IS NULL LIMIT %(most)s) AS unread),
+       ARRAY(SELECT ARRAY[paused_by_owner, paused_by_staff]
+               FROM portfolios_portfolio WHERE user_id = %(user)s),
+       (SELECT max(as_of) FROM market_quote)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What holds for somebody on every page. `newest_price_at` is None before the first price."""
+
+    unread: int
+    pause: Pause
+    newest_price_at: datetime | None
+
+
 class Shell:
-    """Worked out when a template asks: a page takes three queries for it, a part of one none."""
+    """Worked out when a template asks: a page takes one statement for it, a part of one none."""
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
@@ -83,26 +104,30 @@ class Shell:
     @cached_property
     def unread(self) -> str:
         """How many notifications are not read yet, as a badge says it; empty for none."""
-        user = self._user
-        count = unread_count(user=user, at_most=MOST_UNREAD + 1) if user else 0
+        count = self._standing.unread if self._standing else 0
         if count > MOST_UNREAD:
             return f"{MOST_UNREAD}+"
         return str(count) if count else ""
 
     @cached_property
     def banners(self) -> Sequence[Banner]:
-        user = self._user
-        if user is None:
+        user, standing = getattr(self._request, "user", None), self._standing
+        if standing is None or not isinstance(user, User):
             return ()
-        now = timezone.now()
-        found = (_paused(pause_of(user=user)), _market(user, now))
-        return [banner for banner in found if banner]
+        market = _market(user, standing.newest_price_at, timezone.now())
+        return [banner for banner in (_paused(standing.pause), market) if banner]
 
-    @property
-    def _user(self) -> User | None:
+    @cached_property
+    def _standing(self) -> Standing | None:
+        """None where nobody is signed in."""
         # None is set yet where a request is refused before anybody asked who makes it.
         user = getattr(self._request, "user", None)
-        return user if isinstance(user, User) else None
+        if not isinstance(user, User):
+            return None
+        with connection.cursor() as cursor:
+            cursor.execute(_STANDING, {"user": user.pk, "most": MOST_UNREAD + 1})
+            unread, switches, newest = cursor.fetchone()
+        return Standing(unread, pause_by(switches=switches), newest)
 
 
 def shell(request: HttpRequest) -> dict[str, object]:
@@ -138,7 +163,7 @@ def _paused(pause: Pause) -> Banner | None:
     return Banner(name, "wait", "pause", words)
 
 
-def _market(user: User, now: datetime) -> Banner | None:
+def _market(user: User, newest: datetime | None, now: datetime) -> Banner | None:
     """That it is closed; or else, while it is open, that no prices come."""
     market = calendar()
     if not market.is_open(now):
@@ -149,7 +174,6 @@ def _market(user: User, now: datetime) -> Banner | None:
             "Rules that trade wait until then."
         )
         return Banner("closed", "", "clock", words)
-    newest = newest_price_at()
     if newest is None or not prices_are_stale(newest=newest, now=now):
         return None
     words = (

@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from tradingrules import views
+from tradingrules.metrics import metrics
 
 handler500 = "rest.unavailable.server_error"
 
@@ -15,6 +16,8 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("chat.urls")),
     path("status", views.status, name="status"),
+    path("monitoring", views.monitoring, name="monitoring"),
+    path("metrics", metrics),
     # Support signs in as everybody does, with the second factor and the lock-out.
     path("admin/login/", secure_admin_login(admin.site.login)),
     path("admin/", admin.site.urls),

@@ -1,6 +1,7 @@
 """The smallest parts of a page, for every template (a builtin: nothing to load)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from django import template
@@ -15,6 +16,7 @@ register = template.Library()
 
 
 @register.simple_tag
+@cache  # a page of rules has some hundred and fifty, of a dozen kinds
 def icon(name: str) -> SafeString:
     """A picture beside words that say the same: `{% icon "bell" %}`, one of static/icons.svg."""
     return format_html(

@@ -40,6 +40,7 @@ from rest.bodies import Body, InstantOrDay, read, read_query
 from rest.paging import Page, Paged
 from rest.parsing import StrictJson
 from rest.schema import described
+from rest.scopes import Scope
 
 _Dollars = Annotated[Number, Field(ge=0, max_digits=14, decimal_places=2)]
 _Percent = Annotated[Number, Field(ge=0, lt=100, max_digits=8, decimal_places=6)]
@@ -252,7 +253,7 @@ class JsonWithBars(StrictJson):
 class BacktestsView(RuleView):
     parser_classes = [JsonWithBars]
 
-    @described("list_backtests", query=Paged, answers=Backtests)
+    @described("list_backtests", scope=Scope.READ, query=Paged, answers=Backtests)
     def get(self, request: Request) -> Response:
         """The user's backtests, newest first, without what they found."""
         page = read_query(Paged, request)
@@ -261,6 +262,7 @@ class BacktestsView(RuleView):
 
     @described(
         "ask_for_backtest",
+        scope=Scope.RULES,
         body=BacktestToAsk,
         answers=BacktestInFull,
         status=201,
@@ -282,12 +284,12 @@ class BacktestsView(RuleView):
 
 
 class BacktestInDetail(RuleView):
-    @described("get_backtest", answers=BacktestInFull, refused=(404,))
+    @described("get_backtest", scope=Scope.READ, answers=BacktestInFull, refused=(404,))
     def get(self, request: Request, backtest_id: UUID) -> Response:
         """A backtest: how far it is, and what it has found."""
         return Response(_in_full(owned_backtest(user=user_of(request), backtest_id=backtest_id)))
 
-    @described("delete_backtest", status=204, refused=(404,))
+    @described("delete_backtest", scope=Scope.RULES, status=204, refused=(404,))
     def delete(self, request: Request, backtest_id: UUID) -> Response:
         """Forgets a backtest; one that is being played ends."""
         delete_backtest(user=user_of(request), backtest_id=backtest_id)
@@ -295,7 +297,13 @@ class BacktestInDetail(RuleView):
 
 
 class CancelBacktest(RuleView):
-    @described("cancel_backtest", body=Nothing, answers=BacktestInFull, refused=(404, 409))
+    @described(
+        "cancel_backtest",
+        scope=Scope.RULES,
+        body=Nothing,
+        answers=BacktestInFull,
+        refused=(404, 409),
+    )
     def post(self, request: Request, backtest_id: UUID) -> Response:
         """Ends a backtest that waits or is being played. What it has found until then stays."""
         user = user_of(request)

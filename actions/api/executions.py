@@ -18,6 +18,7 @@ from actions.selectors import executions_of, owned_action
 from rest.bodies import Body, read, read_query
 from rest.paging import Page, Paged
 from rest.schema import described
+from rest.scopes import Scope
 
 KEY = "Idempotency-Key"
 
@@ -59,7 +60,7 @@ class Executions(Page):
 
 
 class ExecutionsView(RuleView):
-    @described("list_executions", query=ExecutionQuery, answers=Executions)
+    @described("list_executions", scope=Scope.READ, query=ExecutionQuery, answers=Executions)
     def get(self, request: Request) -> Response:
         """What the user's rules did, newest first."""
         page = read_query(ExecutionQuery, request)
@@ -69,7 +70,11 @@ class ExecutionsView(RuleView):
 
 class ExecutionsOfRule(RuleView):
     @described(
-        "list_executions_of_action", query=ExecutionQuery, answers=Executions, refused=(404,)
+        "list_executions_of_action",
+        scope=Scope.READ,
+        query=ExecutionQuery,
+        answers=Executions,
+        refused=(404,),
     )
     def get(self, request: Request, action_id: UUID) -> Response:
         """What a rule did, newest first."""
@@ -82,6 +87,7 @@ class ExecutionsOfRule(RuleView):
 class ExecuteNow(RuleView):
     @described(
         "execute_action_now",
+        scope=Scope.TRADE,
         body=Nothing,
         answers=ExecutionOut,
         headers={KEY: "Of your choice. Sent again, it gives the first answer back."},

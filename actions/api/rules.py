@@ -20,13 +20,14 @@ from rest.answers import ready_made
 from rest.bodies import read, read_query
 from rest.problems import invalid
 from rest.schema import described
+from rest.scopes import Scope
 
 ETAG = {"ETag": "The rule's version, for If-Match."}
 IF_MATCH = {"If-Match": "The ETag that the rule had when it was read."}
 
 
 class RulesView(RuleView):
-    @described("list_actions", query=RuleQuery, answers=Rules)
+    @described("list_actions", scope=Scope.READ, query=RuleQuery, answers=Rules)
     def get(self, request: Request) -> HttpResponse:
         """The user's rules, newest first."""
         asked = read_query(RuleQuery, request)
@@ -34,7 +35,14 @@ class RulesView(RuleView):
         links = orjson.dumps(asked.links(request, len(rows)))
         return ready_made(b'%b,"results":[%b]}' % (links[:-1], b",".join(rows[: asked.page_size])))
 
-    @described("create_action", body=RuleToCreate, answers=Rule, status=201, answer_headers=ETAG)
+    @described(
+        "create_action",
+        scope=Scope.RULES,
+        body=RuleToCreate,
+        answers=Rule,
+        status=201,
+        answer_headers=ETAG,
+    )
     def post(self, request: Request) -> HttpResponse:
         """Stores a rule. It is active from now on, and looked at with the next tick."""
         user = user_of(request)
@@ -46,13 +54,14 @@ class RulesView(RuleView):
 
 
 class RuleInDetail(RuleView):
-    @described("get_action", answers=Rule, answer_headers=ETAG, refused=(404,))
+    @described("get_action", scope=Scope.READ, answers=Rule, answer_headers=ETAG, refused=(404,))
     def get(self, request: Request, action_id: UUID) -> HttpResponse:
         """A rule."""
         return as_stored(user_of(request), action_id)
 
     @described(
         "update_action",
+        scope=Scope.RULES,
         body=RuleEdit,
         answers=Rule,
         headers=IF_MATCH,
@@ -74,7 +83,9 @@ class RuleInDetail(RuleView):
         )
         return as_stored(user, action_id)
 
-    @described("cancel_action", answers=Rule, answer_headers=ETAG, refused=(404, 409))
+    @described(
+        "cancel_action", scope=Scope.RULES, answers=Rule, answer_headers=ETAG, refused=(404, 409)
+    )
     def delete(self, request: Request, action_id: UUID) -> HttpResponse:
         """Cancels a rule for good; it stays to be seen."""
         user = user_of(request)
@@ -85,6 +96,7 @@ class RuleInDetail(RuleView):
 class Promotion(RuleView):
     @described(
         "promote_action",
+        scope=Scope.RULES,
         body=Nothing,
         answers=Rule,
         headers=IF_MATCH,

@@ -21,6 +21,7 @@ from portfolios.ledger import Entry, Snapshot
 from rest.answers import decimal_text
 from rest.bodies import Body, Instant, read
 from rest.schema import described
+from rest.scopes import Scope
 
 _EARLIEST, _LATEST = datetime(1993, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -126,7 +127,9 @@ class SimulationOut(BaseModel):
 
 
 class SimulateRule(RuleView):
-    @described("simulate_action", body=Market, answers=SimulationOut, refused=(404,))
+    @described(
+        "simulate_action", scope=Scope.READ, body=Market, answers=SimulationOut, refused=(404,)
+    )
     def post(self, request: Request, action_id: UUID) -> Response:
         """Tries a stored rule. Changes nothing."""
         user = user_of(request)
@@ -136,7 +139,7 @@ class SimulateRule(RuleView):
 
 
 class SimulateDraft(RuleView):
-    @described("simulate_new_action", body=RuleOnMarket, answers=SimulationOut)
+    @described("simulate_new_action", scope=Scope.READ, body=RuleOnMarket, answers=SimulationOut)
     def post(self, request: Request) -> Response:
         """Tries a rule that is not stored, as if it began now. Changes nothing."""
         asked = read(DraftOnMarket, request)

@@ -21,6 +21,7 @@ from actions.why import Distance
 from market.selectors import latest_quotes
 from rest.answers import decimal_text
 from rest.schema import described
+from rest.scopes import Scope
 
 
 class DistanceOut(BaseModel):
@@ -74,7 +75,7 @@ class StatusOut(BaseModel):
 
 
 class Why(RuleView):
-    @described("explain_action", answers=WhyOut, refused=(404,))
+    @described("explain_action", scope=Scope.READ, answers=WhyOut, refused=(404,))
     def get(self, request: Request, action_id: UUID) -> Response:
         """Why a rule has, or has not, fired."""
         user = user_of(request)
@@ -99,7 +100,7 @@ class Why(RuleView):
 
 
 class TriggerTypesView(RuleView):
-    @described("list_trigger_types", answers=TriggerTypes)
+    @described("list_trigger_types", scope=Scope.READ, answers=TriggerTypes)
     def get(self, request: Request) -> Response:
         """The triggers that there are, each with the schema of its parameters and examples."""
         return Response(
@@ -113,7 +114,7 @@ class TriggerTypesView(RuleView):
 
 
 class MonitoringStatus(RuleView):
-    @described("get_monitoring_status", answers=StatusOut)
+    @described("get_monitoring_status", scope=Scope.READ, answers=StatusOut)
     def get(self, request: Request) -> Response:
         """How the evaluator is, and how many rules the user has of each status."""
         return Response(monitoring_status(user=user_of(request), now=timezone.now()))

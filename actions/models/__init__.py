@@ -2,13 +2,15 @@
 
 from actions.models.action import Action
 from actions.models.backtest import Backtest
+from actions.models.census import Census
 from actions.models.delivery import Delivery
 from actions.models.execution import ActionExecution
 from actions.models.history import ActionHistory
 from actions.models.notification import Notification
 from actions.models.preferences import Preferences
 from actions.models.rule_draft import RuleDraft
-from actions.models.tick import Tick
+from actions.models.tick import Tick, TickGap, TickHour
+from actions.models.trouble import Trouble
 from actions.models.waking import Waking
 from actions.models.watch import Watch, WaterMark
 
@@ -17,11 +19,15 @@ __all__ = [
     "ActionExecution",
     "ActionHistory",
     "Backtest",
+    "Census",
     "Delivery",
     "Notification",
     "Preferences",
     "RuleDraft",
     "Tick",
+    "TickGap",
+    "TickHour",
+    "Trouble",
     "Waking",
     "Watch",
     "WaterMark",

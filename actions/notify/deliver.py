@@ -188,7 +188,8 @@ def _record(delivery: Delivery, error: BaseException | None, now: datetime) -> b
     elif isinstance(error, Gone):
         _switch_off(delivery, error, now)
     elif isinstance(error, Exception):
-        logger.warning("delivery %s was not sent: %s", delivery.pk, error)
+        about = {"delivery_id": delivery.pk, "user_id": delivery.user_id}
+        logger.warning("a delivery was not sent: %s", error, extra=about)
         _try_again(delivery, str(error), now)
     else:
         raise error

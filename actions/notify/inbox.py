@@ -13,12 +13,6 @@ def notifications_of(*, user: User) -> QuerySet[Notification]:
     return Notification.objects.filter(user=user).select_related("execution")
 
 
-def unread_count(*, user: User, at_most: int) -> int:
-    """How many notifications the user has not read; counting ends at `at_most`."""
-    unread = Notification.objects.filter(user=user, read_at__isnull=True)
-    return unread[:at_most].count()
-
-
 def mark_read(*, user: User, until: datetime, now: datetime) -> int:
     """Marks as read what the user was told up to `until`, and returns how many that are."""
     unread = Notification.objects.filter(user=user, read_at__isnull=True, created_at__lte=until)

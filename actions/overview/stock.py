@@ -17,12 +17,13 @@ from actions.nearness import Nearness, rules_on
 from actions.overview.charts import price_chart
 from actions.overview.looking import NoSuchSymbol, look_at
 from actions.rules import Status, View
-from market.models import Quote
+from market.models import Instrument, Quote
 from market.quotes import Bar, Sample, is_fresh
 from market.services import (
     ProviderError,
     calendar,
     completed_sessions,
+    one_feed,
     quote_max_age,
     search_symbols,
 )
@@ -48,7 +49,7 @@ def search(request: SignedIn) -> HttpResponse:
 @login_required
 def stock(request: SignedIn, symbol: str) -> HttpResponseBase:
     """The symbol's page. While it is open ticks keep its quote fresh."""
-    user, now = request.user, timezone.now()
+    now = timezone.now()
     if symbol != symbol.upper():
         return redirect("stock", symbol=symbol.upper())
     try:
@@ -56,6 +57,15 @@ def stock(request: SignedIn, symbol: str) -> HttpResponseBase:
     except NoSuchSymbol as unknown:
         meant = {"symbol": unknown.symbol, "near": unknown.near}
         return render(request, "overview/no_such_symbol.html", meant, status=404)
+    context = _context(request, instrument, quote, now)
+    return page_or_part(request, "overview/stock.html", "live", context)
+
+
+@one_feed()
+def _context(
+    request: SignedIn, instrument: Instrument, quote: Quote | None, now: datetime
+) -> dict[str, Any]:
+    user, symbol = request.user, instrument.symbol
     sample = quote.sample() if quote else None
     rules = rules_on(user=user, symbol=symbol, limit=MOST_RULES)
     rows = list(holdings_in(user=user, symbol=symbol))
@@ -75,7 +85,7 @@ def stock(request: SignedIn, symbol: str) -> HttpResponseBase:
     }
     if not request.htmx:  # the chart stays as it is while the rest is refreshed
         context["chart"] = _chart(symbol, sample, rules, held, now)
-    return page_or_part(request, "overview/stock.html", "live", context)
+    return context
 
 
 def _change(quote: Quote | None) -> tuple[Decimal, Decimal] | None:

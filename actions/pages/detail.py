@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,13 +14,13 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from accounts.http import SignedIn, page_or_part
-from actions.history import history_of
+from actions.history import Change, history_of
 from actions.limits import Gate
 from actions.models import Action, ActionExecution, Notification
-from actions.pages.chart import RECENT, chart_of
+from actions.pages.chart import RECENT, Drawing
 from actions.pages.lines import RuleLine, lines_by
 from actions.pages.timeline import events_of, kinds_told
-from actions.selectors import symbols_of
+from actions.selectors import stale_in_words, symbols_of
 from actions.sentence import duration, in_zone
 from actions.why import GateState
 from market.history import quotes_since
@@ -71,6 +72,16 @@ def detail(request: SignedIn, action_id: UUID) -> HttpResponseBase:
     done = list(page.object_list)
     page.object_list = done
     notices = Notification.objects.filter(action=action, kind__in=kinds_told())[:MOST_TOLD]
+    changes = history_of(action=action, zone=user.zone)
+    drawing = Drawing(
+        line=line,
+        since=_began(action, changes),
+        executions=done,
+        quotes=quotes,
+        past=past,
+        wanted=request.GET.get("chart", "").upper(),
+        now=now,
+    )
     context = {
         "zone": user.zone,
         "now": now,
@@ -80,20 +91,15 @@ def detail(request: SignedIn, action_id: UUID) -> HttpResponseBase:
         "facts": _facts(action, user.zone),
         "page": page,
         "events": events_of(
-            changes=history_of(action=action, zone=user.zone),
+            changes=changes,
             executions=done,
             told=notices,
         ),
     }
-    if not request.htmx:
-        context["chart"] = chart_of(
-            line=line,
-            executions=done,
-            quotes=quotes,
-            past=past,
-            symbol=request.GET.get("chart", "").upper(),
-            now=now,
-        )
+    if request.htmx:
+        context["moved"] = drawing.moved()
+    else:
+        context["chart"] = drawing.chart()
     return page_or_part(request, "actions/detail.html", "live", context)
 
 
@@ -102,8 +108,15 @@ def checks_of(line: RuleLine, zone: ZoneInfo) -> Sequence[Check]:
     in which they are asked."""
     checks = [_gate(gate, zone) for gate in line.why.gates]
     if line.action.status == Action.Statuses.ACTIVE:
-        checks.append(_trigger(line))
+        checks.append(_trigger(line, zone))
     return sorted(checks, key=lambda check: check.open)
+
+
+def _began(action: Action, changes: Sequence[Change]) -> datetime:
+    """The instant from which its trigger remembers prices: it forgets them when it fires."""
+    begun = next(change.at for change in changes if change.anew)
+    known = (begun, action.valid_from, action.last_triggered_at)
+    return max(instant for instant in known if instant)
 
 
 def _gate(gate: GateState, zone: ZoneInfo) -> Check:
@@ -113,13 +126,15 @@ def _gate(gate: GateState, zone: ZoneInfo) -> Check:
     return Check(open=False, words=gate.reason, more=until, waits=gate.until is not None)
 
 
-def _trigger(line: RuleLine) -> Check:
+def _trigger(line: RuleLine, zone: ZoneInfo) -> Check:
     """What the trigger waits for, by the last look at it."""
     found = line.action.last_evaluation
     if found is None:
         return Check(
             open=False, words="It has not been looked at yet: the next tick does.", waits=True
         )
+    if stale := stale_in_words(line.why, zone):
+        return Check(open=False, words=stale, waits=True)
     reason = str(found["reason"])
     away = f"{line.meter.words}." if line.meter and line.meter.words != "there" else ""
     if found["finding"] == "blocked" and line.why.blocking is not None:

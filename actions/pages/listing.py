@@ -21,11 +21,13 @@ from actions.wizard.examples import examples
 from actions.wizard.forms import in_order
 from actions.wizard.outline import Outline, answers_of
 from actions.wizard.sentence import pieces
+from market.services import one_feed
 
 _ALWAYS_OFFERED = ("", Action.Statuses.ACTIVE, Action.Statuses.PAUSED)
 
 
 @login_required
+@one_feed()
 def index(request: SignedIn) -> HttpResponseBase:
     """The rules that the address asks for; HTMX asks for the part that moves."""
     user, now = request.user, timezone.now()

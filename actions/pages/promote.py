@@ -19,11 +19,12 @@ from actions.lifecycle import TransitionRefused
 from actions.models import Action
 from actions.rows import version_of
 from actions.rules import InvalidRule
-from actions.selectors import owned_action
+from actions.selectors import owned_action, symbols_of
 from actions.services import RuleChanged, promote_action
 from actions.wizard.drafts import asker_for
 from actions.wizard.forecast import forecast
 from actions.wizard.trial import trial
+from market.selectors import latest_quotes
 from market.services import one_feed
 
 _REFUSALS = (TransitionRefused, InvalidRule, RuleChanged)
@@ -53,7 +54,8 @@ def _ask(request: SignedIn, action: Action) -> HttpResponseBase:
             promoted = promote_action(user=user, action_id=action.pk, now=now)
             transaction.set_rollback(True)
         draft = replace(Draft.of(action), rehearsal=False)
-        tried = trial(user=user, draft=draft, asker=asker_for(user=user), now=now)
+        quotes = latest_quotes(symbols=symbols_of(action))
+        tried = trial(user=user, draft=draft, asker=asker_for(user=user), quotes=quotes, now=now)
     except _REFUSALS as refused:
         context |= {"sentence": action.sentence(user.zone), "refused": _in_words(refused)}
     else:

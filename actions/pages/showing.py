@@ -17,7 +17,6 @@ from actions.wizard.sentence import pieces
 from actions.wizard.trial import Trial, trial
 from market.models import Instrument
 from market.quotes import Sample
-from market.selectors import latest_quotes
 from portfolios.selectors import snapshots
 
 TITLES = {
@@ -152,7 +151,7 @@ def _means(outline: Outline) -> Means | None:
     instrument = Instrument.objects.filter(pk=symbol).first() if symbol else None
     if instrument is None or symbol is None:
         return None
-    quote = latest_quotes(symbols=[symbol]).get(symbol)
+    quote = outline.quotes.get(symbol)
     typed = (outline.answers.get(Page.TARGET, {}).get("portfolio_id") or [""])[0]
     mine = {str(one.pk): one for one in outline.asker.portfolios}
     portfolio = mine.get(typed) or next(iter(outline.asker.portfolios), None)
@@ -180,7 +179,9 @@ def _verdict(
     found: Forecast | None = None
     if draft is not None:
         try:
-            tried = trial(user=user, draft=draft, asker=outline.asker, now=now)
+            tried = trial(
+                user=user, draft=draft, asker=outline.asker, quotes=outline.quotes, now=now
+            )
             found = forecast(tried)
         except InvalidRule as invalid:
             wrong = {**invalid.errors, **wrong}

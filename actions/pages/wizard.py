@@ -39,10 +39,12 @@ from actions.wizard.drafts import (
 )
 from actions.wizard.examples import examples
 from actions.wizard.outline import ASKING, Outline, Page, answers_of, kept
+from actions.wizard.prices import look_up
 from market.selectors import latest_quotes
 from market.services import one_feed, search_symbols
 
 SYMBOLS_OFFERED = 8
+_PRICED = {Page.TARGET, Page.CONDITION, Page.REVIEW}  # pages that show what something costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ def _wizard(request: SignedIn, step: str, action_id: UUID | None) -> HttpRespons
     if not step and request.GET.get("draft") and request.method == "GET":
         return redirect(visit.url(page))
     if request.method == "GET":
+        if page in _PRICED:
+            look_up(outline=outline, charted=page is not Page.TARGET, now=now)
         return _shown(visit)
     if request.htmx:
         return _preview(visit)
@@ -147,14 +151,18 @@ def _begun(request: SignedIn, action_id: UUID | None, now: datetime) -> RuleDraf
 # --- Shown ---
 
 
-@one_feed()
-def _shown(visit: Visit, *, wrong: Mapping[str, str] | None = None) -> HttpResponse:
-    if visit.page in ASKING and (typed := held_for(visit.request)) is not None:
+@one_feed(may_ask=False)
+def _shown(
+    visit: Visit, *, wrong: Mapping[str, str] | None = None, form: object = None
+) -> HttpResponse:
+    if form is None and visit.page in ASKING and (typed := held_for(visit.request)) is not None:
         visit = _with_typed(visit, kept(typed, visit.outline.form(visit.page)))
-    return render(visit.request, "actions/wizard/page.html", _context(visit, wrong=wrong))
+    return render(
+        visit.request, "actions/wizard/page.html", _context(visit, wrong=wrong, form=form)
+    )
 
 
-@one_feed()
+@one_feed(may_ask=False)
 def _preview(visit: Visit) -> HttpResponse:
     """The sentence while somebody types; what they have typed is kept."""
     if visit.page is not Page.REVIEW:
@@ -214,7 +222,7 @@ def _sent(visit: Visit) -> HttpResponse:
         form.claim(visit.outline.problems(visit.request.user, visit.now))
     if form.is_valid():
         return redirect(visit.url(Page.REVIEW if go == "review" else visit.page.after))
-    return render(visit.request, "actions/wizard/page.html", _context(visit, form=form))
+    return _shown(visit, form=form)
 
 
 def _make(visit: Visit) -> HttpResponse:
@@ -240,7 +248,7 @@ def _used(request: SignedIn, made: Action) -> HttpResponseRedirect:
 def symbols(request: SignedIn) -> HttpResponse:
     """What may be meant by what is being typed, with names and prices: options of a list."""
     typed = next(
-        (text for name in ("symbol", "targets.name") if (text := request.GET.get(name))), ""
+        (text for name in ("q", "symbol", "targets.name") if (text := request.GET.get(name))), ""
     )
     found = search_symbols(text=typed[:60], limit=SYMBOLS_OFFERED)
     quotes = latest_quotes(symbols=[listing.symbol for listing in found])

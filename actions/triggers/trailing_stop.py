@@ -1,13 +1,14 @@
 """The price turns: it falls from its peak, or rises from its trough."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from actions.marks import Level, Mark, Role
+from actions.marks import Level, Line, Mark, Point, Role
 from actions.rules import (
     Band,
     Evaluation,
@@ -138,12 +139,20 @@ class TrailingStop(Trigger):
         if turn is not None:
             stop = band(below=turn.stop) if self._falls else band(above=turn.stop)
             best = measured_from(symbol, turn.best, self._peak.capitalize())
-            return (*best, *fires_at(symbol, stop))
-        if self.activation_price is None:
-            return ()
+            path = self._path(symbol, turn, rule.valid_from, view)
+            return (*best, *fires_at(symbol, stop), *self._start(symbol, "Followed from"), *path)
         side = "above" if self._falls else "below"
-        words = f"Starts to follow at or {side} {format_price(self.activation_price)}"
-        return (Level(symbol, self.activation_price, Role.START, words),)
+        return self._start(symbol, f"Starts to follow at or {side}")
+
+    def trail(self, prices: Iterable[Point]) -> Iterator[Point]:
+        """Where the stop is after each of these prices, oldest first: from that on at which it
+        begins to follow, and as long as a price can be there."""
+        state: State = {}
+        for seen in prices:
+            state = self._observe(seen.price, state)
+            turn = self._turn(state)
+            if turn is not None and turn.stop is not None and turn.stop > 0:
+                yield Point(seen.at, turn.stop)
 
     # --- Following ---
 
@@ -177,6 +186,47 @@ class TrailingStop(Trigger):
         if start is None or (price >= start if self._falls else price <= start):
             return self._from(price).state
         return state
+
+    # --- Its past ---
+
+    def _start(self, symbol: str, words: str) -> tuple[Level, ...]:
+        start = self.activation_price
+        if start is None:
+            return ()
+        return (Level(symbol, start, Role.START, f"{words} {format_price(start)}"),)
+
+    def _path(self, symbol: str, turn: Turn, since: datetime, view: View) -> tuple[Line, ...]:
+        """How the stop has moved since the rule began, as far as its prices are kept.
+
+        A bar may have gone further than any price that the rule was looked at by: the stop has been
+        no nearer than it is now.
+        """
+        quote = view.quotes.get(symbol)
+        if symbol not in view.recent or quote is None:
+            return ()
+        nearest = min if self._falls else max
+        seen = [
+            Point(at, nearest(price, turn.best))
+            for at, price in self._kept(symbol, since, view)
+            if since <= at < quote.as_of
+        ]
+        path = tuple(self.trail([*seen, Point(quote.as_of, turn.best)]))
+        moves = "rose" if self._falls else "fell"
+        return (Line(symbol, path, f"The stop as it {moves}", stepped=True),) if path else ()
+
+    def _kept(self, symbol: str, since: datetime, view: View) -> Iterator[tuple[datetime, Decimal]]:
+        """The prices that are kept, oldest first: the best of each session that lies wholly after
+        `since`, the close of the one in which it falls, and what was seen after the last."""
+        bars = view.bars.get(symbol, ())
+        for n, bar in enumerate(bars):
+            whole = n > 0 and bars[n - 1].at >= since
+            best = bar.high if self._falls else bar.low
+            yield bar.at, best if whole else bar.close
+        yield from (
+            (sample.as_of, sample.price)
+            for sample in view.recent[symbol]
+            if not bars or sample.as_of > bars[-1].at
+        )
 
     # --- Words ---
 

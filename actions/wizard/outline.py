@@ -27,6 +27,7 @@ from actions.wizard.forms import (
     TriggerForm,
 )
 from actions.wizard.part_form import Answers, PartForm, Spoken, as_answers
+from market.quotes import Sample
 from market.selectors import latest_quotes
 
 LONGEST_ANSWER, MOST_ANSWERS = 2000, 60
@@ -68,7 +69,10 @@ class Outline:
         self.asker = asker
 
     def with_answers(self, page: Page, typed: Answers) -> "Outline":
-        return Outline({**self.answers, self.key(page): typed}, self.asker)
+        outline = Outline({**self.answers, self.key(page): typed}, self.asker)
+        if outline.symbols == self.symbols:
+            outline.quotes = self.quotes
+        return outline
 
     def key(self, page: Page) -> str:
         """Where the page's answers are kept: those of each kind of trigger apart."""
@@ -109,6 +113,18 @@ class Outline:
             return None
         typed = self.answers.get(self.key(Page.CONDITION), {}).get("symbol") or [""]
         return typed[0].strip().upper() or self.symbol
+
+    @cached_property
+    def quotes(self) -> Mapping[str, Sample]:
+        """The latest quotes of its symbols."""
+        return latest_quotes(symbols=self.symbols) if self.symbols else {}
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        """Every symbol that was typed: what it trades, watches, or has a target for."""
+        targets = self.answers.get(Page.TARGET, {}).get("targets.name", ())
+        typed = (self.symbol, self.watched, *(name.strip().upper() for name in targets))
+        return frozenset(symbol for symbol in typed if symbol)
 
     # --- Its forms ---
 
@@ -205,7 +221,7 @@ class Outline:
 
     def _price(self) -> str | None:
         symbol = self.symbol
-        quote = latest_quotes(symbols=[symbol]).get(symbol) if symbol else None
+        quote = self.quotes.get(symbol) if symbol else None
         return f"{quote.price.quantize(_CENT):f}" if quote else None
 
 

@@ -1,7 +1,9 @@
 """A rule that is being written, as it would begin now, and all that it would see: read once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from accounts.models import User
 from actions.drafting import Draft, parse
@@ -9,7 +11,7 @@ from actions.rules import InvalidRule, Rule, View
 from actions.sight import Sight, Standing
 from actions.starting import state_by
 from actions.wizard.forms import Asker
-from market.selectors import latest_quotes
+from market.quotes import Sample
 from market.services import unlisted
 from portfolios.models import Portfolio
 from portfolios.services import PRIMARY_NAME, LockedPortfolio, as_if_locked_by
@@ -26,12 +28,15 @@ class Trial:
     name: str
 
 
-def trial(*, user: User, draft: Draft, asker: Asker, now: datetime) -> Trial:
-    """The draft on the market as it is. Stores nothing. Raises InvalidRule."""
+def trial(
+    *, user: User, draft: Draft, asker: Asker, quotes: Mapping[str, Sample], now: datetime
+) -> Trial:
+    """The draft on the market as it is, by the latest quotes of its symbols. Stores nothing. Raises
+    InvalidRule."""
     rule = parse(draft, now, unlisted)
     mine = portfolio_tried(user, draft, rule, asker)
     portfolio = as_if_locked_by(portfolio=mine) if mine else None
-    seen = Standing(None, woken_at=now, quotes=latest_quotes(symbols=rule.symbols))
+    seen = Standing(None, woken_at=now, quotes=quotes)
     view = Sight([(seen, rule)], now=now, max_age=timedelta.max).view(seen, rule)
     if portfolio and rule.trigger.needs(rule).portfolio:
         view = replace(view, portfolio=portfolio.snapshot)
@@ -49,4 +54,6 @@ def portfolio_tried(user: User, draft: Draft, rule: Rule, asker: Asker) -> Portf
     if not rule.effect.trades and not rule.trigger.needs(rule).portfolio:
         return None
     primary = next((one for one in asker.portfolios if one.is_primary), None)
-    return primary or Portfolio(user=user, name=PRIMARY_NAME, is_primary=True)
+    return primary or Portfolio(
+        user=user, name=PRIMARY_NAME, is_primary=True, cash=Decimal(0), usd_counted=Decimal(0)
+    )

@@ -4,9 +4,12 @@
 // in data-src answers:
 //   prices   [[time, price], ...], oldest first; a time is a day ("2008-09-16") or epoch seconds
 //   levels   [{value, role: "trigger" | "reference" | "start", words}, ...]
-//   lines    [{points: [[time, price], ...], words}, ...]
+//   lines    [{points: [[time, price], ...], words, stepped}, ...]; a stepped one keeps its price
 //   marks    [{time, kind: "buy" | "sell" | "told" | "failed", words}, ...], oldest first
 // Prices may be strings, as exact decimals are. data-zone is the IANA zone of epoch seconds.
+//
+// A part of a page that is refreshed may bring <script id="X-moved"> for the chart of figure X: what
+// has moved since, {time, price, levels, lines}, of which the last two may be absent.
 
 const ROLE_COLOURS = { trigger: "--loss", reference: "--wait", start: "--muted" };
 const MARKS = {
@@ -18,9 +21,15 @@ const MARKS = {
 const drawn = new Map();
 
 drawAll();
-document.addEventListener("htmx:afterSwap", drawAll);
+document.addEventListener("htmx:afterSwap", () => {
+  drawAll();
+  for (const [canvas, { move }] of drawn) {
+    const moved = document.getElementById(`${canvas.closest("figure").id}-moved`);
+    if (moved) move(JSON.parse(moved.textContent));
+  }
+});
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  for (const repaint of drawn.values()) repaint();
+  for (const { repaint } of drawn.values()) repaint();
 });
 
 function drawAll() {
@@ -28,7 +37,7 @@ function drawAll() {
   for (const figure of document.querySelectorAll("figure[data-chart]")) {
     const canvas = figure.querySelector(".chart-canvas");
     if (drawn.has(canvas)) continue;
-    drawn.set(canvas, () => {});
+    drawn.set(canvas, { repaint() {}, move() {} });
     draw(figure, canvas);
   }
 }
@@ -42,22 +51,25 @@ async function draw(figure, canvas) {
   });
   const series = chart.addSeries(library.AreaSeries, { lineWidth: 2, priceLineVisible: false });
   series.setData(points(data.prices));
-  const lines = (data.lines ?? []).map(({ points: path, words }) => {
+  const addLine = ({ points: path, words, stepped }) => {
     const line = chart.addSeries(library.LineSeries, {
       lineWidth: 2, lineStyle: library.LineStyle.Dashed, title: words,
+      lineType: stepped ? library.LineType.WithSteps : library.LineType.Simple,
       priceLineVisible: false, lastValueVisible: false, crosshairMarkerVisible: false,
     });
     line.setData(points(path));
     return line;
-  });
-  const levels = (data.levels ?? []).map(({ value, role, words }) => ({
+  };
+  const addLevel = ({ value, role, words }) => ({
     role,
     line: series.createPriceLine({
       price: Number(value), lineWidth: 2, title: words,
       lineStyle: role === "trigger" ? library.LineStyle.Solid : library.LineStyle.Dashed,
     }),
-  }));
-  reach(series, (data.levels ?? []).map(({ value }) => Number(value)));
+  });
+  const lines = (data.lines ?? []).map(addLine);
+  let levels = (data.levels ?? []).map(addLevel);
+  reach(series, data.levels ?? []);
   const marks = library.createSeriesMarkers(series, []);
   const colour = palette(canvas);
   const repaint = () => {
@@ -82,7 +94,21 @@ async function draw(figure, canvas) {
   };
   repaint();
   chart.timeScale().fitContent();
-  drawn.set(canvas, repaint);
+  const move = ({ time, price, ...now }) => {
+    onward(series, time, price);
+    if (now.levels) {
+      for (const { line } of levels) series.removePriceLine(line);
+      levels = now.levels.map(addLevel);
+      reach(series, now.levels);
+    }
+    for (const [n, { points: path }] of (now.lines ?? []).entries()) {
+      if (lines[n]) onward(lines[n], ...path.at(-1));
+      else lines.push(addLine(now.lines[n])); // it has begun to follow since
+    }
+    repaint();
+    figure.dataset.price = price;
+  };
+  drawn.set(canvas, { repaint, move });
   figure.dataset.drawn = "yes";
 }
 
@@ -97,8 +123,15 @@ function points(pairs) {
   return pairs.map(([time, value]) => ({ time, value: Number(value) }));
 }
 
+// A series goes on at its end: what is older than that it has already.
+function onward(series, time, price) {
+  const newest = series.data().at(-1);
+  if (!newest || newest.time <= time) series.update({ time, value: Number(price) });
+}
+
 // The levels are part of the picture, however far the price is from them.
-function reach(series, values) {
+function reach(series, levels) {
+  const values = levels.map(({ value }) => Number(value));
   if (!values.length) return;
   series.applyOptions({
     autoscaleInfoProvider: (original) => {

@@ -7,6 +7,14 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (detail.verb === "get" && etag) detail.headers["If-None-Match"] = etag;
 });
 
+// A whole page in the place of a part: who asked is no longer signed in. The page is asked for anew,
+// and says so. What is merely suggested is not worth that.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (!/^\s*<!doctype/i.test(detail.serverResponse)) return;
+  detail.shouldSwap = false;
+  if (!detail.target.matches("datalist")) location.reload();
+});
+
 let kept = null;
 
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {

@@ -19,6 +19,16 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// "/" leads to the search, unless somebody types or uses a dialog.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, select, textarea, [contenteditable], dialog")) return;
+  const search = document.getElementById("top-search");
+  if (!search?.checkVisibility()) return;
+  event.preventDefault();
+  search.select();
+});
+
 document.addEventListener("keydown", ({ key }) => {
   if (key !== "Escape") return;
   const menu = document.querySelector("details.menu[open]");

@@ -18,12 +18,12 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from accounts.models import User
+from accounts.models import ApiToken, User
 from actions.backtest.books import Costs
 from actions.backtesting.runs import ask_for_backtest, backtests_of
 from actions.backtesting.terms import Sweep, Wish
 from actions.engine import run_tick
-from actions.models import Backtest
+from actions.models import Action, Backtest
 from actions.tasks import play_backtest
 from portfolios.services import primary_portfolio
 from tests.factories import PASSWORD
@@ -56,6 +56,29 @@ def confirm_password(page: Page) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Go on").click()
     page.locator("#secret").wait_for()
+
+
+def make_token(page: Page) -> None:
+    page.goto(reverse("api-token-new"))
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("Name").fill(f"My spreadsheet {ApiToken.objects.count() + 1}")
+    page.get_by_role("button", name="Make the token").click()
+    page.get_by_role("link", name="I have copied it").click()
+
+
+def sign_in_here(page: Page) -> None:
+    page.context.clear_cookies()
+    page.goto(reverse("sessions"))
+    page.get_by_label("E-mail or name").fill("grace")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def trailing(world: World) -> str:
+    """A rule whose stop has followed the price for some sessions."""
+    stop = Action.objects.filter(user=world.owner, trigger_type="trailing_stop")
+    return reverse("action", args=[stop.latest("last_triggered_at", "created_at").pk])
 
 
 def primary(world: World) -> UUID:
@@ -130,13 +153,19 @@ SHOTS = (
     Shot("log-empty", lambda world: reverse("log"), newcomer),
     Shot("actions", lambda world: reverse("actions")),
     Shot("status", lambda world: reverse("status")),
+    Shot("monitoring", lambda world: reverse("monitoring")),
+    Shot("action-watched", lambda world: reverse("action-watched", args=[world.waiting.pk])),
     Shot("actions-empty", lambda world: reverse("actions"), newcomer),
     Shot(
         "actions-selected",
         lambda world: reverse("actions"),
         steps=lambda page: page.locator("[data-row]").first.check(),
     ),
-    Shot("action-detail", lambda world: reverse("action", args=[world.waiting.pk])),
+    Shot(
+        "action-detail",
+        lambda world: reverse("action", args=[world.waiting.pk]),
+        steps=lambda page: page.locator("#watched").wait_for(),
+    ),
     Shot("action-fired", lambda world: reverse("action", args=[world.fired.pk])),
     Shot("action-execute", lambda world: reverse("action-execute", args=[world.waiting.pk])),
     Shot("rehearsal", lambda world: reverse("action", args=[world.rehearsal.pk])),
@@ -165,6 +194,10 @@ SHOTS = (
     Shot("sign-in", lambda world: reverse(settings.LOGIN_URL), nobody),
     Shot("sign-up", lambda world: reverse("account_signup"), nobody),
     Shot("account", lambda world: reverse("account")),
+    Shot("api-access", lambda world: reverse("api-access"), steps=make_token),
+    Shot("api-access-empty", lambda world: reverse("api-access"), newcomer),
+    Shot("sessions", lambda world: reverse("sessions"), newcomer, steps=sign_in_here),
+    Shot("action-trailing", lambda world: trailing(world), steps=drawn),
     Shot("preferences", lambda world: reverse("preferences")),
     Shot("notifications", lambda world: reverse("notifications")),
     Shot("not-found", lambda world: "/nowhere"),

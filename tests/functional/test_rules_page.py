@@ -1,5 +1,6 @@
 """People see what their rules wait for and do, and say what is to become of them."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -73,6 +74,25 @@ def test_a_rule_that_fires_appears_without_a_reload(
         "Bought 10 MSFT at $24.50 for $245.00.", timeout=15_000
     )
     assert_accessible(detail)
+
+
+def test_the_price_and_the_stop_move_on_a_chart_that_stays(
+    visits: Visits, owner: User, feed: Feed, now: datetime
+) -> None:
+    trailing = replace(DIP, trigger_type="trailing_stop", trigger_params={"amount": "2"})
+    action = create_action(user=owner, draft=trailing, now=now)
+    run_tick(now=now)
+    page = visits.begin(user=owner)
+    page.goto(f"/actions/{action.pk}")
+    figure = page.locator("figure.chart")
+    expect(figure).to_have_attribute("data-drawn", "yes")
+    expect(page.locator(".chart-legend")).to_contain_text("The stop as it rose")
+    figure.evaluate("(figure) => { figure.dataset.same = 'yes'; }")
+    feed.says("MSFT", "31.50", now + timedelta(seconds=10))
+    run_tick(now=now + timedelta(seconds=10))
+    expect(figure).to_have_attribute("data-price", "31.500000", timeout=15_000)
+    expect(figure).to_have_attribute("data-same", "yes")
+    expect(page.locator(".meter.large")).to_contain_text("$31.50")
 
 
 def test_a_wrong_password_says_what_to_do(page: Page, owner: User) -> None:

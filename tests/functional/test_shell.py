@@ -124,17 +124,49 @@ def test_prices_that_stopped_coming_are_told(visits: Visits, ada: User, feed: Fe
     assert_accessible(page)
 
 
-def test_the_frame_costs_three_queries_and_a_part_of_a_page_none(
+def test_the_frame_costs_one_query_and_a_part_of_a_page_none(
     ada: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     request = RequestFactory().get(reverse("actions"))
     request.user = ada
     with django_assert_num_queries(0):
         frame = Shell(request)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(1):
         for _ in range(2):
             assert frame.unread == ""
             assert not frame.banners
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_symbol_is_looked_up_from_any_page(visits: Visits, ada: User, javascript: bool) -> None:
+    Instrument.objects.create(symbol="AAPL", name="Apple Inc.")
+    page = visits.begin(user=ada, javascript=javascript)
+    page.goto("/account")
+    search = page.get_by_role("search", name="Symbols").get_by_label("Symbol or company")
+    if javascript:
+        page.keyboard.press("/")
+        expect(search).to_be_focused()
+        page.keyboard.type("app")
+        option = page.locator("#top-found option[value=AAPL]")
+        expect(option).to_have_text("Apple Inc.", use_inner_text=False)
+        search.fill("a/b")  # what is typed stays what is typed
+    search.fill("aapl")
+    search.press("Enter")
+    expect(page).to_have_url(re.compile("/stocks/AAPL$"))
+    page.goto("/stocks?q=app")
+    expect(page.get_by_role("link", name="AAPL")).to_be_visible()
+    if javascript:
+        assert_accessible(page)
+
+
+def test_on_a_phone_the_search_is_a_page_of_its_own(visits: Visits, ada: User) -> None:
+    page = visits.begin(user=ada, width=PHONE, javascript=False)
+    page.goto("/actions")
+    page.get_by_role("link", name="Look up a symbol").click()
+    search = page.get_by_role("search", name="Look up a symbol")
+    search.get_by_label("Symbol or company").fill("nothing like it")
+    search.get_by_role("button", name="Look up").click()
+    expect(page.get_by_text("Nothing is called “nothing like it”.")).to_be_visible()
 
 
 def test_a_live_part_that_has_not_changed_is_not_sent_again(visits: Visits, ada: User) -> None:

@@ -118,7 +118,7 @@ def test_the_pages_are_measured() -> None:
     said, complained = bench.communicate(timeout=240)
     assert bench.returncode == 0, complained
     pages = json.loads(said)["pages"]
-    assert {"actions", "action", "wizard, review"} <= pages.keys()
+    assert {"dashboard", "stock", "log", "actions", "action", "wizard, review"} <= pages.keys()
     for name, page in pages.items():
         assert 0 < page["p50_ms"] <= page["p95_ms"], name
         assert page["queries"] > 0, name

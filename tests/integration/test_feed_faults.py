@@ -90,6 +90,12 @@ def alerts(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+STALE = (
+    "AAPL's price is stale: the last one is of Tue 17 Nov 2026 {at} UTC. "
+    "Asleep until a new price {moves} to $225.00."
+)
+
+
 @dataclass(frozen=True)
 class Fault:
     """What the feed answers to three ticks, and what is to be seen of it.
@@ -109,7 +115,7 @@ class Fault:
     told: str = ""  # in the tick's record, where it is not the same
     alerts: int = 1
     said: str = ""
-    state: str = "Asleep until AAPL falls to $225.00."
+    state: str = STALE.format(at="15:00", moves="falls")
 
 
 def whole(answer: Answer, kind: str, words: str) -> Fault:
@@ -191,7 +197,7 @@ TABLE = {
         "",
         aapl="200",
         said="too old for rules",
-        state="Asleep until AAPL rises to $225.00.",
+        state=STALE.format(at="15:06", moves="rises"),
     ),
 }
 

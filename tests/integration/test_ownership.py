@@ -15,7 +15,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.api_tokens import make_token
+from accounts.models import ApiToken, User
 from actions.backtesting.runs import ask_for_backtest
 from actions.backtesting.terms import Wish
 from actions.models import Action, ActionExecution, Backtest, Notification
@@ -23,6 +24,7 @@ from actions.services import Draft, create_action
 from chat.models import Conversation, Proposal
 from chat.services import say
 from portfolios.services import deposit, primary_portfolio
+from rest.scopes import Scope
 from tests.api import PRICE_BELOW, bearer
 from tests.conftest import Feed
 from tests.factories import UserFactory
@@ -106,6 +108,11 @@ def backtest_of(owner: User, now: datetime) -> Backtest:
     return ask_for_backtest(user=owner, wish=wish, clock=timezone.now)
 
 
+def token_of(owner: User, now: datetime) -> ApiToken:
+    lasts = timedelta(days=1)
+    return make_token(user=owner, name="x", scope=Scope.READ, now=now, lasts=lasts)[0]
+
+
 # How to make what a parameter names.
 OWNED: dict[str, Callable[[User, datetime], Any]] = {
     "action_id": rule_of,
@@ -115,6 +122,7 @@ OWNED: dict[str, Callable[[User, datetime], Any]] = {
     "conversation_id": conversation_of,
     "proposal_id": proposal_of,
     "backtest_id": backtest_of,
+    "token_id": token_of,
 }
 TABLE = list(addresses())
 

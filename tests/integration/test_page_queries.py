@@ -30,7 +30,11 @@ TRIGGERS: list[tuple[str, dict[str, Any]]] = [
     ("trailing_stop", {"percent": "5"}),
     ("from_high", {"percent": "10", "lookback": 20}),
     ("from_cost", {"direction": "down", "percent": "5"}),
+    ("change_pct", {"window": "4h", "change": "3", "direction": "up"}),
+    ("change_pct", {"window": "1d", "change": "3", "direction": "up"}),
+    ("drift", {"tolerance_pct": "60"}),
 ]
+PAGES = ["/", "/value", "/portfolio", "/actions", "/log", "/stocks/AAPL", "/chat", "/notifications"]
 
 
 @pytest.fixture
@@ -55,9 +59,9 @@ def ada(settings: Any, db: None) -> User:
     return user
 
 
-def visited(user: User, path: str) -> Any:
+def visited(user: User, path: str, *, htmx: bool = False) -> Any:
     """The answer, asked for with no more statements than a page may take."""
-    client = Client()
+    client = Client(headers={"HX-Request": "true"} if htmx else {})
     client.force_login(user)
     client.get(path)  # a process reads the bars of a replay once
     with CaptureQueriesContext(connection) as queries:
@@ -67,18 +71,32 @@ def visited(user: User, path: str) -> Any:
     return answer
 
 
-@pytest.mark.parametrize(("kind", "params"), TRIGGERS[:3])
+def asked_of(kind: str, params: dict[str, Any], **more: Any) -> Draft:
+    """A rule with this trigger, on AAPL or on a portfolio half of it."""
+    if kind == "drift":
+        what: dict[str, Any] = {
+            "action_type": "REBALANCE",
+            "action_params": {"targets": {"AAPL": "0.5"}},
+        }
+    else:
+        what = {"action_type": "BUY", "symbol": "AAPL", "quantity": Decimal(1)}
+    return Draft(**what, trigger_type=kind, trigger_params=params, **more)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_takes_few_statements_whatever_there_is(ada: User, path: str) -> None:
+    for kind, params in TRIGGERS:
+        create_action(user=ada, draft=asked_of(kind, params), now=datetime.now(UTC))
+    run_tick(now=datetime.now(UTC))
+    visited(ada, path)
+    visited(ada, path, htmx=True)
+
+
+@pytest.mark.parametrize(("kind", "params"), TRIGGERS)
 def test_a_rules_page_with_an_execution_takes_few_statements(
     ada: User, kind: str, params: dict[str, Any]
 ) -> None:
-    asked = Draft(
-        action_type="BUY",
-        symbol="AAPL",
-        quantity=Decimal(1),
-        trigger_type=kind,
-        trigger_params=params,
-        max_executions=3,
-    )
+    asked = asked_of(kind, params, max_executions=3)
     now = datetime.now(UTC)
     action = create_action(user=ada, draft=asked, now=now)
     ActionExecution.objects.create(
@@ -97,7 +115,15 @@ def test_a_rules_page_with_an_execution_takes_few_statements(
     assert "Told." in answer.content.decode()
     assert answer.context["page"].paginator.count == 1
     assert answer.context["chart"].data["prices"]
-    assert (answer.context["line"].why.turn is not None) == (kind == "trailing_stop")
+    turn = answer.context["line"].why.turn
+    assert (turn is not None) == (kind == "trailing_stop")
+    lines = answer.context["chart"].data["lines"]
+    assert [line["points"][-1][1] for line in lines] == ([str(turn.stop)] if turn else [])
+    moved = visited(ada, f"/actions/{action.pk}", htmx=True).context["moved"]
+    assert Decimal(moved["price"]) == Decimal(answer.context["chart"].data["prices"][-1][1])
+    assert ("levels" in moved) == (kind in {"price_below", "trailing_stop"})
+    if turn:
+        assert moved["lines"][0]["points"][-1][1] == str(turn.stop)
 
 
 @pytest.mark.parametrize("page", ["condition", "review"])
@@ -105,14 +131,7 @@ def test_a_rules_page_with_an_execution_takes_few_statements(
 def test_a_rule_that_is_written_is_tried_with_few_statements(
     ada: User, page: str, kind: str, params: dict[str, Any]
 ) -> None:
-    asked = Draft(
-        action_type="SELL",
-        symbol="AAPL",
-        quantity=Decimal(1),
-        trigger_type=kind,
-        trigger_params=params,
-        valid_until=datetime.now(UTC).date() + timedelta(days=9),
-    )
+    asked = asked_of(kind, params, valid_until=datetime.now(UTC).date() + timedelta(days=9))
     draft = open_draft(user=ada, draft=asked, now=datetime.now(UTC))
     answer = visited(ada, f"/actions/new/{page}?draft={draft.pk}")
     assert answer.context["forecast"] is not None

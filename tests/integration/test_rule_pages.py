@@ -13,8 +13,12 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from actions.engine import run_tick, take_in
 from actions.models import Action, ActionExecution
+from actions.selectors import explain
+from actions.sentence import in_zone
 from actions.services import Draft, cancel_action, create_action, pause_action
+from market.hours import Exchange
 from market.quotes import Sample
+from market.selectors import latest_quotes
 from market.services import follow
 from portfolios.services import deposit, primary_portfolio
 from tests.conftest import Feed, list_instruments
@@ -296,3 +300,28 @@ def test_another_persons_rule_is_not_there(ada: User) -> None:
     assert bob.get(f"/actions/{action.pk}").status_code == 404
     assert bob.post(f"/actions/{action.pk}/cancel").status_code == 404
     assert Client().get(f"/actions/{action.pk}").status_code == 302
+
+
+def test_a_rule_whose_price_grew_stale_says_so_and_since_when(
+    ada: User, client: Client, feed: Feed
+) -> None:
+    seen_at = datetime.now(UTC) - timedelta(minutes=20)
+    follow(symbols=["MSFT"])
+    take_in([Sample("MSFT", Decimal("160"), seen_at)], seen_at)
+    asked = Draft(
+        action_type="NOTIFY",
+        symbol="MSFT",
+        trigger_type="price_below",
+        trigger_params={"threshold": "150"},
+    )
+    action = create_action(user=ada, draft=asked, now=seen_at)
+    run_tick(now=seen_at + timedelta(seconds=10))
+    words = f"MSFT&#x27;s price is stale: the last one is of {in_zone(seen_at, ada.zone)}."
+    for path in ("/actions", f"/actions/{action.pk}"):
+        page = client.get(path).content.decode()
+        assert words in page
+    assert "Asleep until a new price falls to $150.00." in client.get("/actions").content.decode()
+    feed.calendar = Exchange()
+    closed = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
+    (why,) = explain(actions=[action], quotes=latest_quotes(symbols=["MSFT"]), now=closed).values()
+    assert not why.stale, "while the market is closed there is no newer price to be had"

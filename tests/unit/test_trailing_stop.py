@@ -305,7 +305,11 @@ TROUGH = Level("AAPL", Decimal(90), Role.REFERENCE, "Trough")
         (
             {"amount": "10", "activation_price": "105"},
             {"peak": "107.000000"},
-            (PEAK, Level("AAPL", Decimal(97), Role.TRIGGER, "Fires at or below $97.00")),
+            (
+                PEAK,
+                Level("AAPL", Decimal(97), Role.TRIGGER, "Fires at or below $97.00"),
+                Level("AAPL", Decimal(105), Role.START, "Followed from $105.00"),
+            ),
         ),
         ({"amount": "107"}, {"peak": "107.000000"}, (PEAK,)),  # no price can be that low
         ({"amount": "999999999999"} | UP, {"trough": "90.000000"}, (TROUGH,)),  # nor so high

@@ -64,10 +64,10 @@ class Migration(migrations.Migration):
         ("admin", "0003_logentry_add_action_flag_choices"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
-        ("accounts", "0002_people_by_how_they_begin"),
-        ("market", "0007_stream"),
+        ("accounts", "0003_api_tokens"),
+        ("market", "0008_quote_gaps"),
         ("portfolios", "0006_wishes"),
-        ("actions", "0020_schedule_backtests"),
+        ("actions", "0021_proof_of_watch"),
         ("chat", "0001_conversations"),
     ]
 

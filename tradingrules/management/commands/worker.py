@@ -8,13 +8,16 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error, connection
 from django.utils import timezone
 
 from actions.service_manager import ServiceManager
+from actions.troubles import look_for_trouble
 from tradingrules.watchdog.group import Group
 from tradingrules.watchdog.watch import Watchdog
 
 SECONDS_BETWEEN_LOOKS = 1
+SECONDS_BETWEEN_TROUBLES = 30
 GRACE_SECONDS = 3
 
 
@@ -50,10 +53,22 @@ class Command(BaseCommand):
 
 
 def _watch(watchdog: Watchdog, manager: ServiceManager) -> NoReturn:
+    due = time.monotonic()
     while True:
         watchdog.look()
         manager.alive()
+        if time.monotonic() >= due:
+            _look_for_trouble()
+            due = time.monotonic() + SECONDS_BETWEEN_TROUBLES
         time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _look_for_trouble() -> None:
+    """Here and not in the cluster, which is what may have died."""
+    try:
+        look_for_trouble(now=timezone.now())
+    except Error:  # the database is gone: the watchdog says so, and waits for it
+        connection.close()
 
 
 def _stop(*_: object) -> None:

@@ -1,0 +1,397 @@
+"""Proof of watch: what is kept of ticks and of quotes, and what a rule's owner is told by it."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from pytest_django import DjangoAssertNumQueries
+
+from actions.coverage import Kind
+from actions.engine import run_tick
+from actions.models import Action, ActionExecution, ActionHistory, Tick, TickGap, TickHour
+from actions.proof import proof_of_watch
+from actions.services import Draft, create_action
+from actions.tick_record import roll_up_ticks, without_tick
+from market.freshness import prune_gaps, silences
+from market.hours import Exchange
+from market.models import DailyBar, FeedIncident, QuoteGap
+from tests.api import Api
+from tests.conftest import Feed
+from tests.factories import PortfolioFactory
+
+pytestmark = pytest.mark.django_db
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+BUY_LOW = Draft(
+    action_type="BUY",
+    symbol="AAPL",
+    quantity=Decimal(1),
+    trigger_type="price_below",
+    trigger_params={"threshold": "150"},
+)
+
+
+@pytest.fixture
+def rule(instruments: None, feed: Feed, now: datetime) -> Action:
+    """Buys AAPL at $150; the exchange's session is half an hour old."""
+    feed.calendar = Exchange()
+    feed.says("AAPL", "160", now)
+    user = PortfolioFactory.create(deposit=10_000).user
+    return create_action(user=user, draft=BUY_LOW, now=now)
+
+
+def tick(feed: Feed, at: datetime, price: str = "160") -> None:
+    """A tick at which the feed says this price, of that very moment."""
+    feed.says("AAPL", price, at)
+    run_tick(now=at)
+
+
+def ticked(*spans: tuple[datetime, datetime]) -> None:
+    """Records a tick every 10 s of each span, its end included."""
+    Tick.objects.bulk_create(
+        Tick(
+            started_at=begin + n * 10 * SECOND,
+            duration=SECOND / 10,
+            next_in=10 * SECOND,
+            symbols=1,
+            woken=2,
+            fired=1,
+            errors=["No quotes: test"] if n == 1 else [],
+        )
+        for begin, end in spans
+        for n in range(int((end - begin) / (10 * SECOND)) + 1)
+    )
+
+
+def kinds(action: Action, since: datetime, until: datetime) -> list[tuple[Kind, int]]:
+    """Each span's kind, and its length in seconds."""
+    spans = proof_of_watch(action=action, since=since, until=until).spans
+    return [(span.kind, round(span.length.total_seconds())) for span in spans]
+
+
+def test_hours_are_put_together_and_pauses_kept(now: datetime) -> None:
+    ticked((now, now + 80 * MINUTE), (now + 100 * MINUTE, now + 4 * HOUR))
+    TickGap.objects.all().delete()
+    before = without_tick(since=now, until=now + 4 * HOUR)
+    roll_up_ticks(now=now + 4 * HOUR)
+    first, second, *rest = TickHour.objects.order_by("hour")
+    assert (first.hour, first.ticks, first.woken, first.fired) == (now, 360, 720, 360)
+    assert (first.faults, first.longest) == (1, SECOND / 10)
+    assert first.longest_pause == 9.9 * SECOND
+    assert second.longest_pause == 20 * MINUTE - SECOND / 10
+    assert [each.hour for each in rest] == [now + 2 * HOUR]
+    assert before == [(now + 80 * MINUTE + SECOND / 10, now + 100 * MINUTE)]
+    assert without_tick(since=now, until=now + 4 * HOUR) == before
+    ever, pause = TickGap.objects.order_by("since")
+    assert (ever.since.year, ever.until) == (1970, now), "before the first tick there was none"
+    assert [(pause.since, pause.until)] == before
+
+
+def test_to_put_hours_together_twice_changes_nothing_and_what_is_new_is_added(
+    now: datetime,
+) -> None:
+    ticked((now, now + 2 * HOUR + 30 * MINUTE))
+    for _ in range(2):
+        roll_up_ticks(now=now + 2 * HOUR + 30 * MINUTE)
+        assert [each.ticks for each in TickHour.objects.all()] == [360, 360]
+    ticked((now + 2 * HOUR + 31 * MINUTE, now + 4 * HOUR))
+    roll_up_ticks(now=now + 4 * HOUR)
+    assert TickHour.objects.first().ticks == 354 + 1  # type: ignore[union-attr]
+    gaps = [gap for gap in TickGap.objects.all() if gap.since > now]
+    assert [(gap.since, gap.until) for gap in gaps] == [
+        (now + 2 * HOUR + 30 * MINUTE + SECOND / 10, now + 2 * HOUR + 31 * MINUTE)
+    ]
+
+
+def test_old_ticks_go_and_an_outage_of_days_is_still_known(now: datetime) -> None:
+    ticked((now, now + 90 * MINUTE))
+    back = now + timedelta(days=5)
+    assert [roll_up_ticks(now=back), roll_up_ticks(now=back)] == [0, 540]
+    went = now + 90 * MINUTE + SECOND / 10
+    assert without_tick(since=now, until=back) == [(went, back)]
+    ticked((back, back + 2 * HOUR))
+    for _ in range(2):
+        roll_up_ticks(now=back + timedelta(days=4))
+        assert without_tick(since=now, until=back + HOUR) == [(went, back)]
+    assert Tick.objects.get().started_at == back + 2 * HOUR, "a pause may begin with it"
+
+
+def test_ticks_that_are_half_a_minute_late_are_no_pause_and_a_long_tick_is_none(
+    now: datetime,
+) -> None:
+    ticked((now - HOUR, now), (now + 30 * SECOND, now + 30 * SECOND))
+    Tick.objects.filter(started_at=now).update(duration=5 * SECOND)
+    Tick.objects.filter(started_at=now + 30 * SECOND).update(duration=120 * SECOND)
+    ticked((now + 160 * SECOND, now + 160 * SECOND))
+    assert without_tick(since=now - MINUTE, until=now + 170 * SECOND) == []
+    late = without_tick(since=now - MINUTE, until=now + 300 * SECOND)
+    assert late == [(now + 160.1 * SECOND, now + 300 * SECOND)]
+
+
+def test_without_any_tick_nothing_was_watched(now: datetime) -> None:
+    ((_, until),) = without_tick(since=now, until=now + HOUR)
+    assert until == now + HOUR
+
+
+def test_a_quote_that_grows_stale_is_marked_when_it_does_and_when_a_fresh_one_comes(
+    rule: Action, feed: Feed, now: datetime
+) -> None:
+    tick(feed, now)
+    for seconds in (30, 60, 61, 90, 200):
+        run_tick(now=now + seconds * SECOND)
+    assert silences(symbols=["AAPL"], since=now, until=now + HOUR)[0].until is None
+    tick(feed, now + 210 * SECOND)
+    (gap,) = QuoteGap.objects.all()
+    assert (gap.since, gap.until) == (now + MINUTE, now + 210 * SECOND)
+    assert gap.reason == ""
+    assert kinds(rule, now, now + 220 * SECOND)[0] == (Kind.WATCHED, 60)
+
+
+def test_a_tick_at_which_nothing_changes_writes_nothing_of_freshness(
+    rule: Action, feed: Feed, now: datetime
+) -> None:
+    tick(feed, now)
+    for at in (now + SECOND, now + HOUR):  # fresh, and stale
+        run_tick(now=at)
+        rows = versions()
+        run_tick(now=at + SECOND)
+        assert versions() == rows
+    assert len(rows) == 1
+
+
+def versions() -> list[object]:
+    """What changes with every write to the table of gaps."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT ctid::text, cmin::text FROM market_quotegap")
+        return list(cursor.fetchall())
+
+
+def test_while_the_market_is_closed_no_quote_is_missed(
+    rule: Action, feed: Feed, now: datetime
+) -> None:
+    close = now + 6 * HOUR
+    tick(feed, close - 10 * SECOND)
+    run_tick(now=close + HOUR)
+    assert not QuoteGap.objects.exists()
+
+
+@pytest.mark.parametrize("symbol", [None, "AAPL"])
+def test_what_was_wrong_with_the_feed_is_the_reason_and_outlives_the_incident(
+    rule: Action, feed: Feed, now: datetime, symbol: str | None
+) -> None:
+    tick(feed, now)
+    FeedIncident.objects.create(
+        kind="no answer",
+        instrument_id=symbol,
+        verdict="failed",
+        provider="test",
+        reason="Key refused.",
+        first_at=now + 10 * SECOND,
+        last_at=now + 10 * SECOND,
+    )
+    for seconds in range(0, 190, 10):
+        run_tick(now=now + seconds * SECOND)
+    FeedIncident.objects.update(settled_at=now + 190 * SECOND)
+    tick(feed, now + 190 * SECOND)
+    FeedIncident.objects.all().delete()
+    since, until = now, now + 200 * SECOND
+    assert kinds(rule, since, until) == [
+        (Kind.WATCHED, 60),
+        (Kind.REFUSED, 130),
+        (Kind.WATCHED, 10),
+    ]
+    span = proof_of_watch(action=rule, since=since, until=until).spans[1]
+    assert span.reason == "No fresh price of AAPL: Key refused."
+
+
+def test_old_gaps_are_forgotten_and_those_that_last_are_not(
+    rule: Action, feed: Feed, now: datetime
+) -> None:
+    tick(feed, now)
+    run_tick(now=now + 5 * MINUTE)
+    QuoteGap.objects.create(instrument_id="IBM", since=now, until=now + MINUTE)
+    assert prune_gaps(now=now + 30 * HOUR, keep=HOUR) == 1
+    assert QuoteGap.objects.get().instrument_id == "AAPL"
+
+
+def bar(day: datetime, low: str) -> None:
+    DailyBar.objects.create(
+        instrument_id="AAPL",
+        session=day.date(),
+        at=day.replace(hour=21, minute=0),
+        open=Decimal(160),
+        high=Decimal(161),
+        low=Decimal(low),
+        close=Decimal(160),
+        volume=1,
+    )
+
+
+def outage(feed: Feed, now: datetime, length: timedelta) -> datetime:
+    """Ticks until `now`, nothing for so long while the price crosses and returns, ticks again."""
+    tick(feed, now)
+    tick(feed, now + 10 * SECOND)
+    feed.says("AAPL", "149", now + length / 2)
+    back = now + length
+    for seconds in (0, 10, 20):
+        tick(feed, back + seconds * SECOND)
+    return back + 20 * SECOND
+
+
+def test_after_an_outage_nothing_fires_and_the_span_is_told(
+    rule: Action, feed: Feed, now: datetime
+) -> None:
+    until = outage(feed, now, 20 * MINUTE)
+    assert not ActionExecution.objects.exists()
+    told = kinds(rule, now, until)
+    assert told == [(Kind.WATCHED, 10), (Kind.NO_TICK, 1190), (Kind.WATCHED, 20)]
+
+
+@pytest.mark.parametrize(
+    ("low", "reached", "words"),
+    [
+        ("151", False, "The price did not reach $150.00 in that session."),
+        ("149", None, "whether it did while nobody looked is not known."),
+    ],
+)
+def test_a_bar_tells_of_a_gap_within_its_session_only_what_it_can(
+    rule: Action, feed: Feed, now: datetime, low: str, reached: bool | None, words: str
+) -> None:
+    until = outage(feed, now, 20 * MINUTE)
+    assert proof_of_watch(action=rule, since=now, until=until).missed == {}
+    bar(now, low)
+    (missed,) = proof_of_watch(action=rule, since=now, until=until).missed.values()
+    assert missed.reached is reached
+    assert missed.words.endswith(words)
+
+
+def test_a_bar_of_a_session_that_was_missed_as_a_whole_tells_that_the_price_was_there(
+    rule: Action, feed: Feed, now: datetime
+) -> None:
+    until = outage(feed, now, timedelta(days=2))
+    for day, low in ((0, "151"), (1, "149"), (2, "151")):
+        bar(now + timedelta(days=day), low)
+    proof = proof_of_watch(action=rule, since=now, until=until)
+    assert [missed.reached for missed in proof.missed.values()] == [False, True, False]
+    (told,) = (missed.words for missed in proof.missed.values() if missed.reached)
+    assert told == "The price reached $150.00 (lowest $149.00) while nobody looked."
+    assert [span.kind for span in proof.spans] == [
+        Kind.WATCHED,
+        Kind.NO_TICK,
+        Kind.CLOSED,
+        Kind.NO_TICK,
+        Kind.CLOSED,
+        Kind.NO_TICK,
+        Kind.WATCHED,
+    ]
+
+
+def changed(rule: Action, at: datetime, **was: object) -> None:
+    """The rule was something else until that moment."""
+    settings = {
+        name: getattr(rule, name)
+        for name in ("action_type", "symbol", "quantity", "trigger_type", "trigger_params")
+    }
+    row = ActionHistory.objects.create(
+        pgh_obj=rule,
+        pgh_label="status",
+        action_params={},
+        portfolio=rule.portfolio,
+        valid_from=rule.valid_from,
+        status_reason="",
+        updated_at=rule.updated_at,
+        **{"status": "active", **settings, **was},
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE action_history DISABLE TRIGGER USER")
+        cursor.execute(
+            "UPDATE action_history SET pgh_created_at = %s WHERE pgh_id = %s", [at, row.pgh_id]
+        )
+        cursor.execute("ALTER TABLE action_history ENABLE TRIGGER USER")
+
+
+def test_a_pause_is_no_gap_even_where_nobody_looked(
+    rule: Action, feed: Feed, now: datetime
+) -> None:
+    outage(feed, now, 20 * MINUTE)
+    changed(rule, now + 5 * MINUTE, status="active")
+    changed(rule, now + 8 * MINUTE, status="paused")
+    assert kinds(rule, now - MINUTE, now + 20 * MINUTE) == [
+        (Kind.OFF, 60),
+        (Kind.WATCHED, 10),
+        (Kind.NO_TICK, 290),
+        (Kind.OFF, 180),
+        (Kind.NO_TICK, 720),
+    ]
+
+
+def test_before_an_edit_the_symbols_of_then_count(rule: Action, feed: Feed, now: datetime) -> None:
+    ticked((now, now + 10 * MINUTE))
+    QuoteGap.objects.create(instrument_id="AAPL", since=now, until=now + 4 * MINUTE)
+    QuoteGap.objects.create(instrument_id="IBM", since=now, until=now + MINUTE)
+    changed(rule, now + 2 * MINUTE, symbol="IBM")
+    assert kinds(rule, now, now + 5 * MINUTE) == [
+        (Kind.STALE, 60),
+        (Kind.WATCHED, 60),
+        (Kind.STALE, 120),
+        (Kind.WATCHED, 60),
+    ]
+
+
+def test_a_rule_that_needs_no_price_is_watched_while_the_market_is_closed(
+    instruments: None, feed: Feed, now: datetime
+) -> None:
+    feed.calendar = Exchange()
+    draft = Draft(
+        action_type="NOTIFY",
+        trigger_type="time_of_day",
+        trigger_params={"time": "20:00", "days": "trading_days"},
+    )
+    rule = create_action(user=PortfolioFactory.create().user, draft=draft, now=now)
+    ticked((now, now + 9 * HOUR))
+    assert kinds(rule, now, now + 9 * HOUR) == [(Kind.WATCHED, 9 * 3600)]
+
+
+def test_its_queries_do_not_grow(
+    rule: Action, feed: Feed, now: datetime, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    until = outage(feed, now, timedelta(days=300))
+    with django_assert_num_queries(6):
+        proof = proof_of_watch(action=rule, since=now, until=until)
+    assert len(proof.spans) > 400
+
+
+def test_the_api_tells_it_to_the_owner(
+    rule: Action, feed: Feed, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until = outage(feed, now, 20 * MINUTE)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: until)
+    api = Api()
+    api._client.force_login(rule.user)
+    path = f"/actions/{rule.pk}/coverage"
+    told = api.get(f"{path}?since=2026-11-17T15:00:00Z").json()
+    assert [(span["kind"], span["reason"]) for span in told["spans"]] == [
+        ("watched", ""),
+        ("no_tick", "No evaluator looked at the market."),
+        ("watched", ""),
+    ]
+    assert (told["since"], told["spans"][0]["begin"]) == ("2026-11-17T15:00:00Z",) * 2
+    assert told["until"] == told["spans"][-1]["end"]
+    assert told["watched_share"] == pytest.approx(30 / 1220, abs=0.001)
+    week = api.get(path).json()
+    assert (week["since"], week["spans"][0]["kind"]) == ("2026-11-10T15:20:20Z", "off")
+    for wrong, field in (
+        ("until=2027-01-01T00:00:00Z", "until"),
+        ("since=2026-11-17T15:00:00Z&until=2026-11-17T15:00:00Z", "since"),
+        ("since=2020-01-01T00:00:00Z", "since"),
+        ("since=yesterday", "since"),
+    ):
+        refused = api.get(f"{path}?{wrong}")
+        assert refused.status_code == 400
+        assert [error["field"] for error in refused.json()["errors"]] == [field]
+    stranger = Api()
+    stranger._client.force_login(PortfolioFactory.create().user)
+    assert stranger.get(path).status_code == 404
