@@ -5,7 +5,7 @@ PYTHONS = python3.13 python3.14 python3.12 python3 python /usr/bin/python3
 PYTEST_ARGS =
 DEMO_ARGS =
 
-.PHONY: help setup demo test check bench screenshots db-stop clean
+.PHONY: help setup demo test check docs bench screenshots db-stop clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -19,7 +19,7 @@ demo: setup ## Run the whole application with sample data (DEMO_ARGS="--help" te
 test: setup ## Run the tests on a PostgreSQL of their own (PYTEST_ARGS="-k name")
 	@$(PYTHON) -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
-check: setup ## Lint, formatting, types, layers, migrations, and the settings of production
+check: setup ## Lint, formatting, types, layers, migrations, the settings of production, and the docs
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy .
@@ -27,6 +27,11 @@ check: setup ## Lint, formatting, types, layers, migrations, and the settings of
 	@# No database is needed to compare models with migrations: the warning that none answers is moot.
 	$(AS_PRODUCTION) $(PYTHON) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(AS_PRODUCTION) $(PYTHON) manage.py check --deploy --fail-level WARNING
+	$(MAKE) --no-print-directory docs
+
+docs: setup ## Make the documentation a site, in .cache/docs; what does not hold in it is an error
+	@$(PYTHON) -m sphinx -q --fail-on-warning --keep-going --builder html docs .cache/docs
+	@echo "The documentation: .cache/docs/index.html"
 
 bench: setup ## Measure (on a PostgreSQL of its own)
 	@$(PYTHON) -m bench

@@ -23,7 +23,8 @@ def main() -> None:
     print(tick.table(figures))
     print(f"\nIt took {perf_counter() - started:.0f} s. Full size: python -m bench.tick")
     print("What firings cost: python -m bench.fires")
-    print("What reading a phrase costs: python -m bench.phrases\n")
+    print("What reading a phrase costs: python -m bench.phrases")
+    print("Ten minutes of everything, and kills: python -m bench.soak\n")
     say("Measuring from a price to its trade: under a minute.")
     _become("bench.latency", *LATENCY)
 

@@ -7,25 +7,20 @@ bare ModelViewSet lists the same rows.
 
 import argparse
 import json
-import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 from bench.database import throw_away_database
 from bench.machine import machine, machine_in_words
+from bench.serving import served
 from bench.terminal import run_until_stopped, say
 
 SMALLEST = 1_000
@@ -33,7 +28,6 @@ MINE = 10_000  # rules of the user who asks
 PAGE = 50
 SYMBOLS = 1_000
 CONNECTIONS = 8
-START_SECONDS = 60
 LIST = f"/api/actions?page_size={PAGE}"
 BARE = f"/bare?page_size={PAGE}"
 _WRK = shutil.which("wrk") or ""
@@ -77,12 +71,12 @@ def run(
         say(f"{smallest:,} rules ...")
         population.grow(smallest)
         ask = _Asking(seconds)
-        with _gunicorn(workers) as url:
+        with served("bench.api_settings", *_gunicorn(workers)) as (url, _):
             at_first = [ask(url, LIST).rps for _ in range(rounds)]
         say(f"{rules:,} rules: making them ...")
         population.grow(rules)
         ask.take_over()
-        with _gunicorn(workers) as url:
+        with served("bench.api_settings", *_gunicorn(workers)) as (url, _):
             figures = _measure(ask, url, rounds)
         return figures | {
             "growth": max(at_first) / figures["list_rps"],
@@ -192,43 +186,11 @@ def _served(said: str) -> Served:
     return Served(float(rps[1]), milliseconds(50), milliseconds(99))
 
 
-@contextmanager
-def _gunicorn(workers: int) -> Iterator[str]:
-    """The application as in production, on a port of this machine. Ended with its workers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tempfile.TemporaryFile()  # noqa: SIM115 -- closed below
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "gunicorn", "tradingrules.wsgi", f"--workers={workers}"),
-            *(f"--bind=127.0.0.1:{port}", "--worker-class=gthread", "--threads=1"),
-            *("--keep-alive=60", "--log-level=error"),
-        ],
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "bench.api_settings"},
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
+def _gunicorn(workers: int) -> Sequence[str]:
+    return (
+        *(f"--workers={workers}", "--worker-class=gthread", "--threads=1"),
+        *("--keep-alive=60", "--log-level=error"),
     )
-    url = f"http://localhost:{port}"
-    try:
-        _wait_for(f"{url}/api/health", process)
-        yield url
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(10)
-        log.close()
-
-
-def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urlopen(url):  # noqa: S310 -- our own server
-                return
-        except URLError:
-            time.sleep(0.1)
-    raise RuntimeError("gunicorn has not begun to serve.")
 
 
 def table(figures: Mapping[str, Any]) -> str:

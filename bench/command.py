@@ -29,9 +29,17 @@ class Command:
         self._log = log
         self._process = process
 
+    @property
+    def pid(self) -> int:
+        """That of the leash, whose child the command is."""
+        return self._process.pid
+
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def check(self) -> None:
         """Raises Failed when it has ended."""
-        if self._process.poll() is not None:
+        if self.has_ended():
             raise self.failure("has ended by itself")
 
     def failure(self, what: str) -> Failed:

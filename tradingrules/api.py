@@ -69,21 +69,22 @@ class Schema(Open):
 
 def reference(request: HttpRequest) -> HttpResponse:
     """The schema as a page: written by the server, since no script from elsewhere may run here."""
-    schema = _schema()
+    described = schema()
     return render(
-        request, "api/reference.html", {"groups": operations(schema), "info": schema["info"]}
+        request, "api/reference.html", {"groups": operations(described), "info": described["info"]}
     )
 
 
 @cache  # it takes a second, and is the same as long as the process lives
-def _schema() -> Mapping[str, Any]:
-    schema: Mapping[str, Any] = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
-    return schema
+def schema() -> Mapping[str, Any]:
+    """The schema, as OpenAPI 3.1."""
+    described: Mapping[str, Any] = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+    return described
 
 
 @cache
 def _schema_as_json() -> bytes:
-    return as_json(_schema())
+    return as_json(schema())
 
 
 def _not_ready(words: str) -> Problem:

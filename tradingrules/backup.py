@@ -94,13 +94,13 @@ def working_on(database: str) -> Iterator[None]:
 
 
 def verify(database: str, **options: Any) -> None:
-    """Puts a restored database through what must hold: the migrations are known and applied, the
-    ledger adds up, and every sleeping rule waits for what its trigger asks for.
+    """Brings a restored database to this version and puts it through what must hold: the ledger
+    adds up, and every sleeping rule waits for what its trigger asks for.
 
     Watches that differ are put right. `options` go to the commands. Raises CommandError.
     """
     with working_on(database):
-        call_command("await_migrations", seconds=0, **options)
+        call_command("migrate", verbosity=0, **options)
         call_command("verify_ledger", **options)
         call_command("rebuild_watches", **options)
 

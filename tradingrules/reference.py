@@ -41,6 +41,15 @@ def operations(schema: Mapping[str, Any]) -> dict[str, list[Operation]]:
     return groups
 
 
+def fields(shape: Mapping[str, Any]) -> list[Field]:
+    """The fields of an object that a JSON schema describes."""
+    required = shape.get("required", ())
+    return [
+        Field(key, _type(value), key in required, value.get("description", ""))
+        for key, value in shape.get("properties", {}).items()
+    ]
+
+
 def _operation(
     path: str, method: str, described: Mapping[str, Any], schema: Mapping[str, Any]
 ) -> Operation:
@@ -72,14 +81,7 @@ def _shapes(
         for each in shape["oneOf"]:
             yield from _shapes(each, schema)
     elif shape:
-        required = shape.get("required", ())
-        yield (
-            name,
-            [
-                Field(key, _type(value), key in required, value.get("description", ""))
-                for key, value in shape.get("properties", {}).items()
-            ],
-        )
+        yield name, fields(shape)
 
 
 def _resolved(part: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

@@ -16,8 +16,9 @@ import psutil
 import pytest
 
 from actions.rebuild import rebuild_watches
-from bench import api, backtest, bulk, fires, latency
+from bench import api, backtest, bulk, fires, latency, soak
 from bench.feed import PRICES
+from bench.memory import slope
 from bench.population import Population
 from bench.tick import sizes_up_to, table
 from bench.timing import percentile_ms
@@ -261,3 +262,26 @@ def test_whoever_stops_it_finds_nothing_left(how: signal.Signals) -> None:
         bench.communicate()
     assert bench.returncode not in {0, None}
     assert left_by(bench) == []
+
+
+def test_a_rise_of_memory_is_told_in_percent_an_hour() -> None:
+    assert slope([(0, 100), (60, 100), (120, 100)]) == 0
+    rising = [(second, 100 + second / 36) for second in range(0, 3600, 60)]
+    assert slope(rising) == pytest.approx(100 / 1.5, rel=0.02), "of the mean, which is 149"
+
+
+@pytest.mark.slow
+def test_a_soak_kills_goes_on_and_finds_the_books_in_order() -> None:
+    few = ("--rules=2000", "--symbols=50", "--interval=0.5", "--visitors=1")
+    bench = run_of("bench.soak", "--minutes=0.2", "--kill-every=4", *few, "--no-fsync", "--json")
+    said, complained = bench.communicate(timeout=240)
+    assert bench.returncode == 0, complained
+    figures = json.loads(said)
+    assert sum(figures["killed"].values()) >= 2
+    assert figures["ticks"]["count"] > 5
+    assert figures["answers"]["requests"] > 10
+    assert (figures["ledger"], figures["fired_twice"]) == ("holds", 0)
+    assert figures["memory"].keys() == {"evaluator", "postgres", "web", "worker"}
+    assert "2,000 rules over 50 symbols" in soak.table(figures)
+    assert left_by(bench) == []
+    assert at_work_for(bench) == []

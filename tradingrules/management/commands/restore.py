@@ -12,9 +12,9 @@ from tradingrules.backup import BackupFailed, restore, verify, working_on
 
 class Command(BaseCommand):
     help = (
-        "Makes a new database from a dump, on the server that the settings name, and verifies it: "
-        "migrations, ledger, watches. The database in use is left alone; afterwards set "
-        "DATABASE_URL to the new one."
+        "Makes a new database from a dump, on the server that the settings name, migrates it to "
+        "this version and verifies ledger and watches. The database in use is left alone; "
+        "afterwards set DATABASE_URL to the new one."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

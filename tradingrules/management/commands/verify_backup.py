@@ -12,7 +12,7 @@ from tradingrules.backup import BackupFailed, drop, restore, verify
 
 class Command(BaseCommand):
     help = (
-        "Restores a dump into a database of its own, verifies migrations, ledger and watches "
+        "Restores a dump into a database of its own, migrates it, verifies ledger and watches "
         "there, and drops it again. Exit code 1 where anything does not hold."
     )
 
