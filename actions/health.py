@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Min, QuerySet
 
+from actions.coverage import missed_after
 from actions.lease import count_awake
 from actions.models import Action, ActionExecution, Delivery, Notification, Tick, Waking
+from actions.pace import tick_interval
 from actions.selectors import last_tick
 from actions.words import span
 from market.models import FeedIncident
@@ -19,7 +20,6 @@ from market.status import newest_price_at, prices_are_stale
 DAY = timedelta(days=1)
 RECENT = timedelta(hours=1)
 MOST_COUNTED = 1_000
-_INTERVALS_MISSED = 3  # after so many ticks that did not come, the evaluator counts as gone
 _LEAST_LATE = timedelta(seconds=60)
 
 
@@ -58,12 +58,11 @@ def _evaluator(now: datetime) -> Sign:
     tick = last_tick()
     if tick is None:
         return Sign("Evaluator", False, "None has ever run.", "actions.tick")
-    is_open = calendar().is_open(now)
-    seconds = settings.TICK_SECONDS_OPEN if is_open else settings.TICK_SECONDS_CLOSED
+    interval = tick_interval(is_open=calendar().is_open(now))
     age = now - tick.started_at
-    well = age <= max(_LEAST_LATE, _INTERVALS_MISSED * timedelta(seconds=seconds))
+    well = age <= missed_after(interval)
     words = (
-        f"Last tick {span(age)} ago, due every {seconds:g} s; it took "
+        f"Last tick {span(age)} ago, due every {interval.total_seconds():g} s; it took "
         f"{tick.duration.total_seconds() * 1000:.0f} ms, woke {tick.woken} and fired {tick.fired}."
     )
     return Sign("Evaluator", well, words, "actions.tick")

@@ -4,18 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db.models import Count, Max
 
 from accounts.models import User
+from actions.coverage import missed_after
 from actions.models import Action, Tick
+from actions.pace import tick_interval
 from actions.rules import Status
 from market.services import calendar
 
 RECENT = timedelta(hours=1)
 MOST_ERRORS = 20
-_INTERVALS_MISSED = 3  # after so many ticks that did not come, the evaluator counts as gone
-_LEAST_STALE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +44,15 @@ class Monitoring:
 def monitoring_status(*, user: User, now: datetime) -> Monitoring:
     """Whether the evaluator ticks, and what went wrong of late."""
     is_open = calendar().is_open(now)
-    interval = settings.TICK_SECONDS_OPEN if is_open else settings.TICK_SECONDS_CLOSED
-    stale = max(_LEAST_STALE, timedelta(seconds=interval * _INTERVALS_MISSED))
+    interval = tick_interval(is_open=is_open)
+    stale = missed_after(interval)
     tick = Tick.objects.order_by("-started_at").first()
     mine = Action.objects.filter(user=user)
     counts = dict(mine.values_list("status").annotate(count=Count("*")).order_by())
     return Monitoring(
         active=tick is not None and now - tick.started_at <= stale,
         market_open=is_open,
-        interval_seconds=interval,
+        interval_seconds=interval.total_seconds(),
         stale_after_seconds=stale.total_seconds(),
         last_tick_at=tick.started_at if tick else None,
         last_tick_seconds=tick.duration.total_seconds() if tick else None,
