@@ -15,6 +15,7 @@ from django_migration_linter import MigrationLinter
 
 BASELINE = {
     "accounts.0002_people_by_how_they_begin",
+    "accounts.0003_api_tokens",
     "actions.0003_watch_portfolio",
     "actions.0005_water_marks",
     "actions.0006_deliveries",
