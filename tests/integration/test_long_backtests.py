@@ -51,7 +51,10 @@ class Late:
         return self.now
 
 
-LONG = wish(sweep={"parameter": "percent", "from": 1, "to": 50, "steps": 50})
+LONG = wish(
+    holdings={"AAPL": 1000},
+    sweep={"parameter": "percent", "from": 1, "to": 50, "steps": 50},
+)
 
 
 def queued(api: Api) -> Backtest:
