@@ -12,7 +12,7 @@ from random import Random
 from hypothesis import strategies as st
 
 from actions.judge import Finding, hold_back, judge, move_on
-from actions.rules import Desk, Outcome, Rule, Status, View
+from actions.rules import Desk, Outcome, Rule, Status, View, Wake
 from actions.trading import HeldBack, carry_out
 from market.hours import TradingCalendar
 from market.quotes import Bar, Sample
@@ -22,6 +22,17 @@ from tests.unit.made_up_markets import RATIOS, START, on_grid
 
 MINUTE = timedelta(minutes=1)
 FIRST_DAY = date(2026, 11, 16)  # a Monday; the session of the 27th is a half-day
+
+
+def _sleeps(wake: Wake, view: View) -> bool:
+    """Whether neither its instant has come nor a price has left its band."""
+    prices = {symbol: view.quotes[symbol].price for symbol in wake.bands}
+    inside = all(
+        (band.below is None or prices[symbol] > band.below)
+        and (band.above is None or prices[symbol] < band.above)
+        for symbol, band in wake.bands.items()
+    )
+    return inside and (wake.at is None or view.now < wake.at)
 
 
 @dataclass
@@ -34,7 +45,7 @@ class BarByBar:
     portfolio: Snapshot
     limits: Limits = field(default_factory=Limits)
     max_age: timedelta = 3 * MINUTE
-    held_until: datetime | None = None
+    held: Wake | None = None  # what it sleeps until, while its portfolio holds it back
     fires: list[tuple[datetime, str]] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     blocked: set[tuple[datetime, str]] = field(default_factory=set)
@@ -55,8 +66,8 @@ class BarByBar:
     def look(self, now: datetime) -> None:
         view = self.view(now)
         verdict = judge(self.rule, view)
-        if verdict.finding is Finding.FIRED and self.held_until and now < self.held_until:
-            return  # it sleeps until the next day, whatever it would trade by now
+        if verdict.finding is Finding.FIRED and self.held and _sleeps(self.held, view):
+            return  # until the next day, or what its trigger follows moves: whatever it would trade
         if verdict.finding is Finding.FIRED:
             desk = Desk(now, view.quotes, self.portfolio)
             try:
@@ -64,8 +75,9 @@ class BarByBar:
             except HeldBack as back:
                 held = hold_back(self.rule, view, back.refused)
                 self.blocked.add((now, str(held.gate)))
-                self.held_until = back.refused.until
+                self.held = held.wake
                 return
+            self.held = None
             if succeeded:
                 self.fires.append((now, verdict.reason))
             self.rule, _ = move_on(self.rule, verdict, view, succeeded=succeeded)
