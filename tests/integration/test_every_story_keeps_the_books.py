@@ -313,6 +313,9 @@ class Story(RuleBasedStateMachine):
         most: int | None,
         rehearsal: bool,
     ) -> UUID:
+        # None is as old as another: whose turn it is would be for their ids to say, which are
+        # others each time that a story is told.
+        self.now += timedelta(microseconds=1)
         draft = Draft(
             trigger_type=trigger,
             trigger_params=params,

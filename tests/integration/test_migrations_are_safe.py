@@ -24,6 +24,7 @@ BASELINE = {
     "actions.0014_wakings",
     "actions.0015_unread_notifications",
     "actions.0018_support",
+    "actions.0022_rule_imports",
     "market.0006_splits",
     "portfolios.0003_portfolio_changed",
 }
