@@ -154,7 +154,8 @@ def why_in_words(action: Action, why: Explanation, zone: ZoneInfo) -> str:
         return gate.reason + until
     stale = stale_in_words(why, zone)
     if why.distance is None:
-        return stale or str(action.last_evaluation["reason"])
+        faulty = "faults" in action.last_evaluation  # which no new price mends
+        return str(action.last_evaluation["reason"]) if faulty or not stale else stale
     rises = "rises" if why.distance.to_go > 0 else "falls"
     level = format_price(why.distance.level)
     what = "a new price" if stale else why.distance.symbol

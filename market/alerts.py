@@ -2,6 +2,9 @@
 
 from collections.abc import Collection, Mapping
 
+from django.db import connection
+from django.db.transaction import TransactionManagementError
+
 from market.arrays import plain_array, text_array
 from market.bulk import run, send
 from market.errors import UnknownSymbol
@@ -55,6 +58,8 @@ def lock_alerts(*, symbols: Collection[str]) -> None:
     they were before it waited for the lock, without the reason that was committed meanwhile.
     Raises UnknownSymbol for one that has no row to lock.
     """
+    if not connection.in_atomic_block:
+        raise TransactionManagementError("Levels are locked in the transaction that writes them.")
     locked = {symbol for (symbol,) in run(_LOCK, [text_array(symbols)])}
     if unknown := sorted(set(symbols) - locked):
         raise UnknownSymbol(f"Not followed: {', '.join(unknown)}. Call follow() first.")

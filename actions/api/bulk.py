@@ -33,6 +33,7 @@ from rest.answers import Json
 from rest.bodies import Query, read_query
 from rest.problems import Problem, invalid
 from rest.schema import described
+from rest.scopes import Scope
 
 States = RuleImport.States
 _States: Any = Literal[tuple(States.values)]
@@ -122,7 +123,7 @@ class ImportsView(RuleView):
 class Export(RuleView):
     renderer_classes = RENDERERS
 
-    @described("export_actions", query=ExportQuery, answers=_FILES)
+    @described("export_actions", scope=Scope.READ, query=ExportQuery, answers=_FILES)
     def get(self, request: Request) -> StreamingHttpResponse:
         """The user's rules as a file, oldest first, which `import` reads again."""
         asked = read_query(ExportQuery, request)
@@ -140,6 +141,7 @@ class Import(ImportsView):
 
     @described(
         "import_actions",
+        scope=Scope.RULES,
         body=_FILES,
         query=ImportQuery,
         answers=ImportOut,
@@ -165,12 +167,12 @@ class Import(ImportsView):
 
 
 class ImportInDetail(ImportsView):
-    @described("get_import", answers=ImportOut, refused=(404,))
+    @described("get_import", scope=Scope.READ, answers=ImportOut, refused=(404,))
     def get(self, request: Request, import_id: UUID) -> Response:
         """How far an import is, and what it found."""
         return Response(told(owned_import(user=user_of(request), import_id=import_id)))
 
-    @described("cancel_import", answers=ImportOut, refused=(404, 409))
+    @described("cancel_import", scope=Scope.RULES, answers=ImportOut, refused=(404, 409))
     def delete(self, request: Request, import_id: UUID) -> Response:
         """Cancels an import that has not been done: nothing of it is."""
         user = user_of(request)
@@ -179,7 +181,9 @@ class ImportInDetail(ImportsView):
 
 
 class ApplyImport(ImportsView):
-    @described("apply_import", answers=ImportOut, or_else=202, refused=(404, 409))
+    @described(
+        "apply_import", scope=Scope.RULES, answers=ImportOut, or_else=202, refused=(404, 409)
+    )
     def post(self, request: Request, import_id: UUID) -> Response:
         """Does what the report of a dry run says, once. Where rules have changed since, so that it
         would do something else, it does nothing and has a new report."""
@@ -192,7 +196,12 @@ class ApplyImport(ImportsView):
 class ImportReport(ImportsView):
     renderer_classes = RENDERERS
 
-    @described("get_import_report", answers={"text/csv": OpenApiTypes.STR}, refused=(404,))
+    @described(
+        "get_import_report",
+        scope=Scope.READ,
+        answers={"text/csv": OpenApiTypes.STR},
+        refused=(404,),
+    )
     def get(self, request: Request, import_id: UUID) -> HttpResponse:
         """The whole report, a line for each line of the file."""
         pieces = whole_report(user=user_of(request), import_id=import_id)

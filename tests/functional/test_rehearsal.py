@@ -59,7 +59,7 @@ def test_a_rule_is_rehearsed_and_promoted(visits: Visits, feed: Feed, ada: User)
     feed.says("AAPL", "110", timezone.now())
     run_tick(now=timezone.now())
     page.reload()
-    expect(page.locator("table.cards")).to_contain_text(
+    expect(page.locator("#executions")).to_contain_text(
         "Rehearsal: would have bought 10 AAPL at $110.00 for $1,100.00."
     )
     expect(page.locator(".badge.rehearsal")).to_be_visible()

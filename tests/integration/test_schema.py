@@ -41,6 +41,7 @@ ACTIONS = {
     "last_evaluation": ("jsonb", "YES", None),
     "rehearsal": ("boolean", "NO", "false"),
     "promoted_at": ("timestamp with time zone", "YES", None),
+    "external_id": ("text", "YES", None),
 }
 EXECUTIONS = {
     "id": ("uuid", "NO", "gen_random_uuid()"),

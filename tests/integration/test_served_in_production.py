@@ -57,8 +57,10 @@ class Site:
 
 
 def environment(static: Path, database_url: str) -> dict[str, str]:
+    # What drives a browser in this process says that Django may be asked in an event loop.
+    ours = {name: said for name, said in os.environ.items() if name != "DJANGO_ALLOW_ASYNC_UNSAFE"}
     return (
-        os.environ
+        ours
         | SECRETS
         | {
             "DEBUG": "false",

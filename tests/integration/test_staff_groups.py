@@ -21,9 +21,15 @@ OURS = [
     for label in ("accounts", "market", "portfolios", "actions", "chat")
     for model in apps.get_app_config(label).get_models()
 ]
-SUPPORT_MAY = {"actions.pause_action", "actions.resume_action", "portfolios.pause_portfolio"}
+SUPPORT_MAY = {
+    "actions.monitor",
+    "actions.pause_action",
+    "actions.resume_action",
+    "portfolios.pause_portfolio",
+}
 OPERATIONS_MAY = SUPPORT_MAY | {
     "actions.cancel_action",
+    "actions.import_rules",
     "actions.rebuild_watches",
     "actions.retry_delivery",
     "market.believe_move",

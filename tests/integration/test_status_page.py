@@ -128,7 +128,7 @@ def test_its_queries_do_not_grow_and_a_long_list_is_cut(
     staff = UserFactory.create(is_staff=True)
     client = Client()
     client.force_login(staff)
-    queries = 12  # of them two for the session and the user, three for the frame
+    queries = 10  # of them two for the session and the user, one for the frame
     with django_assert_num_queries(queries):
         client.get("/status", secure=True)
     symbols = [f"S{n}" for n in range(150)]

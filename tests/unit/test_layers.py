@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("rest", "accounts", "market", "portfolios", "actions", "chat", "tradingrules")
+PACKAGES = (
+    "rest",
+    "support",
+    "accounts",
+    "market",
+    "portfolios",
+    "actions",
+    "chat",
+    "tradingrules",
+)
 LAYERS = "Layers: each imports only what stands below it"
 PURE = "The pure core knows no Django, no network and no database"
 

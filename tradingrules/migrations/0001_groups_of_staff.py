@@ -10,10 +10,12 @@ OURS = ("accounts", "market", "portfolios", "actions", "chat")
 MAY_DO = {
     "support": {
         "actions.action": ("pause_action", "resume_action"),
+        "actions.tick": ("monitor",),
         "portfolios.portfolio": ("pause_portfolio",),
     },
     "operations": {
         "actions.action": ("pause_action", "resume_action", "cancel_action", "rebuild_watches"),
+        "actions.tick": ("monitor",),
         "actions.delivery": ("retry_delivery",),
         "actions.ruleimport": ("import_rules",),
         "portfolios.portfolio": ("pause_portfolio",),
