@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,14 +35,19 @@ def client_package(tmp_path: Path, db: None) -> Iterator[ModuleType]:
         [
             *(Path(sys.executable).with_name("openapi-python-client"), "generate"),
             *("--path", schema, "--config", config, "--output-path", tmp_path / "client"),
-            *("--meta", "none", "--fail-on-warning"),
+            *("--meta", "none"),
         ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert made.returncode == 0, made.stdout + made.stderr
+    said = made.stdout + made.stderr
+    assert made.returncode == 0, said
+    # This generator cannot send a file as CSV; whatever else it says it may not say.
+    assert set(re.findall("WARNING parsing .*", said)) == {
+        "WARNING parsing POST /api/actions/import within actions."
+    }, said
     (tmp_path / "client").rename(tmp_path / PACKAGE)
     sys.path.insert(0, str(tmp_path))
     yield importlib.import_module(PACKAGE)
