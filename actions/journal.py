@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q, QuerySet
 
 from accounts.models import User
+from actions.bulk.cells import neutral
 from actions.models import ActionExecution
 from portfolios.models import Portfolio
 from portfolios.money import format_price, format_quantity
@@ -30,9 +31,6 @@ COLUMNS = (
     "rehearsal",
 )
 _BUFFERED = 500  # rows a chunk of the file
-
-# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +120,11 @@ def log_as_csv(executions: Iterable[ActionExecution], zone: ZoneInfo) -> Iterato
     writer = csv.writer(_Lines(lines))
     writer.writerow(COLUMNS)
     for execution in executions:
-        writer.writerow(harmless(cell) for cell in _cells(execution, zone))
+        writer.writerow(neutral(cell) for cell in _cells(execution, zone))
         if len(lines) >= _BUFFERED:
             yield "".join(lines)
             lines.clear()
     yield "".join(lines)
-
-
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula: then an apostrophe stands before it."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def traded(details: dict[str, Any]) -> list[str]:

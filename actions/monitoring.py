@@ -11,6 +11,7 @@ from actions.coverage import missed_after
 from actions.models import Action, Tick
 from actions.pace import tick_interval
 from actions.rules import Status
+from actions.selectors import last_tick
 from market.services import calendar
 
 RECENT = timedelta(hours=1)
@@ -46,7 +47,7 @@ def monitoring_status(*, user: User, now: datetime) -> Monitoring:
     is_open = calendar().is_open(now)
     interval = tick_interval(is_open=is_open)
     stale = missed_after(interval)
-    tick = Tick.objects.order_by("-started_at").first()
+    tick = last_tick()
     mine = Action.objects.filter(user=user)
     counts = dict(mine.values_list("status").annotate(count=Count("*")).order_by())
     return Monitoring(

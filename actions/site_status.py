@@ -24,6 +24,7 @@ from actions.models import (
 from actions.monitoring import MOST_ERRORS, RECENT, Fault
 from actions.pace import tick_interval
 from actions.rules import Status
+from actions.selectors import last_tick
 from actions.tick_record import EVER, without_tick
 from market.services import calendar, quote_max_age
 from market.status import FeedStatus, feed_status, quotes_known
@@ -134,7 +135,7 @@ def site_status(*, now: datetime) -> SiteStatus:
 def evaluator_status(*, now: datetime) -> Evaluator:
     """Whether it ticks, and who does."""
     is_open = calendar().is_open(now)
-    tick = Tick.objects.order_by("-started_at").first()
+    tick = last_tick()
     silent = without_tick(since=now - A_DAY, until=now)
     pauses = [(begin, end) for begin, end in silent if begin > EVER]
     lengths = (min(end, now) - max(begin, now - A_DAY) for begin, end in pauses)
