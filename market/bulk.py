@@ -1,11 +1,12 @@
 """Statements that take thousands of rows as arrays (see arrays.py)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.backends.postgresql.base import ServerBindingCursor
+from psycopg import Error
 
 Params = Mapping[str, Any] | Sequence[Any]
 Rows = list[tuple[Any, ...]]
@@ -66,13 +67,56 @@ def sent_ahead() -> Iterator[None]:
 
 @contextmanager
 def transaction_sent_ahead() -> Iterator[None]:
-    """A transaction of statements that are sent ahead, its commit with the last of them."""
+    """A transaction of statements that are sent ahead, from its BEGIN to its COMMIT.
+
+    Where nothing is asked for in between, all of it is one journey to PostgreSQL and back.
+    """
     if connection.in_atomic_block:  # there is no commit yet: its errors must show before its end
         with transaction.atomic(), sent_ahead():
             yield
-    else:
-        with sent_ahead(), transaction.atomic():
+        return
+    connection.close_if_health_check_failed()
+    try:
+        with ExitStack() as journey:
+            journey.enter_context(sent_ahead())
+            send("BEGIN", [])
+            with _as_in_a_transaction():
+                yield
+            _commit(journey)
+    except BaseException:
+        _roll_back()
+        raise
+    connection.run_and_clear_commit_hooks()
+
+
+@contextmanager
+def _as_in_a_transaction() -> Iterator[None]:
+    """Has Django know of a transaction that it did not begin, and neither commits nor rolls back.
+
+    Were it to, psycopg would wait for the server before and after BEGIN, after COMMIT and once
+    more: a lone firing would go there and back a dozen times, which is what it takes long for.
+    """
+    connection.autocommit = False
+    try:
+        with transaction.atomic(savepoint=False):
             yield
+    finally:
+        connection.in_atomic_block, connection.autocommit = False, True
+
+
+def _commit(journey: ExitStack) -> None:
+    """Until it has returned, nobody knows whether what was sent is done."""
+    send("COMMIT", [])
+    journey.close()
+
+
+def _roll_back() -> None:
+    connection.needs_rollback = False
+    connection.run_on_commit = []
+    try:
+        connection.connection.rollback()
+    except (Error, AttributeError):  # it is lost, or was closed: the server rolls back by itself
+        connection.close()
 
 
 def _sent(statement: str, params: Params) -> Any:
