@@ -42,8 +42,12 @@ def ask(statement: str, params: Params) -> Callable[[], Rows]:
 
 
 def write(statement: str, params: Params) -> int:
-    """Runs a statement that returns nothing, and says how many rows it wrote."""
+    """Runs a statement that returns nothing, and says how many rows it wrote. Waits for that also
+    among `sent_ahead`."""
     with _sent(statement, params) as cursor:
+        if connection.connection.pgconn.pipeline_status:
+            with connection.connection.pipeline():  # to begin one in another is to wait
+                pass
         return int(cursor.rowcount)
 
 
@@ -58,7 +62,7 @@ def sent_ahead() -> Iterator[None]:
 
     We wait where we ask for rows, and at the block's end: by then all has run, or the first error
     was raised and nothing after it was run. Belongs in a transaction, which is then rolled back.
-    What `write` would say is not known in here.
+    What a cursor of Django's says of the number of rows is not known in here.
     """
     connection.ensure_connection()
     with connection.wrap_database_errors, connection.connection.pipeline():
@@ -87,6 +91,13 @@ def transaction_sent_ahead() -> Iterator[None]:
         _roll_back()
         raise
     connection.run_and_clear_commit_hooks()
+
+
+def wait_for_no_disk() -> None:
+    """Has the commit of this transaction answered before it is on disk: a crash of the server may
+    take it back as a whole, if it is younger than half a second and nobody waited for a later one.
+    """
+    send("SET LOCAL synchronous_commit TO off", [])
 
 
 @contextmanager
