@@ -10,20 +10,19 @@ from math import ceil
 from time import perf_counter
 
 from django.conf import settings
-from django.db import transaction
 
 from actions import watches
 from actions.booking import Firing
 from actions.execute import commit_firings
 from actions.judge import Finding, judge
 from actions.lease import Leased, count_awake, lease_actions_for_evaluation
-from actions.models import Tick
 from actions.pace import tick_interval
 from actions.rules import InvalidRule, Rule
 from actions.settle import Look, after_fault, expire_paused, settle
 from actions.sight import Sight
 from actions.splits import apply_due_splits, tell_of_doubts
-from market.bulk import send, transaction_sent_ahead
+from actions.tick_record import record_tick
+from market.bulk import transaction_sent_ahead, wait_for_no_disk
 from market.freshness import mark_freshness
 from market.history import record_history
 from market.quotes import Sample
@@ -96,7 +95,7 @@ def _finish(
     if report.woken > settings.LEASE_BATCH:
         call_for_help(ceil(report.woken / settings.LEASE_BATCH) - 1)
     look_at_the_woken(now=now, report=report)
-    Tick.objects.create(
+    record_tick(
         started_at=now,
         duration=timedelta(seconds=perf_counter() - started),
         next_in=tick_interval(is_open=is_open),
@@ -129,7 +128,9 @@ def look_at_the_woken(*, now: datetime, report: Report) -> None:
 
 def followed(*, now: datetime) -> list[str]:
     """The symbols that rules wait for, that somebody holds or looks at, in order."""
-    return sorted({*watches.watchlist(), *being_looked_at(now=now)})
+    awaited = watches.watchlist()
+    looked_at = set(being_looked_at(now=now)).difference(awaited)
+    return sorted([*awaited, *looked_at]) if looked_at else awaited
 
 
 @contextmanager
@@ -158,11 +159,14 @@ def take_in(samples: list[Sample], now: datetime) -> int:
     """Stores these quotes and wakes the rules that they concern. Returns how many."""
     # Together or not at all: a crossing that is stored has woken its rules. Watches are written
     # before quotes, as where a rule is fired: neither then waits for the other for ever.
-    with transaction.atomic():
+    with transaction_sent_ahead():
         watches.stir(portfolio_ids=take_changed(), now=now)
         broken = accept_quotes(samples=samples, now=now, max_age=quote_max_age())
         record_history(now=now)
-        return watches.wake(symbols=broken, now=now)
+        woken = watches.wake(symbols=broken, now=now)
+        if not woken:  # a crash of the server takes back prices that changed nothing
+            wait_for_no_disk()
+        return woken
 
 
 def _look_at(batch: list[Leased], now: datetime, report: Report) -> None:
@@ -189,7 +193,7 @@ def _look_at(batch: list[Leased], now: datetime, report: Report) -> None:
 def _widen(symbols: set[str]) -> None:
     # Nobody waits for the disk: a level that a crash of the server takes back is too narrow.
     with transaction_sent_ahead():
-        send("SET LOCAL synchronous_commit TO off", [])
+        wait_for_no_disk()
         watches.widen_alerts(symbols=symbols)
 
 

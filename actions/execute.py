@@ -28,8 +28,15 @@ from actions.trading import HeldBack
 from actions.watches import set_watches
 from market.bulk import transaction_sent_ahead
 from market.quotes import Sample
-from market.selectors import latest_quotes
-from portfolios.services import LockedPortfolio, locked, primary_portfolios, write
+from market.selectors import ask_latest_quotes, latest_quotes
+from portfolios.services import (
+    Locked,
+    LockedPortfolio,
+    ask_locked,
+    locked,
+    primary_portfolios,
+    write,
+)
 from rest.unavailable import is_disturbance
 
 logger = logging.getLogger(__name__)
@@ -117,9 +124,7 @@ def _log(booked: Booked) -> None:
 
 def _fire(firings: Sequence[Firing]) -> tuple[Fired, list[Booked]]:
     now = firings[0].view.now
-    ours, shut = _still_true(firings)
-    portfolios = _lock_portfolios(ours)
-    quotes = _quotes(ours)
+    ours, shut, portfolios, quotes = _lock(firings)
     sequences = last_sequences(leased=[firing.leased for firing in ours])
     fired = Fired(looks=shut)
     wakes: dict[UUID, tuple[frozenset[str], Wake]] = {}
@@ -139,13 +144,36 @@ def _fire(firings: Sequence[Firing]) -> tuple[Fired, list[Booked]]:
     return fired, done
 
 
-def _still_true(firings: Sequence[Firing]) -> tuple[list[Firing], list[Look]]:
-    """Locks the rules. Those that are ours and may fire; the looks at those that may no longer.
+def _lock(
+    firings: Sequence[Firing],
+) -> tuple[list[Firing], list[Look], Mapping[UUID, LockedPortfolio], Mapping[str, Sample]]:
+    """Locks the rules and the portfolios, and reads the quotes, all asked for at once: by what is
+    known of the rules. What that did not bring, since a rule is another now, is asked for again.
+
+    The firings that are still ours and may be; the looks at those that may no longer; the
+    portfolios, by the rule's own name for each: its id, or its user's where it trades and names
+    none; and the quotes.
+    """
+    rules = lock_leased(batch=[firing.leased for firing in firings])
+    portfolios = ask_locked(portfolio_ids=_named(firings))
+    quotes = ask_latest_quotes(symbols=_symbols(firings))
+    ours, shut = _still_true(firings, rules())
+    books, prices = portfolios(), quotes()
+    if _named(ours) - books.keys() or _nameless(ours):
+        books |= _lock_others(ours, books)
+    if _symbols(ours) - _symbols(firings):
+        prices = latest_quotes(symbols=_symbols(ours))
+    return ours, shut, books, prices
+
+
+def _still_true(
+    firings: Sequence[Firing], held: Mapping[UUID, Leased]
+) -> tuple[list[Firing], list[Look]]:
+    """Those that are ours and may fire; the looks at those that may no longer.
 
     The gates are asked again of a row that somebody has written to since it was leased; of any
     other they would say what they said.
     """
-    held = lock_leased(batch=[firing.leased for firing in firings])
     ours, shut = [], []
     for firing in firings:
         leased = held.get(firing.leased.id)
@@ -161,15 +189,22 @@ def _still_true(firings: Sequence[Firing]) -> tuple[list[Firing], list[Look]]:
     return ours, shut
 
 
-def _lock_portfolios(firings: Sequence[Firing]) -> dict[UUID, LockedPortfolio]:
-    """The portfolios that these rules belong to, by the rule's own name for each: its id, or its
-    user's where it trades and names none."""
-    named = {each.leased.portfolio_id for each in firings if each.leased.portfolio_id}
-    trading = [each.leased for each in firings if each.rule.effect.trades]
-    nameless = {leased.user_id for leased in trading if not leased.portfolio_id}
+def _lock_others(firings: Sequence[Firing], books: Mapping[UUID, LockedPortfolio]) -> Locked:
+    """The portfolios of these rules that are not among the books."""
+    nameless = _nameless(firings)
     primaries = primary_portfolios(user_ids=nameless) if nameless else {}
-    found = locked(portfolio_ids=named | set(primaries.values()))
+    found = {**books, **locked(portfolio_ids=(_named(firings) | {*primaries.values()}) - {*books})}
     return found | {user_id: found[id] for user_id, id in primaries.items()}
+
+
+def _named(firings: Sequence[Firing]) -> set[UUID]:
+    return {each.leased.portfolio_id for each in firings if each.leased.portfolio_id}
+
+
+def _nameless(firings: Sequence[Firing]) -> set[UUID]:
+    """The owners of those rules that trade and name no portfolio."""
+    trading = [each.leased for each in firings if each.rule.effect.trades]
+    return {leased.user_id for leased in trading if not leased.portfolio_id}
 
 
 def _book(
@@ -211,9 +246,8 @@ def _spent_days(held: Sequence[Look]) -> list[Notice]:
     ]
 
 
-def _quotes(firings: Sequence[Firing]) -> dict[str, Sample]:
-    wanted = {symbol for each in firings for symbol in each.rule.effect.symbols(each.rule)}
-    return latest_quotes(symbols=wanted) if wanted else {}
+def _symbols(firings: Sequence[Firing]) -> set[str]:
+    return {symbol for each in firings for symbol in each.rule.effect.symbols(each.rule)}
 
 
 def _too_late(firing: Firing, lease: timedelta) -> bool:

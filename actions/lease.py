@@ -1,6 +1,6 @@
 """Takes woken rules for evaluation, so that no two evaluators ever hold the same one."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -202,20 +202,26 @@ def count_awake(*, now: datetime) -> int:
     return int(count)
 
 
-def lock_leased(*, batch: Collection[Leased]) -> dict[UUID, Leased]:
+def lock_leased(*, batch: Collection[Leased]) -> Callable[[], dict[UUID, Leased]]:
     """Those rules of the batch that are still ours, locked until the caller's transaction ends.
 
     Each as it is now, by its id. Locked in the order of their ids. One that has been taken over,
-    paused or ended since is absent.
+    paused or ended since is absent. Asks, and gives what is called for the answer
+    (`market.bulk.ask`).
     """
     leased_as = {leased.id: leased for leased in batch}
-    held = {
-        id: version
-        for id, until, version in run(_LOCK, [uuid_array(leased_as)])
-        if until is not None and until == leased_as[id].until
-    }
-    written = [id for id, version in held.items() if version != leased_as[id].version]
-    return {id: leased_as[id] for id in held} | (read_rows(ids=written) if written else {})
+    rows = ask(_LOCK, [uuid_array(leased_as)])
+
+    def ours() -> dict[UUID, Leased]:
+        held = {
+            id: version
+            for id, until, version in rows()
+            if until is not None and until == leased_as[id].until
+        }
+        written = [id for id, version in held.items() if version != leased_as[id].version]
+        return {id: leased_as[id] for id in held} | (read_rows(ids=written) if written else {})
+
+    return ours
 
 
 def read_rows(*, ids: Collection[UUID]) -> dict[UUID, Leased]:

@@ -21,7 +21,7 @@ from actions import water_marks
 from actions.models import Waking, Watch
 from actions.rules import Band, Wake
 from market.arrays import instant_array, plain_array, text_array, uuid_array
-from market.bulk import run, send
+from market.bulk import run, send, write
 from market.quotes import AlertLevels
 from market.services import lock_alerts, narrow_alerts, replace_alerts
 
@@ -32,7 +32,7 @@ from market.services import lock_alerts, narrow_alerts, replace_alerts
 # many symbols broke that it would rather read all watches of all symbols.
 _WAKE = """
 WITH quotes AS MATERIALIZED (
-    SELECT symbol, price, volume FROM market_quote WHERE symbol = ANY(%(symbols)s)
+    SELECT symbol, price, volume FROM market_quote WHERE symbol = ANY(%(symbols)s::text[])
 ), reached AS MATERIALIZED (
     SELECT symbol, turning, id, next, turned
       FROM (SELECT m.symbol, m.turning, m.id, m.least,
@@ -185,9 +185,7 @@ def wake(*, symbols: Collection[str], now: datetime) -> int:
         replace_alerts(levels=_levels(water_marks.advance(symbols=symbols)))
     elif not run(_ANYTHING_DUE, [now]):
         return 0  # as in nearly every tick, and known for a fifth of what waking costs
-    with connection.cursor() as cursor:
-        cursor.execute(_WAKE, {"symbols": list(symbols), "now": now})
-        return int(cursor.rowcount)
+    return write(_WAKE, {"symbols": text_array(symbols), "now": now})
 
 
 def set_watches(wakes: Mapping[UUID, tuple[frozenset[str], Wake]]) -> None:

@@ -1,11 +1,12 @@
 """Statements that take thousands of rows as arrays (see arrays.py)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.backends.postgresql.base import ServerBindingCursor
+from psycopg import Error
 
 Params = Mapping[str, Any] | Sequence[Any]
 Rows = list[tuple[Any, ...]]
@@ -41,8 +42,12 @@ def ask(statement: str, params: Params) -> Callable[[], Rows]:
 
 
 def write(statement: str, params: Params) -> int:
-    """Runs a statement that returns nothing, and says how many rows it wrote."""
+    """Runs a statement that returns nothing, and says how many rows it wrote. Waits for that also
+    among `sent_ahead`."""
     with _sent(statement, params) as cursor:
+        if connection.connection.pgconn.pipeline_status:
+            with connection.connection.pipeline():  # to begin one in another is to wait
+                pass
         return int(cursor.rowcount)
 
 
@@ -57,7 +62,7 @@ def sent_ahead() -> Iterator[None]:
 
     We wait where we ask for rows, and at the block's end: by then all has run, or the first error
     was raised and nothing after it was run. Belongs in a transaction, which is then rolled back.
-    What `write` would say is not known in here.
+    What a cursor of Django's says of the number of rows is not known in here.
     """
     connection.ensure_connection()
     with connection.wrap_database_errors, connection.connection.pipeline():
@@ -66,13 +71,63 @@ def sent_ahead() -> Iterator[None]:
 
 @contextmanager
 def transaction_sent_ahead() -> Iterator[None]:
-    """A transaction of statements that are sent ahead, its commit with the last of them."""
+    """A transaction of statements that are sent ahead, from its BEGIN to its COMMIT.
+
+    Where nothing is asked for in between, all of it is one journey to PostgreSQL and back.
+    """
     if connection.in_atomic_block:  # there is no commit yet: its errors must show before its end
         with transaction.atomic(), sent_ahead():
             yield
-    else:
-        with sent_ahead(), transaction.atomic():
+        return
+    connection.close_if_health_check_failed()
+    try:
+        with ExitStack() as journey:
+            journey.enter_context(sent_ahead())
+            send("BEGIN", [])
+            with _as_in_a_transaction():
+                yield
+            _commit(journey)
+    except BaseException:
+        _roll_back()
+        raise
+    connection.run_and_clear_commit_hooks()
+
+
+def wait_for_no_disk() -> None:
+    """Has the commit of this transaction answered before it is on disk: a crash of the server may
+    take it back as a whole, if it is younger than half a second and nobody waited for a later one.
+    """
+    send("SET LOCAL synchronous_commit TO off", [])
+
+
+@contextmanager
+def _as_in_a_transaction() -> Iterator[None]:
+    """Has Django know of a transaction that it did not begin, and neither commits nor rolls back.
+
+    Were it to, psycopg would wait for the server before and after BEGIN, after COMMIT and once
+    more: a lone firing would go there and back a dozen times, which is what it takes long for.
+    """
+    connection.autocommit = False
+    try:
+        with transaction.atomic(savepoint=False):
             yield
+    finally:
+        connection.in_atomic_block, connection.autocommit = False, True
+
+
+def _commit(journey: ExitStack) -> None:
+    """Until it has returned, nobody knows whether what was sent is done."""
+    send("COMMIT", [])
+    journey.close()
+
+
+def _roll_back() -> None:
+    connection.needs_rollback = False
+    connection.run_on_commit = []
+    try:
+        connection.connection.rollback()
+    except (Error, AttributeError):  # it is lost, or was closed: the server rolls back by itself
+        connection.close()
 
 
 def _sent(statement: str, params: Params) -> Any:

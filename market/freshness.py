@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from market.bulk import write
+from market.bulk import send
 from market.models import QuoteGap
 
 # A symbol's own incident names the reason before one of the whole feed.
@@ -57,7 +57,7 @@ class Silence:
 def mark_freshness(*, now: datetime, max_age: timedelta) -> None:
     """Marks the symbols whose quote has become older than `max_age`, and those that have a fresh
     one again. For every tick while the market is open; one statement."""
-    write(_MARK, {"now": now, "limit": now - max_age, "max_age": max_age})
+    send(_MARK, {"now": now, "limit": now - max_age, "max_age": max_age})
 
 
 def silences(*, symbols: Collection[str], since: datetime, until: datetime) -> list[Silence]:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from market.arrays import instant_array, plain_array, text_array
-from market.bulk import run, write
+from market.bulk import run, send, write
 from market.errors import UnknownSymbol
 from market.hours import AlwaysOpen
 from market.incidents import Said, raise_incidents
@@ -33,6 +33,7 @@ WITH wanted AS (
 SELECT symbol FROM wanted WHERE NOT known ORDER BY symbol
 """
 
+# Arrays that are shorter are filled up with NULL: where no sample has a note, none is sent.
 _SAMPLES = """
 unnest(%(symbols)s::text[], %(prices)s::numeric[], %(as_of)s::timestamptz[], %(volumes)s::bigint[],
        %(previous)s::numeric[], %(interpolated)s::boolean[], %(notes)s::text[])
@@ -158,8 +159,8 @@ UPDATE market_quote AS quote
        as_of = newer.as_of,
        volume = newer.volume,
        previous_close = newer.previous_close,
-       interpolated = newer.interpolated,
-       note = newer.note,
+       interpolated = COALESCE(newer.interpolated, false),
+       note = COALESCE(newer.note, ''),
        received_at = %(now)s,
        provider = %(provider)s,
        session_opened = CASE WHEN goes_on THEN newer.session_opened ELSE newer.as_of END,
@@ -183,7 +184,7 @@ UPDATE market_quote AS quote
 # them, and only a merge yields them by symbol whatever it reads: the other joins are switched off
 # for this statement. (To lock the rows first, as _STORE does, takes a third longer.)
 _JOINS = """
-SELECT set_config('enable_hashjoin', %(on)s, true), set_config('enable_nestloop', %(on)s, true)
+SELECT set_config('enable_hashjoin', %s, true), set_config('enable_nestloop', %s, true)
 """
 _STORE_PLAIN = f"""
 UPDATE market_quote AS held
@@ -191,8 +192,8 @@ UPDATE market_quote AS held
        as_of = sample.as_of,
        volume = sample.volume,
        previous_close = sample.previous_close,
-       interpolated = sample.interpolated,
-       note = sample.note,
+       interpolated = COALESCE(sample.interpolated, false),
+       note = COALESCE(sample.note, ''),
        received_at = %(now)s,
        provider = %(provider)s,
        session_low = LEAST(session_low, sample.price),
@@ -239,8 +240,7 @@ def accept_quotes(*, samples: Iterable[Sample], now: datetime, max_age: timedelt
     second one confirms it; both are recorded as incidents and fire nothing. One of a symbol that
     nobody follows is ignored. Belongs in a transaction of the caller's.
     """
-    newest = {sample.symbol: sample for sample in sorted(samples, key=attrgetter("as_of"))}
-    sane = _without_future(newest.values(), now)
+    sane = _without_future(_newest(samples), now)
     if sane:
         _store(sane, now)
     return [symbol for (symbol,) in run(_BROKEN, [now - max_age])]
@@ -250,9 +250,9 @@ def _store(samples: Collection[Sample], now: datetime) -> None:
     params: dict[str, Any] = {"now": now, "provider": settings.MARKET_PROVIDER}
     params |= _believed() | _sessions(samples, now) | _columns(samples)
     attempt = transaction.savepoint_create()
-    run(_JOINS, {"on": "off"})
+    send(_JOINS, ["off", "off"])
     if write(_STORE_PLAIN, params) == len(samples):
-        run(_JOINS, {"on": "on"})
+        send(_JOINS, ["on", "on"])
         transaction.savepoint_commit(attempt)
         return
     # The rows are let go of first, so that all are locked in one order.
@@ -284,6 +284,15 @@ def _jump() -> Decimal | None:
     return Decimal(settings.MARKET_JUMP_PERCENT) / 100
 
 
+def _newest(samples: Iterable[Sample]) -> Collection[Sample]:
+    """Of several that are of one symbol, the last."""
+    said = list(samples)
+    newest = {sample.symbol: sample for sample in said}
+    if len(newest) < len(said):
+        newest = {sample.symbol: sample for sample in sorted(said, key=attrgetter("as_of"))}
+    return newest.values()
+
+
 def _without_future(samples: Collection[Sample], now: datetime) -> list[Sample]:
     sane = [sample for sample in samples if sample.as_of <= now + CLOCK_SKEW]
     if len(sane) < len(samples):
@@ -305,14 +314,16 @@ def _without_future(samples: Collection[Sample], now: datetime) -> list[Sample]:
 
 
 def _columns(samples: Collection[Sample]) -> dict[str, str]:
+    interpolated = [sample.interpolated for sample in samples]
+    notes = [sample.note for sample in samples]
     return {
-        "symbols": text_array(sample.symbol for sample in samples),
-        "prices": plain_array(sample.price for sample in samples),
-        "as_of": instant_array(sample.as_of for sample in samples),
-        "volumes": plain_array(sample.volume for sample in samples),
-        "previous": plain_array(sample.previous_close for sample in samples),
-        "interpolated": plain_array(sample.interpolated for sample in samples),
-        "notes": text_array(sample.note for sample in samples),
+        "symbols": text_array([sample.symbol for sample in samples]),
+        "prices": plain_array([sample.price for sample in samples]),
+        "as_of": instant_array([sample.as_of for sample in samples]),
+        "volumes": plain_array([sample.volume for sample in samples]),
+        "previous": plain_array([sample.previous_close for sample in samples]),
+        "interpolated": plain_array(interpolated if any(interpolated) else ()),
+        "notes": text_array(notes if any(notes) else ()),
     }
 
 

@@ -1,10 +1,10 @@
 """What the market's tables say, as plain values."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import date
 
 from market.arrays import text_array
-from market.bulk import run
+from market.bulk import ask
 from market.models import DailyBar, Instrument
 from market.quotes import Bar, Sample
 
@@ -17,7 +17,13 @@ SELECT symbol, price, as_of, volume, previous_close, interpolated, note FROM mar
 
 def latest_quotes(*, symbols: Collection[str]) -> dict[str, Sample]:
     """The latest accepted quote of each of these symbols that has one, whatever its age."""
-    return {row[0]: Sample(*row) for row in run(_LATEST, [text_array(symbols)])}
+    return ask_latest_quotes(symbols=symbols)()
+
+
+def ask_latest_quotes(*, symbols: Collection[str]) -> Callable[[], dict[str, Sample]]:
+    """As `latest_quotes`: asks, and gives what is called for the answer (`market.bulk.ask`)."""
+    rows = ask(_LATEST, [text_array(symbols)])
+    return lambda: {row[0]: Sample(*row) for row in rows()}
 
 
 def recorded_bars(*, symbol: str, first: date, last: date) -> dict[date, Bar]:

@@ -1,7 +1,7 @@
 """What is read of portfolios, and whether the ledger holds."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -11,9 +11,11 @@ from django.db.models import QuerySet
 
 from accounts.models import User
 from market.arrays import uuid_array
-from market.bulk import run
+from market.bulk import ask, run
 from portfolios.ledger import Position, Snapshot
 from portfolios.models import Holding, Portfolio, Transaction
+
+type Positions = dict[uuid.UUID, dict[str, Position]]  # by portfolio and symbol
 
 _POSITIONS = """
 SELECT portfolio_id, symbol, quantity, cost_basis FROM portfolios_holding
@@ -92,11 +94,21 @@ def snapshots(*, portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Snapsh
     return {id: Snapshot(amount, positions[id]) for id, amount in cash.items()}
 
 
-def positions_of(*, portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, Position]]:
+def positions_of(*, portfolio_ids: Collection[uuid.UUID]) -> Positions:
     """The positions of each of these portfolios, by symbol."""
-    positions: dict[uuid.UUID, dict[str, Position]] = {id: {} for id in portfolio_ids}
-    for id, symbol, quantity, cost_basis in run(_POSITIONS, [uuid_array(positions)]):
-        positions[id][symbol] = Position(quantity, cost_basis)
+    return ask_positions(portfolio_ids=portfolio_ids)()
+
+
+def ask_positions(*, portfolio_ids: Collection[uuid.UUID]) -> Callable[[], Positions]:
+    """As `positions_of`: asks, and gives what is called for the answer (`market.bulk.ask`)."""
+    rows = ask(_POSITIONS, [uuid_array(portfolio_ids)])
+
+    def positions() -> Positions:
+        found: Positions = {id: {} for id in portfolio_ids}
+        for id, symbol, quantity, cost_basis in rows():
+            found[id][symbol] = Position(quantity, cost_basis)
+        return found
+
     return positions
 
 

@@ -5,7 +5,7 @@ never an exception, and leaves nothing written.
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -25,7 +25,7 @@ from portfolios.ledger import Entry, Order, Position, Refusal, RefusalCode, Side
 from portfolios.limits import Day, Limits, day_of, ill_sized
 from portfolios.models import Holding, Portfolio, Split, Transaction
 from portfolios.recording import Line, write_ledger
-from portfolios.selectors import positions_of
+from portfolios.selectors import ask_positions, positions_of
 
 PRIMARY_NAME = "Main"
 NAME_TAKEN = "You already have a portfolio of this name."
@@ -91,6 +91,9 @@ class LockedPortfolio:
         self.snapshot = after
 
 
+type Locked = dict[uuid.UUID, LockedPortfolio]  # by its id
+
+
 def primary_portfolio(*, user: User) -> Portfolio:
     """The user's primary portfolio, opened at first need. Two at once open one."""
     return Portfolio.objects.get(id=primary_portfolios(user_ids=[user.pk])[user.pk])
@@ -150,25 +153,34 @@ def make_primary(*, portfolio: Portfolio) -> None:
     mine.filter(id=portfolio.pk).update(is_primary=True)
 
 
-def locked(*, portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, LockedPortfolio]:
+def locked(*, portfolio_ids: Iterable[uuid.UUID]) -> Locked:
     """The portfolios with their holdings, locked until the transaction ends; two statements.
 
     Always locked in the order of their ids, so that two transactions never wait for each other.
     Raises Portfolio.DoesNotExist if one is missing, TransactionManagementError outside a
     transaction.
     """
+    return ask_locked(portfolio_ids=portfolio_ids)()
+
+
+def ask_locked(*, portfolio_ids: Iterable[uuid.UUID]) -> Callable[[], Locked]:
+    """As `locked`: asks, and gives what is called for the answer (`market.bulk.ask`)."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Portfolios are locked in a transaction.")
-    return _portfolios(_LOCK, set(portfolio_ids))
+    return _ask_portfolios(_LOCK, set(portfolio_ids))
 
 
-def _portfolios(statement: str, wanted: set[uuid.UUID]) -> dict[uuid.UUID, LockedPortfolio]:
-    asked = ask(statement, [uuid_array(wanted)])
-    positions = positions_of(portfolio_ids=wanted)
-    found = asked()
-    if missing := wanted - {row[0] for row in found}:
-        raise Portfolio.DoesNotExist(f"No portfolio {', '.join(map(str, sorted(missing)))}.")
-    return {row[0]: _locked(row, positions[row[0]]) for row in found}
+def _ask_portfolios(statement: str, wanted: set[uuid.UUID]) -> Callable[[], Locked]:
+    rows = ask(statement, [uuid_array(wanted)])
+    positions = ask_positions(portfolio_ids=wanted)
+
+    def portfolios() -> Locked:
+        found, held = rows(), positions()
+        if missing := wanted - {row[0] for row in found}:
+            raise Portfolio.DoesNotExist(f"No portfolio {', '.join(map(str, sorted(missing)))}.")
+        return {row[0]: _locked(row, held[row[0]]) for row in found}
+
+    return portfolios
 
 
 def _locked(row: tuple[Any, ...], positions: Mapping[str, Position]) -> LockedPortfolio:
@@ -194,7 +206,7 @@ def lock_portfolio(*, portfolio_id: uuid.UUID) -> LockedPortfolio:
 
 def as_if_locked(*, portfolio_id: uuid.UUID) -> LockedPortfolio:
     """As `lock_portfolio` without the lock: to try what would become of it. Write none of it."""
-    return _portfolios(_READ, {portfolio_id})[portfolio_id]
+    return _ask_portfolios(_READ, {portfolio_id})()[portfolio_id]
 
 
 def as_if_locked_by(*, portfolio: Portfolio) -> LockedPortfolio:

@@ -7,11 +7,12 @@ until somebody lets it go on.
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
+from itertools import count
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +22,7 @@ from psycopg.pq import PipelineStatus
 from actions.engine import Report, look_at_the_woken, run_tick
 from actions.evaluator import evaluator_lock
 from bench.market import prepared_feed
+from market import bulk
 from market.quotes import Sample
 
 STATEMENT = "a statement"
@@ -83,20 +85,23 @@ def _plant(death: Death) -> None:
     if death.point == STATEMENT:
         connection.execute_wrappers.append(_mortal(lambda execute, *args: execute(*args), death))
     elif death.point == COMMIT:
-        connection.commit = _mortal(connection.commit, death)  # type: ignore[method-assign]
+        # Django's, and that of what was sent ahead.
+        commits = count(1)
+        connection.commit = _mortal(connection.commit, death, commits)  # type: ignore[method-assign]
+        bulk._commit = _mortal(bulk._commit, death, commits)
     else:
         module, name = death.point.rsplit(".", 1)
         caller = import_module(module)
         setattr(caller, name, _mortal(getattr(caller, name), death))
 
 
-def _mortal[**P, R](function: Callable[P, R], death: Death) -> Callable[P, R]:
-    calls = 0
+def _mortal[**P, R](
+    function: Callable[P, R], death: Death, calls: Iterator[int] | None = None
+) -> Callable[P, R]:
+    calls = calls or count(1)
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        nonlocal calls
-        calls += 1
-        if calls != death.nth:
+        if next(calls) != death.nth:
             return function(*args, **kwargs)
         if death.when == "amid":
             _send_commit()

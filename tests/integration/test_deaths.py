@@ -59,7 +59,7 @@ DEATHS = [
     (Death(AFTER, "actions.engine.judge", 3), {LEASED}),
     (Death("before", "actions.engine.commit_firings"), {LEASED}),
     (Death(AFTER, "actions.execute.lock_leased"), {LEASED}),
-    (Death(AFTER, "actions.execute.locked"), {LEASED}),
+    (Death(AFTER, "actions.execute.ask_locked"), {LEASED}),
     (Death(AFTER, "actions.execute.book"), {LEASED}),
     (Death(AFTER, "actions.execute.write"), {LEASED}),
     (Death(AFTER, "actions.execute.write_executions"), {LEASED}),

@@ -1,0 +1,156 @@
+"""Transactions whose statements are sent ahead: all of it happens, or nothing, as in any other."""
+
+from datetime import datetime
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.transaction import TransactionManagementError
+
+from actions.lease import lease_actions_for_evaluation
+from actions.services import Draft, create_action
+from actions.watches import wake
+from market.bulk import ask, run, send, transaction_sent_ahead
+from tests.conftest import list_instruments
+from tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _a_table() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE IF NOT EXISTS kept (number integer)")
+        cursor.execute("TRUNCATE kept")
+
+
+def keep(number: int) -> None:
+    send("INSERT INTO kept VALUES (%s)", [number])
+
+
+def kept() -> list[int]:
+    return [number for (number,) in run("SELECT number FROM kept ORDER BY number", [])]
+
+
+def is_at_rest() -> bool:
+    """Whether nothing of the transaction is left: on the server, or in Django's mind."""
+    idle = connection.connection.info.transaction_status.name == "IDLE"
+    return idle and connection.get_autocommit() and not connection.in_atomic_block
+
+
+def test_what_is_sent_is_committed_and_answers_can_be_read_afterwards() -> None:
+    with transaction_sent_ahead():
+        keep(1)
+        answer = ask("SELECT count(*) FROM kept", [])
+        keep(2)
+    assert answer() == [(1,)]
+    assert kept() == [1, 2]
+    assert is_at_rest()
+
+
+def test_a_statement_that_fails_takes_back_those_before_it_and_stops_those_after_it() -> None:
+    with pytest.raises(DatabaseError, match="division by zero"), transaction_sent_ahead():  # noqa: PT012
+        keep(1)
+        send("SELECT 1 / 0", [])
+        keep(2)
+    assert is_at_rest()
+    assert kept() == []
+
+
+def test_an_error_of_ours_takes_back_what_was_sent() -> None:
+    with pytest.raises(ZeroDivisionError), transaction_sent_ahead():  # noqa: PT012
+        keep(1)
+        raise ZeroDivisionError
+    assert is_at_rest()
+    assert kept() == []
+
+
+def test_what_only_the_commit_finds_wrong_is_raised_by_the_block() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS later"
+            " (number integer UNIQUE DEFERRABLE INITIALLY DEFERRED)"
+        )
+    with pytest.raises(IntegrityError), transaction_sent_ahead():
+        send("INSERT INTO later VALUES (1), (1)", [])
+    assert is_at_rest()
+    assert run("SELECT count(*) FROM later", []) == [(0,)]
+
+
+def test_within_another_transaction_it_is_a_part_that_can_be_taken_back_alone() -> None:
+    with transaction.atomic():
+        keep(1)
+        with pytest.raises(DatabaseError), transaction_sent_ahead():  # noqa: PT012
+            keep(2)
+            send("SELECT 1 / 0", [])
+        with transaction_sent_ahead():
+            keep(3)
+    assert kept() == [1, 3]
+
+
+def test_a_part_of_it_can_be_taken_back_alone() -> None:
+    with transaction_sent_ahead():
+        keep(1)
+        with pytest.raises(ZeroDivisionError), transaction.atomic():  # noqa: PT012
+            keep(2)
+            raise ZeroDivisionError
+        keep(3)
+    assert kept() == [1, 3]
+
+
+def test_what_waits_for_the_commit_is_done_after_it_and_only_then() -> None:
+    done = []
+    with transaction_sent_ahead():
+        transaction.on_commit(lambda: done.append(kept()))
+        keep(1)
+        assert done == []
+    assert done == [[1]]
+    with pytest.raises(ZeroDivisionError), transaction_sent_ahead():  # noqa: PT012
+        transaction.on_commit(lambda: done.append([]))
+        raise ZeroDivisionError
+    with transaction_sent_ahead():
+        keep(2)
+    assert done == [[1]]
+
+
+def test_what_was_marked_to_be_taken_back_is_not_committed() -> None:
+    with pytest.raises(TransactionManagementError), transaction_sent_ahead():  # noqa: PT012
+        keep(1)
+        transaction.set_rollback(True)
+    assert is_at_rest()
+    assert kept() == []
+
+
+def test_a_server_that_is_lost_amid_it_is_asked_anew_by_the_next() -> None:
+    with pytest.raises(DatabaseError), transaction_sent_ahead():  # noqa: PT012
+        keep(1)
+        run("SELECT pg_terminate_backend(pg_backend_pid())", [])
+    with transaction_sent_ahead():
+        answer = ask("SELECT 1", [])
+    assert answer() == [(1,)]
+    assert is_at_rest()
+
+
+def test_a_table_may_grow_by_a_column_while_what_was_prepared_goes_on(now: datetime) -> None:
+    """A migration, that is, under a process of the version before it."""
+    list_instruments(["AAPL"])
+    draft = Draft(
+        action_type="NOTIFY",
+        symbol="AAPL",
+        trigger_type="price_below",
+        trigger_params={"threshold": "150"},
+    )
+    create_action(user=UserFactory.create(), draft=draft, now=now)
+    assert wake(symbols=[], now=now) == 1
+
+    def leased() -> int:
+        return len(lease_actions_for_evaluation(now=now, limit=1, lease_seconds=0))
+
+    assert [leased() for _ in range(4)] == [1, 1, 1, 1]
+    assert run("SELECT count(*) > 0 FROM pg_prepared_statements", []) == [(True,)]
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE actions ADD COLUMN grown integer")
+    try:
+        assert [leased() for _ in range(4)] == [1, 1, 1, 1]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE actions DROP COLUMN grown")
