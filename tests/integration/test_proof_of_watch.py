@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
@@ -378,6 +379,26 @@ def test_a_pause_that_lasts_holds_back_to_this_moment_and_other_portfolios_not_a
     changed(rule, now + 8 * MINUTE, portfolio_id=None)
     told = kinds(rule, now, now + 10 * MINUTE)
     assert told == [(Kind.WATCHED, 240), (Kind.HELD, 360)], "it trades in the primary one"
+
+
+def test_the_page_and_the_api_tell_what_was_held_back(
+    rule: Action, feed: Feed, now: datetime, monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    ticked((now, now + 10 * MINUTE))
+    turned(rule, now + 2 * MINUTE, by_staff=True)
+    turned(rule, now + 5 * MINUTE)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now + 10 * MINUTE)
+    api = Api()
+    for one in (client, api._client):
+        one.force_login(rule.user)
+    told = api.get(f"/actions/{rule.pk}/coverage?since=2026-11-17T15:00:00Z").json()
+    assert [span["kind"] for span in told["spans"]] == ["watched", "held", "watched"]
+    assert told["watched_share"] == 1
+    page = client.get(f"/actions/{rule.pk}/watched?days=1").content.decode()
+    assert "<strong>Held back.</strong> Support had paused its portfolio." in page
+    assert 'class="held"' in page
+    assert "For 3 min of it its portfolio was paused." in page
+    assert "Nothing is fired afterwards for what was missed." not in page
 
 
 def test_whoever_turns_a_switch_of_a_portfolio_is_put_down_by_the_database(rule: Action) -> None:
