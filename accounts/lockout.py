@@ -2,9 +2,13 @@
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from http import HTTPStatus
 
 from axes.helpers import get_cool_off
+from axes.models import AccessAttempt
+from django.conf import settings
+from django.db.models import Max, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -26,7 +30,7 @@ def whose(request: HttpRequest, credentials: Mapping[str, object] | None = None)
     if "@" in typed:
         owner = User.objects.filter(email__iexact=typed).values_list("username", flat=True).first()
         typed = owner or typed
-    return typed.lower()[:255]
+    return _counted_as(typed)
 
 
 def locked_out(
@@ -49,3 +53,28 @@ def locked_out(
     answer.status_code = HTTPStatus.TOO_MANY_REQUESTS
     answer["Retry-After"] = str(seconds)
     return answer
+
+
+def locked_until(*, user: User, now: datetime) -> datetime | None:
+    """Until when an address that failed too often waits, the last of them if there are several;
+    None where nobody does. A further attempt begins the wait anew."""
+    counted = AccessAttempt.objects.filter(
+        username=_counted_as(user.get_username()), attempt_time__gt=now - settings.AXES_COOLOFF_TIME
+    )
+    addresses = counted.values("ip_address").annotate(
+        failures=Sum("failures_since_start"), last=Max("attempt_time")
+    )
+    over = addresses.filter(failures__gte=settings.AXES_FAILURE_LIMIT)
+    last = over.order_by("-last").values_list("last", flat=True).first()
+    return last + settings.AXES_COOLOFF_TIME if last else None
+
+
+def unlock(*, user: User) -> int:
+    """Forgets the failures on an account, from wherever they came: whoever was locked out of it may
+    try at once. Returns how many browsers and programs they were of."""
+    attempts = AccessAttempt.objects.filter(username=_counted_as(user.get_username()))
+    return int(attempts.delete()[0])
+
+
+def _counted_as(name: str) -> str:
+    return name.lower()[:255]

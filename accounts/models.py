@@ -38,6 +38,7 @@ class User(AbstractUser):
     )
 
     class Meta(AbstractUser.Meta):
+        permissions = [("unlock_user", "Can let somebody try again who is locked out")]
         # Support looks for people by how their name or their e-mail begins, in any case.
         indexes = [
             models.Index(OpClass(Upper("email"), name="text_pattern_ops"), name="user_email_idx"),

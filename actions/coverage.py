@@ -22,6 +22,7 @@ class Kind(StrEnum):
     NO_TICK = "no_tick"
     REFUSED = "feed_refused"
     STALE = "stale"
+    HELD = "held"  # watched, but its portfolio was paused
     WATCHED = "watched"
 
     @property
@@ -115,11 +116,11 @@ def stretches(calendar: TradingCalendar, since: datetime, until: datetime) -> It
 
 
 def watched_share(spans: Iterable[Span]) -> float | None:
-    """Which part of the time that it should have been watched it was, from 0 to 1; None where there
-    was no such time."""
+    """Which part of the time that it should have been watched it was, from 0 to 1, held back or
+    not; None where there was no such time."""
     watched = gaps = timedelta(0)
     for span in spans:
-        if span.kind is Kind.WATCHED:
+        if span.kind in (Kind.WATCHED, Kind.HELD):
             watched += span.length
         elif span.kind.is_gap:
             gaps += span.length

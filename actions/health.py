@@ -7,18 +7,17 @@ from typing import Any
 
 from django.db.models import Min, QuerySet
 
-from actions.coverage import missed_after
+from actions.faults import faulty_ticks
 from actions.lease import count_awake
-from actions.models import Action, ActionExecution, Delivery, Notification, Tick, Waking
+from actions.models import Action, ActionExecution, Delivery, Notification, Waking
 from actions.pace import tick_interval
-from actions.selectors import last_tick
+from actions.selectors import is_ticking, last_tick
 from actions.words import span
 from market.models import FeedIncident
 from market.services import calendar
 from market.status import newest_price_at, prices_are_stale
 
 DAY = timedelta(days=1)
-RECENT = timedelta(hours=1)
 MOST_COUNTED = 1_000
 _LEAST_LATE = timedelta(seconds=60)
 
@@ -60,12 +59,11 @@ def _evaluator(now: datetime) -> Sign:
         return Sign("Evaluator", False, "None has ever run.", "actions.tick")
     interval = tick_interval(is_open=calendar().is_open(now))
     age = now - tick.started_at
-    well = age <= missed_after(interval)
     words = (
         f"Last tick {span(age)} ago, due every {interval.total_seconds():g} s; it took "
         f"{tick.duration.total_seconds() * 1000:.0f} ms, woke {tick.woken} and fired {tick.fired}."
     )
-    return Sign("Evaluator", well, words, "actions.tick")
+    return Sign("Evaluator", is_ticking(tick, now=now), words, "actions.tick")
 
 
 def _lag(now: datetime) -> Sign:
@@ -81,9 +79,9 @@ def _lag(now: datetime) -> Sign:
 
 
 def _faults(now: datetime) -> Sign:
-    recent = Tick.objects.filter(started_at__gt=now - RECENT).exclude(errors=[])
+    recent = faulty_ticks(now=now)
     count = _count(recent)
-    newest = recent.order_by("-started_at").first() if count else None
+    newest = recent.first() if count else None
     words = f"In {count} ticks of the last hour; the newest: {newest.errors[0]}" if newest else ""
     return Sign("Errors", not count, words or "None in the last hour.", "actions.tick")
 

@@ -195,8 +195,8 @@ def _as_it_was(action: Action, row: _Row) -> Action:
     """The rule with the settings of a row."""
     then = copy(action)
     for name in (*SETTINGS, "status"):
-        if name != "portfolio":
-            setattr(then, name, getattr(row, name))
+        column = "portfolio_id" if name == "portfolio" else name
+        setattr(then, column, getattr(row, column))
     return then
 
 

@@ -91,7 +91,9 @@ SELECT {_COLUMNS}
   JOIN accounts_user u ON u.id = r.user_id
 """  # noqa: S608 -- constants
 
-_KINDS_KEPT = 20_000  # different parameters of rules whose reading is kept, some 1 kB each
+# Different parameters of rules whose reading is kept, some 1 kB each: of a few batches, so that an
+# evaluator has them all within minutes, and grows no further.
+_KINDS_KEPT = 2_000
 
 
 class Leased(NamedTuple):
@@ -229,7 +231,7 @@ def read_rows(*, ids: Collection[UUID]) -> dict[UUID, Leased]:
     return {row[0]: Leased._make(row) for row in run(_READ, [uuid_array(ids)])}
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def _waking(text: str) -> tuple[datetime, Mapping[str, Sample]]:
     waking = orjson.loads(text)
     quotes = {symbol: _sample(symbol, quote) for symbol, quote in waking["quotes"].items()}

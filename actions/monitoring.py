@@ -2,28 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Count, Max
 
 from accounts.models import User
 from actions.coverage import missed_after
-from actions.models import Action, Tick
+from actions.faults import MOST_FAULTS, RECENT, Fault, faults_of, faulty_ticks
+from actions.models import Action
 from actions.pace import tick_interval
 from actions.rules import Status
-from actions.selectors import last_tick
+from actions.selectors import is_ticking, last_tick
 from market.services import calendar
-
-RECENT = timedelta(hours=1)
-MOST_ERRORS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something that went wrong, and when."""
-
-    at: datetime
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +36,14 @@ def monitoring_status(*, user: User, now: datetime) -> Monitoring:
     """Whether the evaluator ticks, and what went wrong of late."""
     is_open = calendar().is_open(now)
     interval = tick_interval(is_open=is_open)
-    stale = missed_after(interval)
     tick = last_tick()
     mine = Action.objects.filter(user=user)
     counts = dict(mine.values_list("status").annotate(count=Count("*")).order_by())
     return Monitoring(
-        active=tick is not None and now - tick.started_at <= stale,
+        active=is_ticking(tick, now=now),
         market_open=is_open,
         interval_seconds=interval.total_seconds(),
-        stale_after_seconds=stale.total_seconds(),
+        stale_after_seconds=missed_after(interval).total_seconds(),
         last_tick_at=tick.started_at if tick else None,
         last_tick_seconds=tick.duration.total_seconds() if tick else None,
         last_evaluation_at=mine.aggregate(at=Max("last_evaluated_at"))["at"],
@@ -64,16 +53,11 @@ def monitoring_status(*, user: User, now: datetime) -> Monitoring:
 
 
 def _errors(user: User, now: datetime) -> Sequence[Fault]:
-    ticks = Tick.objects.filter(started_at__gt=now - RECENT).exclude(errors=[])
-    faults = [
-        Fault(tick.started_at, message)
-        for tick in ticks.order_by("-started_at")[:MOST_ERRORS]
-        for message in tick.errors
-        if not message.startswith("Rule ")  # of a rule that may be another's
-    ]
+    told = faults_of(ticks=faulty_ticks(now=now))
+    faults = [fault for fault in told if not fault.is_of_a_rule]  # it may be another's
     failing = Action.objects.filter(
         user=user, last_evaluated_at__gt=now - RECENT, last_evaluation__has_key="faults"
-    ).order_by("-last_evaluated_at")[:MOST_ERRORS]
+    ).order_by("-last_evaluated_at")[:MOST_FAULTS]
     faults += [
         Fault(
             action.last_evaluated_at or now, f"Rule {action.pk}: {action.last_evaluation['reason']}"
@@ -81,4 +65,4 @@ def _errors(user: User, now: datetime) -> Sequence[Fault]:
         for action in failing
         if action.last_evaluation
     ]
-    return sorted(faults, key=lambda fault: fault.at, reverse=True)[:MOST_ERRORS]
+    return sorted(faults, key=lambda fault: fault.at, reverse=True)[:MOST_FAULTS]

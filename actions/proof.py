@@ -1,7 +1,8 @@
 """Proof of watch: when a rule was watched, why not when it was not, and what it may have missed.
 
 It is put together when it is asked for, from what is written only where something changes: the
-pauses between ticks, the spans without a fresh quote, the rule's history, the market's sessions.
+pauses between ticks, the spans without a fresh quote, the rule's history, the pauses of its
+portfolio, the market's sessions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from market.quotes import Bar
 from market.selectors import recorded_bars
 from market.services import calendar
 from portfolios.money import format_price
+from portfolios.selectors import Held, pauses_of
 
 LONGEST_BACK = timedelta(days=400)
 
@@ -34,6 +36,8 @@ _BEFORE = "The rule was not valid yet."
 _NOT_MADE = "The rule had not been made yet."
 _CLOSED = "The market was closed."
 _NO_TICK = "No evaluator looked at the market."
+_HELD_BY_OWNER = "Its portfolio was paused."
+_HELD_BY_STAFF = "Support had paused its portfolio."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +61,20 @@ class Proof:
 
 
 def proof_of_watch(*, action: Action, since: datetime, until: datetime) -> Proof:
-    """When the rule was watched from `since` to `until`, at most 400 days. Five queries at
+    """When the rule was watched from `since` to `until`, at most 400 days. Six queries at
     most, however long that is. Raises ValueError unless `since` is before `until`."""
     hours = calendar()
     eras = eras_of(action=action, until=until)
     symbols = {era.begin: symbols_of(era.action) for era in eras}
     silent = silences(symbols=frozenset(chain(*symbols.values())), since=since, until=until)
+    paused = pauses_of(user=action.user)
     told = chain(
         _off(action, eras, since, until),
         *(
             (
                 *(_closed(era, hours, since, until) if symbols[era.begin] else ()),
                 *_silent(era, symbols[era.begin], silent, until),
+                *_held(era, paused.get(era.action.portfolio_id, ())),
             )
             for era in eras
         ),
@@ -105,6 +111,14 @@ def _silent(
             begin, end = max(one.since, era.begin), min(one.until or until, era.end)
             if begin < end:
                 yield Span(begin, end, kind, reason)
+
+
+def _held(era: Era, pauses: Iterable[Held]) -> Iterator[Span]:
+    """The rules of a portfolio that is paused are watched, and do not fire."""
+    for one in pauses:
+        begin, end = max(one.begin, era.begin), min(one.end or era.end, era.end)
+        if begin < end:
+            yield Span(begin, end, Kind.HELD, _HELD_BY_STAFF if one.by_staff else _HELD_BY_OWNER)
 
 
 def _missed(

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, When
 
 from accounts.models import User
+from actions.coverage import missed_after
 from actions.limits import Gate
 from actions.models import Action, ActionExecution, Tick, Watch, WaterMark
 from actions.rules import Band, InvalidRule, View
@@ -73,6 +74,11 @@ def symbols_concerning(*, user: User) -> list[str]:
 def last_tick() -> Tick | None:
     """The evaluator's newest, whichever process made it."""
     return Tick.objects.order_by("-started_at").first()
+
+
+def is_ticking(last: Tick | None, *, now: datetime) -> bool:
+    """Whether ticks come in time, by the last one: as the proof of watch counts what is missed."""
+    return last is not None and now - last.ended_at <= missed_after(last.next_in)
 
 
 @dataclass(frozen=True, slots=True)

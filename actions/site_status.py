@@ -10,8 +10,8 @@ from django.db.models import Count, Min, Q, Sum
 from django_q.models import OrmQ
 
 from accounts.models import User
-from actions.coverage import missed_after
 from actions.evaluator import Leader, leader
+from actions.faults import MOST_FAULTS, Fault, faults_of, faulty_ticks
 from actions.models import (
     Action,
     Census,
@@ -21,10 +21,9 @@ from actions.models import (
     Trouble,
     Waking,
 )
-from actions.monitoring import MOST_ERRORS, RECENT, Fault
 from actions.pace import tick_interval
 from actions.rules import Status
-from actions.selectors import last_tick
+from actions.selectors import is_ticking, last_tick
 from actions.tick_record import EVER, without_tick
 from market.services import calendar, quote_max_age
 from market.status import FeedStatus, feed_status, quotes_known
@@ -127,7 +126,7 @@ def site_status(*, now: datetime) -> SiteStatus:
         feed=feed_status(symbols=(), now=now, calendar=hours),
         outbox=outbox_status(),
         queue=queue_status(now=now),
-        errors=recent_errors(now=now),
+        errors=faults_of(ticks=faulty_ticks(now=now))[:MOST_FAULTS],
         troubles=list(Trouble.objects.filter(bad_since__isnull=False).order_by("bad_since")),
     )
 
@@ -140,7 +139,7 @@ def evaluator_status(*, now: datetime) -> Evaluator:
     pauses = [(begin, end) for begin, end in silent if begin > EVER]
     lengths = (min(end, now) - max(begin, now - A_DAY) for begin, end in pauses)
     return Evaluator(
-        active=tick is not None and now - _ended(tick) <= missed_after(tick.next_in),
+        active=is_ticking(tick, now=now),
         leader=leader(),
         market_open=is_open,
         interval_seconds=tick_interval(is_open=is_open).total_seconds(),
@@ -152,13 +151,9 @@ def evaluator_status(*, now: datetime) -> Evaluator:
     )
 
 
-def _ended(tick: Tick) -> datetime:
-    return tick.started_at + tick.duration
-
-
 def _lag(tick: Tick, now: datetime) -> timedelta:
     """How late the one after it is."""
-    return max(timedelta(0), now - max(_ended(tick), tick.started_at + tick.next_in))
+    return max(timedelta(0), now - max(tick.ended_at, tick.started_at + tick.next_in))
 
 
 def rules_status(*, now: datetime) -> Rules:
@@ -204,17 +199,6 @@ def queue_status(*, now: datetime) -> Queue:
         )
         (sessions,) = cursor.fetchone()
     return Queue(jobs["waiting"], jobs["oldest"], jobs["at_work"], sessions)
-
-
-def recent_errors(*, now: datetime) -> Sequence[Fault]:
-    """What went wrong in the ticks of the last hour, newest first, some twenty at most."""
-    ticks = Tick.objects.filter(started_at__gt=now - RECENT).exclude(errors=[])
-    faults = (
-        Fault(tick.started_at, message)
-        for tick in ticks.order_by("-started_at")[:MOST_ERRORS]
-        for message in tick.errors
-    )
-    return list(faults)[:MOST_ERRORS]
 
 
 def _census(now: datetime) -> Census | None:

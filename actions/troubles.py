@@ -14,7 +14,8 @@ from django.core.mail import mail_admins
 from django.db import transaction
 from django.db.models import Min, Q
 
-from actions.models import Delivery, Notification, Tick, Trouble
+from actions.faults import faulty_ticks
+from actions.models import Delivery, Notification, Trouble
 from actions.persistence import Course, News, followed, news
 from actions.site_status import evaluator_status, queue_status
 from actions.words import span
@@ -120,7 +121,7 @@ def _outbox_grows_old(now: datetime) -> str:
 
 
 def _rules_fail(now: datetime) -> str:
-    ticks = Tick.objects.filter(started_at__gt=now - _PULSE).exclude(errors=[])
+    ticks = faulty_ticks(now=now, within=_PULSE)
     failed = {
         line.split(":")[0]
         for errors in ticks.values_list("errors", flat=True)

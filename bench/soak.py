@@ -71,10 +71,15 @@ def table(figures: Mapping[str, Any]) -> str:
     lines += [
         f"{role:<11} {of['processes']:>3} processes, {of['peak_mb']:,.1f} MB at most, together "
         f"{of['together_mb'][0]:,.1f} MB, at the end {of['together_mb'][1]:,.1f} MB; "
-        f"% an hour: {', '.join(f'{each:+.0f}' for each in of['percent_per_hour']) or '-'}"
+        f"% an hour: {_listed(of['percent_per_hour'])}; "
+        f"in the second half: {_listed(of['percent_per_hour_in_second_half'])}"
         for role, of in figures["memory"].items()
     ]
     return "\n".join(lines)
+
+
+def _listed(slopes: Sequence[float]) -> str:
+    return ", ".join(f"{each:+.0f}" for each in slopes) or "-"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -31,6 +31,7 @@ from portfolios.models import Holding
 from portfolios.selectors import discrepancies
 
 SETTINGS = "bench.soak_settings"
+AS_DEPLOYED = {"MALLOC_ARENA_MAX": "1"}  # as the units and the image have it
 SAMPLE_SECONDS = 5
 WARM_UP = 0.2  # of the time
 START_SECONDS = 60
@@ -80,7 +81,7 @@ class Service:
                     self._name,
                     prices=self._prices,
                     interval=self._interval,
-                    environment={"DJANGO_SETTINGS_MODULE": SETTINGS},
+                    environment={"DJANGO_SETTINGS_MODULE": SETTINGS, **AS_DEPLOYED},
                 )
             )
 
@@ -141,6 +142,7 @@ class Soak:
             stack.callback(market.end)
             self._wait_for_ticks(services)
             os.environ[PRICES] = str(prices)  # the pages ask this feed, too
+            os.environ |= AS_DEPLOYED
             url, web = stack.enter_context(served(SETTINGS, "--config=deploy/gunicorn_conf.py"))
             self.say(f"soaking for {self.seconds:.0f} s ...")
             began = datetime.now(UTC)

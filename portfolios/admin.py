@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from portfolios.models import Holding, Portfolio, Split, Transaction, Wish
+from portfolios.models import Holding, Portfolio, PortfolioPause, Split, Transaction, Wish
 from portfolios.services import pause_portfolio, unpause_portfolio
 from support.interventions import InterveningAdmin, Mandate, intervention
 from support.links import link, list_link
@@ -67,6 +67,22 @@ class PortfolioAdmin(InterveningAdmin[Portfolio]):
     )
     def let_go_on(self, portfolio: Portfolio, mandate: Mandate) -> None:
         unpause_portfolio(portfolio_id=portfolio.pk, by_staff=True)
+
+
+@admin.register(PortfolioPause)
+class PortfolioPauseAdmin(ReadOnlyAdmin[PortfolioPause]):
+    """When which switch of a portfolio was turned."""
+
+    list_display = ("pgh_created_at", "pgh_obj", "owner", "paused_by_owner", "paused_by_staff")
+    list_filter = ("paused_by_staff",)
+    list_select_related = ("pgh_obj__user",)
+    ordering = ("-pgh_id",)
+    places = Places(ids=("pgh_obj", "pgh_obj__user"), people=("pgh_obj__user",))
+    search_help_text = "An id or how it begins, or how the owner's name or e-mail begins."
+
+    @admin.display(description="owner")
+    def owner(self, pause: PortfolioPause) -> SafeString | str:
+        return link(pause.pgh_obj.user)
 
 
 @admin.register(Holding)

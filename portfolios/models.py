@@ -2,6 +2,8 @@
 
 import uuid
 
+import pghistory
+import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
@@ -84,6 +86,42 @@ class Portfolio(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class PortfolioPause(
+    pghistory.create_event_model(  # type: ignore[misc]  # its base is made by the library
+        Portfolio,
+        pghistory.UpdateEvent(
+            "turned",
+            trigger_name="turned",
+            # The statements that write money name neither column, and pay nothing for this.
+            operation=pgtrigger.UpdateOf("paused_by_owner", "paused_by_staff"),
+            condition=pgtrigger.AnyChange("paused_by_owner", "paused_by_staff"),
+        ),
+        fields=["paused_by_owner", "paused_by_staff"],
+        obj_field=pghistory.ObjForeignKey(related_name="+"),
+        context_field=None,
+        context_id_field=None,
+    )
+):
+    """How the switches of a portfolio stood from an instant on, until its next row.
+
+    Before its first row none was on. Written by a trigger of the database: nobody passes by it.
+    """
+
+    class Meta:
+        ordering = ("pgh_id",)
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
+        ]
+
+    def __str__(self) -> str:
+        paused = [
+            who
+            for who, did in (("the owner", self.paused_by_owner), ("support", self.paused_by_staff))
+            if did
+        ]
+        return f"paused by {' and '.join(paused)}" if paused else "goes on"
 
 
 class Holding(models.Model):

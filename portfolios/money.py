@@ -34,8 +34,9 @@ EXACT = Context(
 _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _LONGEST = 60  # characters
 
-# The same few numbers are written again and again, and hashing one is a tenth of writing it.
-_kept = lru_cache(maxsize=4096)
+# The same few numbers are written again and again, and hashing one is a tenth of writing it. Prices
+# that move are new each time: more room would only fill for longer, and win nothing.
+_kept = lru_cache(maxsize=1024)
 
 
 def plain_number(value: object) -> object:

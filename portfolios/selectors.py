@@ -3,8 +3,11 @@
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from itertools import groupby
+from operator import itemgetter
 
 from django.db import connection
 from django.db.models import QuerySet
@@ -13,7 +16,7 @@ from accounts.models import User
 from market.arrays import uuid_array
 from market.bulk import ask, run
 from portfolios.ledger import Position, Snapshot
-from portfolios.models import Holding, Portfolio, Transaction
+from portfolios.models import Holding, Portfolio, PortfolioPause, Transaction
 
 type Positions = dict[uuid.UUID, dict[str, Position]]  # by portfolio and symbol
 
@@ -54,6 +57,38 @@ def pause_by(*, switches: Collection[Sequence[bool]]) -> Pause:
     if not all(owner or staff for owner, staff in switches):
         return Pause.IN_PART
     return Pause.BY_STAFF if any(staff for _, staff in switches) else Pause.BY_OWNER
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A span in which a portfolio held its rules back; `end` is None while it lasts. `by_staff`:
+    support had paused it, whether its owner had or not."""
+
+    begin: datetime
+    end: datetime | None
+    by_staff: bool
+
+
+def pauses_of(*, user: User) -> dict[uuid.UUID | None, list[Held]]:
+    """When each of the user's portfolios was paused, oldest first; under None, what is under the
+    primary portfolio's id. One query."""
+    turned = PortfolioPause.objects.filter(pgh_obj__user=user).order_by("pgh_obj", "pgh_id")
+    rows = turned.values_list(
+        "pgh_obj", "pgh_created_at", "paused_by_owner", "paused_by_staff", "pgh_obj__is_primary"
+    )
+    found: dict[uuid.UUID | None, list[Held]] = {}
+    for portfolio_id, group in groupby(rows, key=itemgetter(0)):
+        of_one = list(group)
+        ends = [row[1] for row in of_one[1:]]
+        held = [
+            Held(begin, end, by_staff)
+            for (_, begin, by_owner, by_staff, _), end in zip(of_one, [*ends, None], strict=True)
+            if by_owner or by_staff
+        ]
+        found[portfolio_id] = held
+        if of_one[0][-1]:
+            found[None] = held
+    return found
 
 
 def portfolios_of(*, user: User) -> QuerySet[Portfolio]:

@@ -23,7 +23,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from support.links import list_url, row_url
-from support.readonly import ReadOnlyAdmin
+from support.readonly import QuickAdmin, ReadOnlyAdmin
 
 MOST_AT_ONCE = 100
 LONGEST_REASON = 200
@@ -62,7 +62,7 @@ type Deed = Callable[[Any, Any, Mandate], None]
 
 
 def intervention(title: str, *, permission: str, effect: str) -> Callable[[Deed], Any]:
-    """Makes a method of an InterveningAdmin, which does something to one row, one of its `actions`.
+    """Makes a method of an Intervening, which does something to one row, one of its `actions`.
 
     `effect` says on the page that asks for the reason what will come of it.
     """
@@ -72,7 +72,7 @@ def intervention(title: str, *, permission: str, effect: str) -> Callable[[Deed]
             description=title, location=[ActionLocation.CHANGE_LIST, ActionLocation.CHANGE_FORM]
         )
         def act(
-            self: "InterveningAdmin[Any]", request: HttpRequest, rows: QuerySet[Any]
+            self: "Intervening[Any]", request: HttpRequest, rows: QuerySet[Any]
         ) -> HttpResponseBase:
             return self.intervene(request, rows, deed, act)
 
@@ -84,8 +84,8 @@ def intervention(title: str, *, permission: str, effect: str) -> Callable[[Deed]
     return decorate
 
 
-class InterveningAdmin[M: Model](ReadOnlyAdmin[M]):
-    """Shows rows, edits none, and offers its `actions`, which are interventions."""
+class Intervening[M: Model](QuickAdmin[M]):
+    """Offers its `actions`, which are interventions."""
 
     def named(self, row: M) -> str:
         """How the page that asks for the reason names a row."""
@@ -179,6 +179,10 @@ class InterveningAdmin[M: Model](ReadOnlyAdmin[M]):
         asked = [name for key in _CHOICES for name in request.POST.getlist(key)]
         if any(name in (self.actions or ()) and not self._may(request, name) for name in asked):
             raise PermissionDenied
+
+
+class InterveningAdmin[M: Model](Intervening[M], ReadOnlyAdmin[M]):
+    """Shows rows, edits none, and offers its `actions`."""
 
 
 def _back(model: type[Model], rows: Sequence[Model]) -> str:

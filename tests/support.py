@@ -48,8 +48,7 @@ def change_page(row: Model) -> str:
 
 
 def _make_groups() -> None:
-    """As the migration does, whose rows a test with transactions of its own has emptied."""
+    """As the migrations do, whose rows a test with transactions of its own has emptied."""
     names = [module.name for module in pkgutil.iter_modules(migrations.__path__)]
-    (name,) = (name for name in names if name.endswith("groups_of_staff"))
-    migration = importlib.import_module(f"{migrations.__name__}.{name}")
-    migration.make_groups(apps, None)
+    for name in sorted(name for name in names if name.endswith("groups_of_staff")):
+        importlib.import_module(f"{migrations.__name__}.{name}").make_groups(apps, None)

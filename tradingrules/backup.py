@@ -109,7 +109,10 @@ def _run(name: str, *arguments: str, database: str | None = None) -> None:
     """Runs one of PostgreSQL's programs on our server, as the settings connect to it."""
     connection.ensure_connection()
     info = connection.connection.info
-    parameters = info.get_parameters() | ({"dbname": database} if database else {})
+    # No more than was asked for: psycopg's library knows parameters that an older program refuses.
+    asked = connection.get_connection_params()
+    parameters = {name: value for name, value in info.get_parameters().items() if name in asked}
+    parameters |= {"dbname": database} if database else {}
     try:
         done = subprocess.run(
             [_program(name), *arguments, f"--dbname={make_conninfo(**parameters)}"],

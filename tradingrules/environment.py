@@ -122,6 +122,18 @@ class Environment(BaseSettings):
     lease_batch: int = Field(
         500, gt=0, le=10_000, description="Rules leased together, and fired in one transaction."
     )
+    keep_notifications_days: int = Field(
+        400,
+        ge=30,
+        le=36_500,
+        description="How long messages are kept, read or not; what was missed is kept for ever.",
+    )
+    keep_conversations_days: int = Field(
+        400,
+        ge=30,
+        le=36_500,
+        description="How long a conversation of the chat is kept in which nothing is said.",
+    )
     order_least_usd: Decimal = Field(
         Decimal(1), gt=0, decimal_places=2, description="The smallest order, in dollars."
     )

@@ -350,6 +350,8 @@ WEBHOOK_ALLOW_PRIVATE = environment.webhook_allow_private
 
 OPERATORS_AFTER_MINUTES = environment.operators_after_minutes
 METRICS_TOKEN = environment.metrics_token.get_secret_value()
+KEEP_NOTIFICATIONS_DAYS = environment.keep_notifications_days
+KEEP_CONVERSATIONS_DAYS = environment.keep_conversations_days
 
 # --- The chat ---
 

@@ -52,8 +52,9 @@ class MissedOut(BaseModel):
 class SpanOut(BaseModel):
     """From `begin` up to, and without, `end`.
 
-    `off`: the rule was not active. `closed`: the market was. In the other kinds but `watched` it
-    should have been watched: no tick ran, the feed refused or failed, the quote was stale.
+    `off`: the rule was not active. `closed`: the market was. `held`: it was watched, and did not
+    fire, since its portfolio was paused. In the other kinds but `watched` it should have been
+    watched: no tick ran, the feed refused or failed, the quote was stale.
     """
 
     begin: datetime
@@ -66,8 +67,8 @@ class SpanOut(BaseModel):
 class Coverage(BaseModel):
     """The spans follow one another from `since` to `until`, without a gap and without an overlap.
 
-    `watched_share` is the part, from 0 to 1, of the time that the rule should have been watched;
-    null where there was no such time.
+    `watched_share` is the part, from 0 to 1, of the time that the rule should have been watched in
+    which it was, held back or not; null where there was no such time.
     """
 
     action_id: UUID

@@ -1,6 +1,6 @@
 """Proof of what was watched, and when."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import F, Q
@@ -29,6 +29,10 @@ class Tick(models.Model):
         ordering = ("-started_at",)
         indexes = [models.Index(fields=["-started_at"], name="ticks_latest_idx")]
         permissions = [("monitor", "Can see how the whole site is doing")]
+
+    @property
+    def ended_at(self) -> datetime:
+        return self.started_at + self.duration
 
     def __str__(self) -> str:
         return f"{self.started_at:%Y-%m-%d %H:%M:%S}: {self.woken} woken, {self.fired} fired"

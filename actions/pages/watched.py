@@ -32,6 +32,7 @@ _LABELS = {
     Kind.NO_TICK: "No evaluator",
     Kind.REFUSED: "Feed failed",
     Kind.STALE: "Price too old",
+    Kind.HELD: "Held back",
     Kind.WATCHED: "Watched",
 }
 
@@ -108,14 +109,15 @@ def summary(spans: Sequence[Span]) -> str:
     share = watched_share(spans)
     if share is None:
         return "There was nothing to watch in this time."
-    gaps = [span for span in spans if span.kind.is_gap]
-    if not gaps:
-        return "It was watched all the time that it was active and the market open."
-    lost = length_words(sum((span.length for span in gaps), timedelta(0)))
+    held = _length(span for span in spans if span.kind is Kind.HELD)
+    words = f" For {length_words(held)} of it its portfolio was paused." if held else ""
+    lost = _length(span for span in spans if span.kind.is_gap)
+    if not lost:
+        return f"It was watched all the time that it was active and the market open.{words}"
     percent = min(100 * share, 99.9)  # not all of it, however short the gap
     return (
         f"It was watched {percent:.1f} % of the time that it was active and the market open; "
-        f"for {lost} nobody watched."
+        f"for {length_words(lost)} nobody watched.{words}"
     )
 
 
@@ -125,13 +127,17 @@ def label(spans: Sequence[Span], zone: ZoneInfo) -> str:
     return f"From {begin} to {end}. {summary(spans)}"
 
 
+def _length(spans: Iterable[Span]) -> timedelta:
+    return sum((span.length for span in spans), timedelta(0))
+
+
 def _days(given: str) -> int:
     return next((days for days in PERIODS if str(days) == given), BY_DEFAULT)
 
 
 def _told(proof: Proof, until: datetime) -> dict[str, object]:
-    """The gaps and the times in which the rule was off, newest first."""
-    telling = [span for span in proof.spans if span.kind.is_gap or span.kind is Kind.OFF]
+    """The gaps, and the times in which the rule was off or held back, newest first."""
+    telling = [one for one in proof.spans if one.kind.is_gap or one.kind in (Kind.OFF, Kind.HELD)]
     lines = [_line(span, proof, until) for span in reversed(telling[-MOST_TOLD:])]
     return {
         "told": lines,

@@ -288,3 +288,52 @@ def test_a_price_that_is_held_is_believed_by_who_may_and_no_other(
     )
     intervene(operator, "believe", incident)
     assert "It stays as it was: no price of it is held." in said(operator)
+
+
+def sign_in(password: str) -> int:
+    """The status with which the page that signs in answers, 302 where it does."""
+    return Client().post("/sign-in", {"login": "ada", "password": password}).status_code
+
+
+def test_operations_let_somebody_try_again_who_is_locked_out(operator: Client, owner: User) -> None:
+    owner.set_password("correct horse")
+    owner.save()
+    for _ in range(5):
+        sign_in("wrong")
+    assert sign_in("correct horse") == 429
+    assert b"UTC, if nobody tries before." in operator.get(change_page(owner)).content
+    intervene(operator, "unlock", owner, reason="They called, and knew their last trade.")
+    assert "Unlock: done, to 1 user." in said(operator)
+    entry = LogEntry.objects.get(object_id=str(owner.pk))
+    assert entry.get_change_message() == "Unlock: They called, and knew their last trade."
+    assert entry.user.get_username() == "helper"
+    assert sign_in("correct horse") == 302
+    intervene(operator, "unlock", owner)
+    assert "It stays as it was: nobody has failed" in said(operator)
+    assert LogEntry.objects.count() == 1
+
+
+def test_an_account_is_unlocked_for_programs_and_for_nobody_else(
+    operator: Client, owner: User
+) -> None:
+    other = UserFactory.create(username="adam")
+    api = Client(REMOTE_ADDR="192.0.2.7")
+    for name in ("ada", "adam"):
+        form = {"username": name, "password": "wrong"}
+        answers = [api.post("/api/token", form, "application/json") for _ in range(6)]
+        assert answers[-1].status_code == 429
+    intervene(operator, "unlock", owner)
+    wrong = {"username": "ada", "password": "wrong"}
+    assert api.post("/api/token", wrong, "application/json").status_code == 401
+    assert b"UTC, if nobody tries before." in operator.get(change_page(other)).content
+
+
+def test_support_sees_that_somebody_is_locked_out_and_may_not_unlock(owner: User) -> None:
+    helper = client_of(staff("support"))
+    for _ in range(5):
+        sign_in("wrong")
+    page = helper.get(change_page(owner)).content
+    assert b"UTC, if nobody tries before." in page
+    assert b"Unlock" not in page
+    assert intervene(helper, "unlock", owner).status_code == 403
+    assert sign_in("wrong") == 429

@@ -4,7 +4,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from actions.coverage import Kind
@@ -16,6 +18,13 @@ from actions.tick_record import roll_up_ticks, without_tick
 from market.freshness import prune_gaps, silences
 from market.hours import Exchange
 from market.models import DailyBar, FeedIncident, QuoteGap
+from portfolios.models import PortfolioPause
+from portfolios.services import (
+    deposit,
+    pause_every_portfolio,
+    pause_portfolio,
+    unpause_portfolio,
+)
 from tests.api import Api
 from tests.conftest import Feed
 from tests.factories import PortfolioFactory
@@ -299,11 +308,10 @@ def changed(rule: Action, at: datetime, **was: object) -> None:
         pgh_obj=rule,
         pgh_label="status",
         action_params={},
-        portfolio=rule.portfolio,
         valid_from=rule.valid_from,
         status_reason="",
         updated_at=rule.updated_at,
-        **{"status": "active", **settings, **was},
+        **{"status": "active", "portfolio_id": rule.portfolio_id, **settings, **was},
     )
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE action_history DISABLE TRIGGER USER")
@@ -326,6 +334,91 @@ def test_a_pause_is_no_gap_even_where_nobody_looked(
         (Kind.OFF, 180),
         (Kind.NO_TICK, 720),
     ]
+
+
+def turned(rule: Action, at: datetime, *, by_owner: bool = False, by_staff: bool = False) -> None:
+    """The switches of the rule's portfolio were set so, at that moment."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO portfolios_portfoliopause"
+            " (pgh_created_at, pgh_label, pgh_obj_id, paused_by_owner, paused_by_staff)"
+            " VALUES (%s, 'turned', %s, %s, %s)",
+            [at, rule.portfolio_id, by_owner, by_staff],
+        )
+
+
+def test_what_its_portfolios_pause_held_back_is_told_apart_from_what_nobody_watched(
+    rule: Action, feed: Feed, now: datetime
+) -> None:
+    until = outage(feed, now, 20 * MINUTE)
+    turned(rule, now + 5 * SECOND, by_owner=True)
+    turned(rule, until - 15 * SECOND, by_owner=True, by_staff=True)
+    turned(rule, until - 5 * SECOND)
+    proof = proof_of_watch(action=rule, since=now, until=until)
+    assert [(span.kind, span.reason, span.length.total_seconds()) for span in proof.spans] == [
+        (Kind.WATCHED, "", 5),
+        (Kind.HELD, "Its portfolio was paused.", pytest.approx(5, abs=0.5)),
+        (Kind.NO_TICK, "No evaluator looked at the market.", pytest.approx(1190, abs=0.5)),
+        (Kind.HELD, "Its portfolio was paused.", 5),
+        (Kind.HELD, "Support had paused its portfolio.", 10),
+        (Kind.WATCHED, "", 5),
+    ]
+    assert len(proof.missed) == 0, "what was held back was not missed"
+
+
+def test_a_pause_that_lasts_holds_back_to_this_moment_and_other_portfolios_not_at_all(
+    rule: Action, feed: Feed, now: datetime
+) -> None:
+    ticked((now, now + 10 * MINUTE))
+    other = PortfolioFactory.create(user=rule.user, name="Other", is_primary=False)
+    changed(rule, now + 4 * MINUTE, portfolio_id=other.pk)
+    turned(rule, now + 2 * MINUTE, by_staff=True)
+    assert kinds(rule, now, now + 10 * MINUTE) == [(Kind.WATCHED, 240), (Kind.HELD, 360)]
+    Action.objects.update(portfolio=None)
+    rule.refresh_from_db()
+    changed(rule, now + 8 * MINUTE, portfolio_id=None)
+    told = kinds(rule, now, now + 10 * MINUTE)
+    assert told == [(Kind.WATCHED, 240), (Kind.HELD, 360)], "it trades in the primary one"
+
+
+def test_the_page_and_the_api_tell_what_was_held_back(
+    rule: Action, feed: Feed, now: datetime, monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    ticked((now, now + 10 * MINUTE))
+    turned(rule, now + 2 * MINUTE, by_staff=True)
+    turned(rule, now + 5 * MINUTE)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now + 10 * MINUTE)
+    api = Api()
+    for one in (client, api._client):
+        one.force_login(rule.user)
+    told = api.get(f"/actions/{rule.pk}/coverage?since=2026-11-17T15:00:00Z").json()
+    assert [span["kind"] for span in told["spans"]] == ["watched", "held", "watched"]
+    assert told["watched_share"] == 1
+    page = client.get(f"/actions/{rule.pk}/watched?days=1").content.decode()
+    assert "<strong>Held back.</strong> Support had paused its portfolio." in page
+    assert 'class="held"' in page
+    assert "For 3 min of it its portfolio was paused." in page
+    assert "Nothing is fired afterwards for what was missed." not in page
+
+
+def test_whoever_turns_a_switch_of_a_portfolio_is_put_down_by_the_database(rule: Action) -> None:
+    portfolio = rule.portfolio
+    assert portfolio
+    pause_portfolio(portfolio_id=portfolio.pk)
+    pause_portfolio(portfolio_id=portfolio.pk)
+    pause_every_portfolio()
+    unpause_portfolio(portfolio_id=portfolio.pk, by_staff=True)
+    deposit(portfolio=portfolio, amount=Decimal(1), at=timezone.now())
+    unpause_portfolio(portfolio_id=portfolio.pk)
+    rows = PortfolioPause.objects.values_list("pgh_obj", "paused_by_owner", "paused_by_staff")
+    assert [row for row in rows if row[0] == portfolio.pk] == [
+        (portfolio.pk, True, False),
+        (portfolio.pk, True, True),
+        (portfolio.pk, True, False),
+        (portfolio.pk, False, False),
+    ]
+    with pytest.raises(DatabaseError, match="Cannot update or delete"), transaction.atomic():
+        PortfolioPause.objects.all().delete()
 
 
 def test_of_a_gap_before_an_edit_no_bar_tells_whether_todays_threshold_was_reached(
@@ -369,7 +462,7 @@ def test_its_queries_do_not_grow(
     rule: Action, feed: Feed, now: datetime, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     until = outage(feed, now, timedelta(days=300))
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         proof = proof_of_watch(action=rule, since=now, until=until)
     assert len(proof.spans) > 400
 

@@ -28,6 +28,7 @@ SUPPORT_MAY = {
     "portfolios.pause_portfolio",
 }
 OPERATIONS_MAY = SUPPORT_MAY | {
+    "accounts.unlock_user",
     "actions.cancel_action",
     "actions.import_rules",
     "actions.rebuild_watches",

@@ -51,6 +51,19 @@ def test_a_pause_of_the_rule_comes_before_a_closed_market_and_that_before_a_miss
     ]
 
 
+def test_a_rule_that_was_held_back_was_watched_unless_nobody_looked() -> None:
+    told = [span(0, 60, Kind.HELD, "Paused."), span(20, 40, Kind.NO_TICK, "Nobody looked.")]
+    found = coverage(since=at(0), until=at(80), told=told)
+    assert found == [
+        span(0, 20, Kind.HELD, "Paused."),
+        span(20, 40, Kind.NO_TICK, "Nobody looked."),
+        span(40, 60, Kind.HELD, "Paused."),
+        span(60, 80, Kind.WATCHED),
+    ]
+    assert [one.kind.is_gap for one in found] == [False, True, False, False]
+    assert watched_share(found) == pytest.approx(3 / 4)
+
+
 def test_of_two_of_a_kind_the_earlier_one_gives_the_reason_until_it_ends() -> None:
     told = [span(5, 20, Kind.STALE, "IBM."), span(0, 10, Kind.STALE, "AAPL.")]
     assert coverage(since=at(0), until=at(20), told=told) == [

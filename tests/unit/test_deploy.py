@@ -67,7 +67,8 @@ def test_the_image_gets_everything_that_it_copies_and_nothing_secret() -> None:
 
 def test_the_compose_file_is_as_its_specification_asks() -> None:
     run(
-        PROGRAMS / "check-jsonschema", "--builtin-schema=vendor.compose-spec", "deploy/compose.yaml"
+        *(sys.executable, "-m", "check_jsonschema"),
+        *("--builtin-schema=vendor.compose-spec", "deploy/compose.yaml"),
     )
 
 
