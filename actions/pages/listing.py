@@ -16,11 +16,8 @@ from actions.models import Action
 from actions.pages.lines import lines
 from actions.pages.query import KINDS, SORTS, Counted, ListQuery, symbols_of_rules
 from actions.registry import action_types, trigger_types
-from actions.wizard.drafts import asker_for
-from actions.wizard.examples import examples
+from actions.wizard.examples import examples_to_open
 from actions.wizard.forms import in_order
-from actions.wizard.outline import Outline, answers_of
-from actions.wizard.sentence import pieces
 from market.services import one_feed
 
 _ALWAYS_OFFERED = ("", Action.Statuses.ACTIVE, Action.Statuses.PAUSED)
@@ -51,7 +48,7 @@ def index(request: SignedIn) -> HttpResponseBase:
     if not request.htmx:
         context |= _offers(user)
     if not total and not asked.narrows:
-        context["examples"] = _examples(user)
+        context["examples"] = examples_to_open(user=user)
     answer = page_or_part(request, "actions/index.html", "live", context)
     if missing and not request.htmx and isinstance(answer, HttpResponse):
         answer.status_code = 404
@@ -95,14 +92,3 @@ def _offers(user: User) -> dict[str, object]:
         "action_types": [(key, effect.title) for key, effect in in_order(action_types())],
         "trigger_types": [(key, trigger.title) for key, trigger in in_order(trigger_types())],
     }
-
-
-def _examples(user: User) -> Sequence[tuple[str, str]]:
-    """Where each example opens the wizard, and how it reads there."""
-    asker = asker_for(user=user)
-    found = []
-    for name, draft in examples().items():
-        said = pieces(Outline(answers_of(draft, asker), asker))
-        words = "".join(piece.words for piece in said)
-        found.append((f"{reverse('action-new')}?example={name}", words))
-    return found
