@@ -14,7 +14,7 @@ from accounts.http import SignedIn, page_or_part
 from accounts.models import User
 from actions.models import Action
 from actions.pages.lines import lines
-from actions.pages.query import KINDS, SORTS, Counted, ListQuery, symbols_of_rules
+from actions.pages.query import KINDS, SORTS, ListQuery, Pages, symbols_of_rules
 from actions.registry import action_types, trigger_types
 from actions.wizard.examples import examples_to_open
 from actions.wizard.forms import in_order
@@ -31,8 +31,7 @@ def index(request: SignedIn) -> HttpResponseBase:
     asked = ListQuery.of(request.GET)
     counts = asked.counts(user)
     total = counts.get(asked.status, 0) if asked.status else sum(counts.values())
-    paginator = Counted(asked.rules(user), count=total)
-    page, missing = _page(paginator, request.GET.get("page", "1"))
+    page, missing = _page(Pages(asked, user, count=total), request.GET.get("page", "1"))
     shown = list(page.object_list) if page else []
     context: dict[str, object] = {
         "zone": user.zone,
@@ -55,15 +54,15 @@ def index(request: SignedIn) -> HttpResponseBase:
     return answer
 
 
-def _page(paginator: Counted, number: str) -> tuple[Page[Action] | None, str]:
+def _page(pages: Pages, number: str) -> tuple[Page[Action] | None, str]:
     """The page; or in words why there is none."""
     try:
-        return paginator.page(number), ""
+        return pages.page(number), ""
     except PageNotAnInteger:
         return None, f"“{number[:20]}” is no number of a page."
     except EmptyPage:
-        pages = paginator.num_pages
-        there_are = "only one page" if pages == 1 else f"{pages} pages"
+        count = pages.num_pages
+        there_are = "only one page" if count == 1 else f"{count} pages"
         return None, f"There is no page {number[:20]}: the list has {there_are}."
 
 
