@@ -36,7 +36,7 @@ docs: setup ## Make the documentation a site, in .cache/docs; what does not hold
 bench: setup ## Measure (on a PostgreSQL of its own)
 	@$(PYTHON) -m bench
 
-screenshots: setup ## Take pictures of every page into screenshots/ (ONLY=name for some)
+screenshots: setup ## Take pictures of every page into screenshots/ (ONLY="log|stock" for some)
 	@ONLY="$(ONLY)" $(PYTHON) -m pytest -q tests/functional/screenshots.py
 
 db-stop: ## Stop the embedded PostgreSQL (the next command that needs it starts it again)

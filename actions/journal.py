@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.models import User
 from actions.bulk.cells import neutral
-from actions.models import ActionExecution
+from actions.models import Action, ActionExecution, ActionHistory
 from portfolios.models import Portfolio
 from portfolios.money import format_price, format_quantity
 
@@ -79,6 +79,8 @@ class LogPage:
 def log_of(*, user: User, wanted: Wanted) -> QuerySet[ActionExecution]:
     """What the user's rules did, newest first, with each one's rule and portfolio."""
     found = ActionExecution.objects.filter(action__user=user).filter(_conditions(wanted))
+    if wanted.symbol:
+        found = found.filter(action__in=_may_have_traded(user, wanted.symbol))
     return found.select_related("action", "action__portfolio", "transaction__portfolio").order_by(
         "-triggered_at", "-id"
     )
@@ -167,6 +169,22 @@ def _conditions(wanted: Wanted) -> Q:
     if wanted.until:
         conditions &= Q(triggered_at__lt=wanted.until)
     return conditions
+
+
+def _may_have_traded(user: User, symbol: str) -> QuerySet[Any]:
+    """The ids of the rules that are or were on the symbol, or have none and choose what they trade.
+
+    Found first, they are few: or else the details of all that the user's rules did would be read.
+    """
+    rules = Action.objects.filter(user=user)
+    earlier = ActionHistory.objects.filter(pgh_obj__user=user)
+    on_symbol = Q(symbol=symbol) | Q(symbol__isnull=True)
+    return (
+        rules.filter(on_symbol)
+        .order_by()
+        .values("id")
+        .union(earlier.filter(on_symbol).order_by().values("pgh_obj_id"))
+    )
 
 
 def _beyond(

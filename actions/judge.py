@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from actions.limits import MOST_FAILURES, Refused, first_refusal, has_expired
 from actions.rules import ANY_PRICE, Outcome, Rule, State, Status, View, Wake
+from actions.words import times
 
 
 class Finding(StrEnum):
@@ -91,14 +92,10 @@ def ended_because(rule: Rule) -> str:
     """Why its last firing ended the rule; empty for one that goes on."""
     if rule.status is Status.COMPLETED:
         done = "Rehearsed" if rule.rehearsal else "Executed"
-        return f"{done} {_times(rule.executions_count)}."
+        return f"{done} {times(rule.executions_count)}."
     if rule.status is Status.FAILED:
-        return f"Refused {_times(rule.consecutive_failures)} in a row."
+        return f"Refused {times(rule.consecutive_failures)} in a row."
     return ""
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
 
 
 def _look_behind(refused: Refused, rule: Rule, view: View) -> Verdict:

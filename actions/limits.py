@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from actions.rules import Rule, Status, View
+from actions.words import times
 
 FAILURE_COOLDOWN_SECONDS = 60  # after a refused trade, where the rule itself sets no cooldown
 MOST_FAILURES = 3  # refused trades in a row before a rule is failed
@@ -97,7 +98,7 @@ def _max_executions(rule: Rule, view: View) -> Refused | None:
         return None
     return Refused(
         Gate.MAX_EXECUTIONS,
-        f"The rule has been executed {rule.executions_count} times, as often as it may.",
+        f"The rule has been executed {times(rule.executions_count)}, as often as it may.",
         tracks=False,
     )
 

@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
 
 from accounts.models import User
 from actions.meter import Meter, meter
@@ -28,17 +32,29 @@ SELECT DISTINCT ON (level.action_id) level.*,
           JOIN market_quote q ON q.symbol = w.symbol AND q.price IS NOT NULL
           LEFT JOIN LATERAL (
               SELECT m.price FROM water_marks m
-               WHERE m.symbol = w.symbol AND m.turning = w.turning AND m.id <= w.water_mark
-               ORDER BY m.id DESC LIMIT 1) AS mark ON w.turning IS NOT NULL) AS level
+               WHERE w.turning IS NOT NULL  -- or else nothing is looked up
+                 AND m.symbol = w.symbol AND m.turning = w.turning AND m.id <= w.water_mark
+               ORDER BY m.id DESC LIMIT 1) AS mark ON true) AS level
  WHERE level.low > 0 OR level.high > 0
  ORDER BY level.action_id, away
 """
 
+# Rules are wide: those that are shown are read once it is known which.
 _OF_USER = f"""
-WITH mine AS (SELECT id, status FROM actions WHERE user_id = %(user)s AND status = 'active')
+WITH mine AS (SELECT id, status FROM actions WHERE user_id = %(user)s AND status = 'active'),
+     nearest AS (SELECT * FROM ({_NEAREST}) AS near
+                  ORDER BY near.away, near.action_id LIMIT %(limit)s)
 SELECT a.*, near.watched, near.price AS seen, near.low, near.high
-  FROM ({_NEAREST}) AS near JOIN actions a ON a.id = near.action_id
- ORDER BY near.away, a.id LIMIT %(limit)s
+  FROM nearest AS near JOIN actions a ON a.id = near.action_id
+ ORDER BY near.away, a.id
+"""  # noqa: S608 -- constants
+
+# Of the rules that a statement of the ORM finds: those that wait for no price come last.
+_IN_ORDER = f"""
+WITH mine AS ({{rules}})
+SELECT mine.id FROM mine LEFT JOIN ({_NEAREST}) AS near ON near.action_id = mine.id
+ ORDER BY near.away, mine.created_at DESC, mine.id
+ LIMIT %s OFFSET %s
 """  # noqa: S608 -- constants
 
 # A rule is on a symbol that it trades, watches or has a target for. Those that are over come last.
@@ -78,6 +94,16 @@ def rules_on(*, user: User, symbol: str, limit: int) -> Sequence[Nearness]:
     params = {"user": user.pk, "symbol": symbol, "limit": limit}
     found = Action.objects.raw(_ON_SYMBOL, params)
     return [Nearness(action, _meter(action)) for action in found]
+
+
+def ids_of_nearest(*, rules: QuerySet[Action], begin: int, end: int) -> Sequence[UUID]:
+    """The ids of these rules from one place in their order to another, the nearest to a level that
+    wakes it first; one statement."""
+    found = rules.order_by().values("id", "status", "created_at").query
+    sql, params = found.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(_IN_ORDER.format(rules=sql), [*params, end - begin, begin])
+        return [id for (id,) in cursor.fetchall()]
 
 
 def _meter(row: Action) -> Meter | None:

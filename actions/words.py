@@ -1,4 +1,4 @@
-"""Spans and instants as people say them: "3 h 12 min", "5 min ago". Pure."""
+"""Spans, instants and counts as people say them: "3 h 12 min", "5 min ago", "once". Pure."""
 
 from datetime import datetime, timedelta
 
@@ -28,6 +28,11 @@ def relative(instant: datetime, now: datetime) -> str:
         return "now"
     words = span(abs(instant - now))
     return f"in {words}" if away > 0 else f"{words} ago"
+
+
+def times(count: int) -> str:
+    """How often: "once", "3 times"."""
+    return "once" if count == 1 else f"{count} times"
 
 
 def _both(large: int, large_unit: str, small: int, small_unit: str) -> str:

@@ -9,7 +9,6 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from accounts.http import SignedIn, page_or_part
@@ -17,6 +16,7 @@ from accounts.models import User
 from actions.journal import Wanted, log_of
 from actions.nearness import nearest_rules
 from actions.overview.charts import value_chart
+from actions.wizard.examples import examples_to_open
 from market.hours import TradingCalendar
 from market.services import ProviderError, calendar, completed_sessions
 from portfolios.models import Portfolio
@@ -27,12 +27,6 @@ RULES_SHOWN = 5
 EXECUTIONS_SHOWN = 6
 HOLDINGS_SHOWN = 8
 _INSTANT = timedelta(microseconds=1)
-
-EXAMPLES = (
-    ("Sell 10 AAPL when the price is at or below $150.00, once.", "SELL", "price_below"),
-    ("Sell all AAPL when it has fallen 5 % from its highest, once.", "SELL", "trailing_stop"),
-    ("Tell me when SPY has fallen 3 % since the last close, once.", "NOTIFY", "change_pct"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +71,7 @@ def dashboard(request: SignedIn) -> HttpResponseBase:
         "range": _range(request),
         "moved": moved,
         "begun": moved or nearest or executions,
-        "examples": _examples(),
+        "examples": [] if nearest else examples_to_open(user=user),
     }
     return page_or_part(request, "overview/dashboard.html", "live", context)
 
@@ -140,15 +134,3 @@ def _last_closes(market: TradingCalendar, now: datetime, count: int) -> Sequence
     while len(closes) < count:
         closes.append(market.last_close(closes[-1] - _INSTANT))
     return closes[::-1]
-
-
-def _examples() -> Sequence[tuple[str, str]]:
-    """Rules to begin with: the address of the wizard, filled in, and how the rule reads."""
-    try:
-        wizard = reverse("action-new")
-    except NoReverseMatch:
-        return ()
-    return [
-        (f"{wizard}?action_type={effect}&trigger_type={trigger}", words)
-        for words, effect, trigger in EXAMPLES
-    ]

@@ -14,13 +14,10 @@ from accounts.http import SignedIn, page_or_part
 from accounts.models import User
 from actions.models import Action
 from actions.pages.lines import lines
-from actions.pages.query import KINDS, SORTS, Counted, ListQuery, symbols_of_rules
+from actions.pages.query import KINDS, SORTS, ListQuery, Pages, symbols_of_rules
 from actions.registry import action_types, trigger_types
-from actions.wizard.drafts import asker_for
-from actions.wizard.examples import examples
+from actions.wizard.examples import examples_to_open
 from actions.wizard.forms import in_order
-from actions.wizard.outline import Outline, answers_of
-from actions.wizard.sentence import pieces
 from market.services import one_feed
 
 _ALWAYS_OFFERED = ("", Action.Statuses.ACTIVE, Action.Statuses.PAUSED)
@@ -34,8 +31,7 @@ def index(request: SignedIn) -> HttpResponseBase:
     asked = ListQuery.of(request.GET)
     counts = asked.counts(user)
     total = counts.get(asked.status, 0) if asked.status else sum(counts.values())
-    paginator = Counted(asked.rules(user), count=total)
-    page, missing = _page(paginator, request.GET.get("page", "1"))
+    page, missing = _page(Pages(asked, user, count=total), request.GET.get("page", "1"))
     shown = list(page.object_list) if page else []
     context: dict[str, object] = {
         "zone": user.zone,
@@ -51,22 +47,22 @@ def index(request: SignedIn) -> HttpResponseBase:
     if not request.htmx:
         context |= _offers(user)
     if not total and not asked.narrows:
-        context["examples"] = _examples(user)
+        context["examples"] = examples_to_open(user=user)
     answer = page_or_part(request, "actions/index.html", "live", context)
     if missing and not request.htmx and isinstance(answer, HttpResponse):
         answer.status_code = 404
     return answer
 
 
-def _page(paginator: Counted, number: str) -> tuple[Page[Action] | None, str]:
+def _page(pages: Pages, number: str) -> tuple[Page[Action] | None, str]:
     """The page; or in words why there is none."""
     try:
-        return paginator.page(number), ""
+        return pages.page(number), ""
     except PageNotAnInteger:
         return None, f"“{number[:20]}” is no number of a page."
     except EmptyPage:
-        pages = paginator.num_pages
-        there_are = "only one page" if pages == 1 else f"{pages} pages"
+        count = pages.num_pages
+        there_are = "only one page" if count == 1 else f"{count} pages"
         return None, f"There is no page {number[:20]}: the list has {there_are}."
 
 
@@ -95,14 +91,3 @@ def _offers(user: User) -> dict[str, object]:
         "action_types": [(key, effect.title) for key, effect in in_order(action_types())],
         "trigger_types": [(key, trigger.title) for key, trigger in in_order(trigger_types())],
     }
-
-
-def _examples(user: User) -> Sequence[tuple[str, str]]:
-    """Where each example opens the wizard, and how it reads there."""
-    asker = asker_for(user=user)
-    found = []
-    for name, draft in examples().items():
-        said = pieces(Outline(answers_of(draft, asker), asker))
-        words = "".join(piece.words for piece in said)
-        found.append((f"{reverse('action-new')}?example={name}", words))
-    return found

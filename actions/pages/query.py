@@ -1,44 +1,28 @@
 """Which rules the list shows, and in which order: all of it stands in the address."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
+from uuid import UUID
 
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import Case, Count, F, Q, QuerySet, When
-from django.db.models.expressions import RawSQL
 from django.http import QueryDict
 
 from accounts.models import User
 from actions.models import Action
+from actions.nearness import ids_of_nearest
 from actions.registry import action_types, trigger_types
 from actions.rules import Status
 
 A_PAGE = 25
 LONGEST_TEXT = 100
 
-# The way to the nearest level that wakes the rule, as a part of the price.
-_NEAREST = RawSQL(
-    """(SELECT min(least(abs(w.below - q.price), abs(w.above - q.price),
-                         abs(CASE w.turning
-                             WHEN 'falls_percent' THEN m.price * (1 - w.turn_by / 100)
-                             WHEN 'falls_usd' THEN m.price - w.turn_by
-                             WHEN 'rises_percent' THEN m.price * (1 + w.turn_by / 100)
-                             WHEN 'rises_usd' THEN m.price + w.turn_by END - q.price))
-                   / q.price)
-          FROM watches w JOIN market_quote q ON q.symbol = w.symbol
-          LEFT JOIN LATERAL (SELECT mark.price FROM water_marks mark
-                              WHERE mark.symbol = w.symbol AND mark.turning = w.turning
-                                AND mark.id <= w.water_mark
-                              ORDER BY mark.id DESC LIMIT 1) m ON true
-         WHERE w.action_id = actions.id)""",
-    [],
-)
-
 _ACTIVE_FIRST = Case(When(status=Status.ACTIVE.value, then=0), default=1)
+NEAREST = "nearest"
 SORTS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "": ("Active, newest first", (_ACTIVE_FIRST, "-created_at", "id")),
-    "nearest": ("Nearest to firing", (F("away").asc(nulls_last=True), "-created_at", "id")),
+    NEAREST: ("Nearest to firing", ()),  # ids_of_nearest
     "triggered": (
         "Last triggered",
         (F("last_triggered_at").desc(nulls_last=True), "-created_at", "id"),
@@ -85,12 +69,16 @@ class ListQuery:
         return dict(rows)
 
     def rules(self, user: User) -> QuerySet[Action]:
-        rules = self._any_status(user).select_related("portfolio")
-        if self.status:
-            rules = rules.filter(status=self.status)
-        if self.sort == "nearest":
-            rules = rules.annotate(away=_NEAREST)
-        return rules.order_by(*SORTS[self.sort][1])
+        """All that are asked for, in no order."""
+        rules = self._any_status(user)
+        return rules.filter(status=self.status) if self.status else rules
+
+    def ids(self, user: User, begin: int, end: int) -> Sequence[UUID]:
+        """Of those from one place in the order that is asked for to another; one statement."""
+        rules = self.rules(user)
+        if self.sort == NEAREST:
+            return ids_of_nearest(rules=rules, begin=begin, end=end)
+        return list(rules.order_by(*SORTS[self.sort][1]).values_list("id", flat=True)[begin:end])
 
     def _any_status(self, user: User) -> QuerySet[Action]:
         rules = Action.objects.filter(user=user)
@@ -109,12 +97,23 @@ class ListQuery:
         return rules
 
 
-class Counted(Paginator[Action]):
-    """Pages of a list whose length is known already."""
+class Pages(Paginator[Action]):
+    """The pages of the user's rules that are asked for, of which there are `count`.
 
-    def __init__(self, rules: QuerySet[Action], *, count: int) -> None:
-        super().__init__(rules, A_PAGE)
+    A page takes two statements: which rules are on it, and those rules. Rules are wide, so that to
+    put thousands of them in order is slow, and their ids are not.
+    """
+
+    def __init__(self, asked: ListQuery, user: User, *, count: int) -> None:
+        super().__init__((), A_PAGE)
         self.count = count
+        self._asked, self._user = asked, user
+
+    def page(self, number: int | str) -> Page[Action]:
+        number = self.validate_number(number)
+        ids = self._asked.ids(self._user, (number - 1) * A_PAGE, number * A_PAGE)
+        found = Action.objects.select_related("portfolio").in_bulk(ids)
+        return Page([found[id] for id in ids if id in found], number, self)
 
 
 def symbols_of_rules(user: User) -> list[str]:

@@ -1,9 +1,15 @@
 """Rules that teach what rules can be: each opens the wizard filled in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from django.urls import reverse
+
+from accounts.models import User
 from actions.drafting import Draft
+from actions.wizard.drafts import asker_for
+from actions.wizard.outline import Outline, answers_of
+from actions.wizard.sentence import pieces
 from market.selectors import known_symbols
 
 _PREFERRED = ("AAPL", "MSFT", "SPY")
@@ -40,3 +46,14 @@ def examples() -> Mapping[str, Draft]:
             cooldown_seconds=86_400,
         ),
     }
+
+
+def examples_to_open(*, user: User) -> Sequence[tuple[str, str]]:
+    """Of each example, the address that opens it in the wizard, and its sentence."""
+    asker = asker_for(user=user)
+    found = []
+    for name, draft in examples().items():
+        said = pieces(Outline(answers_of(draft, asker), asker))
+        words = "".join(piece.words for piece in said)
+        found.append((f"{reverse('action-new')}?example={name}", words))
+    return found

@@ -18,6 +18,7 @@ const MARKS = {
   told: { colour: "--muted", shape: "circle", position: "aboveBar" },
   failed: { colour: "--loss", shape: "square", position: "aboveBar" },
 };
+const ROOM_OF_WORDS = 0.1; // of a chart's width
 const drawn = new Map();
 
 drawAll();
@@ -87,9 +88,14 @@ async function draw(figure, canvas) {
     });
     for (const line of lines) line.applyOptions({ color: colour("--wait") });
     for (const { line, role } of levels) line.applyOptions({ color: colour(ROLE_COLOURS[role]) });
+    // Of marks that stand close together one is named: words over words are none.
+    let named = -Infinity;
     marks.setMarkers((data.marks ?? []).map(({ time, kind, words }) => {
       const { colour: name, ...look } = MARKS[kind];
-      return { time, text: words, color: colour(name), ...look };
+      const place = data.prices.findLastIndex(([at]) => at <= time);
+      const text = place - named < data.prices.length * ROOM_OF_WORDS ? "" : words;
+      if (text) named = place;
+      return { time, text, color: colour(name), ...look };
     }));
   };
   repaint();

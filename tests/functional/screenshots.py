@@ -1,10 +1,11 @@
 """`make screenshots`: pictures of every page, at a desk and on a phone, light and dark.
 
 Not a test: pytest runs it only when it is named. A page that is new gets a line in SHOTS; `steps`
-are what is done on it before its picture is taken. `make screenshots ONLY=actions` takes some.
+are what is done on it before its picture is taken. `make screenshots ONLY="log|stock"` takes some.
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,6 +15,7 @@ from uuid import UUID
 
 import pytest
 from django.conf import settings
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import FilePayload, Page, expect
@@ -26,6 +28,7 @@ from actions.engine import run_tick
 from actions.models import Action, Backtest
 from actions.tasks import play_backtest
 from portfolios.services import primary_portfolio
+from rest.unavailable import LOCKED
 from tests.factories import PASSWORD
 from tests.functional.visits import DESK, PHONE, Visits
 from tests.functional.world import TRAILING, World, believable_world
@@ -75,10 +78,23 @@ def sign_in_here(page: Page) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
+def fault(template: str) -> Callable[[Page], None]:
+    """What is answered where nothing can be relied on."""
+    return lambda page: page.set_content(render_to_string(template, {"reason": LOCKED}))
+
+
+def send_too_late(page: Page) -> None:
+    page.get_by_label("E-mail or name").fill("grace")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="The page was too old").wait_for()
+
+
 def trailing(world: World) -> str:
     """A rule whose stop has followed the price for some sessions."""
-    stop = Action.objects.filter(user=world.owner, trigger_type="trailing_stop")
-    return reverse("action", args=[stop.latest("last_triggered_at", "created_at").pk])
+    stop = Action.objects.filter(user=world.owner, trigger_type="trailing_stop", status="active")
+    return reverse("action", args=[stop.latest("created_at").pk])
 
 
 def primary(world: World) -> UUID:
@@ -231,6 +247,9 @@ SHOTS = (
     Shot("preferences", lambda world: reverse("preferences")),
     Shot("notifications", lambda world: reverse("notifications")),
     Shot("not-found", lambda world: "/nowhere"),
+    Shot("fault-server", lambda world: reverse("account_login"), nobody, steps=fault("500.html")),
+    Shot("fault-database", lambda world: reverse("account_login"), nobody, steps=fault("503.html")),
+    Shot("fault-too-old", lambda world: reverse("account_login"), nobody, steps=send_too_late),
     Shot(
         "second-factor",
         lambda world: reverse("mfa_activate_totp"),
@@ -250,10 +269,12 @@ def test_screenshots(visits: Visits) -> None:
     world = believable_world(now=timezone.now())
     FOLDER.mkdir(exist_ok=True)
     wanted = os.environ.get("ONLY", "")
-    for shot in (shot for shot in SHOTS if wanted in shot.name):
+    for shot in (shot for shot in SHOTS if re.search(wanted, shot.name)):
         for look, width, dark in LOOKS:
             run_tick(now=timezone.now())  # so that the prices are fresh
-            page = visits.begin(user=shot.who(world), width=width, dark=dark, expected=["404"])
+            page = visits.begin(
+                user=shot.who(world), width=width, dark=dark, expected=["403", "404"]
+            )
             page.goto(shot.path(world), wait_until="load")
             shot.steps(page)
             # A window as high as the page, so that what is fixed to its edges stands there.

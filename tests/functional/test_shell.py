@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.template.loader import render_to_string
 from django.test import RequestFactory
 from django.urls import reverse
 from playwright.sync_api import Page, expect
@@ -13,6 +14,7 @@ from accounts.models import User
 from market.hours import Exchange
 from market.models import Instrument, Quote
 from portfolios.services import pause_portfolio, primary_portfolio
+from rest.unavailable import LOCKED
 from tests.conftest import Feed
 from tests.factories import UserFactory
 from tests.functional.visits import PHONE, Visits, assert_accessible
@@ -167,6 +169,34 @@ def test_on_a_phone_the_search_is_a_page_of_its_own(visits: Visits, ada: User) -
     search.get_by_label("Symbol or company").fill("nothing like it")
     search.get_by_role("button", name="Look up").click()
     expect(page.get_by_text("Nothing is called “nothing like it”.")).to_be_visible()
+
+
+@pytest.mark.parametrize("template", ["500.html", "503.html"])
+def test_what_is_said_when_the_database_is_gone_is_accessible(
+    visits: Visits, feed: Feed, template: str
+) -> None:
+    page = visits.begin()
+    page.goto("/sign-in")
+    page.set_content(render_to_string(template, {"reason": LOCKED}))
+    expect(page.get_by_role("link", name="To the start")).to_be_visible()
+    assert_accessible(page)
+
+
+def test_escape_closes_a_menu_and_the_focus_goes_back_to_what_opened_it(
+    visits: Visits, ada: User
+) -> None:
+    page = visits.begin(user=ada)
+    page.goto("/actions")
+    opener = page.locator("#account-menu > summary")
+    opener.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Account and security")).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    expect(page.locator("#account-menu")).not_to_have_attribute("open", "")
+    expect(opener).to_be_focused()
+    outline = opener.evaluate("element => getComputedStyle(element).outlineStyle")
+    assert outline != "none", "the focus is seen"
 
 
 def test_a_live_part_that_has_not_changed_is_not_sent_again(visits: Visits, ada: User) -> None:

@@ -137,7 +137,7 @@ def believable_world(*, now: datetime) -> World:
     owner, _ = seed(password=PASSWORD, now=begin)
     restart_replay(now=begin, first_session=FIRST_SESSION, session_seconds=SESSION_SECONDS)
     until = now + timedelta(days=12)
-    for draft in (*MORE_RULES, WORDY):
+    for draft in (*MORE_RULES, WORDY, TRAILING):
         create_action(user=owner, draft=draft, now=begin)
     dated = Draft(
         action_type="SELL",

@@ -14,7 +14,7 @@ from accounts.models import User
 from actions.bulk.cells import neutral
 from actions.journal import Place, Wanted, log_page
 from actions.models import Action, ActionExecution
-from actions.services import Draft, create_action
+from actions.services import Draft, create_action, update_action
 from portfolios.services import open_portfolio, primary_portfolio
 from tests.conftest import Feed
 from tests.factories import UserFactory
@@ -85,6 +85,35 @@ def test_the_log_is_filtered_by_the_address(client: Client, ada: User) -> None:
     assert shown(portfolio=second.pk) == {"Elsewhere"}
     assert shown(since="2026-11-14", until="2026-11-16") == {"Microsoft"}
     assert shown(since="2026-11-17", symbol="AAPL", status="success") == {"Apple"}
+
+
+def test_the_log_of_a_symbol_has_what_was_traded_in_it_by_whatever_rule(
+    client: Client, ada: User
+) -> None:
+    def traded(symbol: str, key: str = "trades") -> dict[str, Any]:
+        trade = {"side": "sell", "quantity": "-1", "symbol": symbol, "price": "99"}
+        return {"details": {"summary": f"{key} {symbol}", key: [trade]}}
+
+    moved = rule(ada)
+    did(moved, "", **traded("AAPL"))
+    update_action(user=ada, action_id=moved.pk, changes={"symbol": "MSFT"}, now=NOON)
+    targets = {"targets": {"AAPL": "0.5", "IBM": "0.5"}}
+    balance = rule(
+        ada, action_type="REBALANCE", symbol=None, quantity=None, action_params=targets,
+        trigger_type="drift", trigger_params={"tolerance_pct": "5"},
+    )  # fmt: skip
+    did(balance, "", **traded("IBM"))
+    did(balance, "", **traded("AAPL", "would_trade"), rehearsal=True)
+    did(rule(UserFactory.create()), "", **traded("AAPL"))
+
+    def shown(symbol: str) -> set[str]:
+        answer = client.get("/log", {"symbol": symbol})
+        return {line["done"] for line in answer.context["lines"]}
+
+    assert shown("AAPL") == {"trades AAPL", "would_trade AAPL"}
+    assert shown("MSFT") == {"trades AAPL"}, "the rule is on it now"
+    assert shown("IBM") == {"trades IBM"}
+    assert shown("GOOG") == set()
 
 
 def test_a_day_is_one_of_the_users_zone(client: Client, ada: User) -> None:

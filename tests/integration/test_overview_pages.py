@@ -325,3 +325,13 @@ def test_anothers_holdings_rules_and_executions_are_nowhere(
         assert bob.get(path).status_code in {404, 405}
     assert Portfolio.objects.count() == 2
     assert Holding.objects.get().quantity == 10
+
+
+def test_the_examples_of_an_empty_dashboard_open_the_wizard_filled_in(feed: Feed) -> None:
+    client = signed_in(UserFactory.create())
+    examples = client.get("/").context["examples"]
+    assert len(examples) == 3
+    for address, sentence in examples:
+        pieces = client.get(address).context["pieces"]
+        assert "".join(piece.words for piece in pieces) == sentence
+        assert not any(piece.gap for piece in pieces)

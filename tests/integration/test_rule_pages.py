@@ -131,6 +131,7 @@ def test_pages_stand_in_the_address_and_one_that_is_not_there_is_told(
 ) -> None:
     rules = [rule(ada, trigger_params={"threshold": str(n)}) for n in range(1, 28)]
     assert shown(client, "page=2") == [rules[1], rules[0]]
+    assert shown(client, "page=2&sort=nearest") == [rules[1], rules[0]]
     for page, words in (
         ("3", "There is no page 3"),
         ("0", "There is no page 0"),

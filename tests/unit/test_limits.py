@@ -7,6 +7,7 @@ import pytest
 
 from actions.limits import GATES, Gate, Refused, cooldown_ends, first_refusal, has_expired
 from actions.rules import Rule, Status
+from actions.words import times
 from market.hours import Exchange
 from tests.unit.conftest import NOTIFY, NOW, SECOND, HourlySessions, a_rule, a_view
 
@@ -154,7 +155,13 @@ def test_a_rule_passes_as_often_as_it_may(most: int | None, count: int, passes: 
     assert (refused is None) is passes
     if refused:
         assert (refused.gate, refused.until, refused.tracks) == (Gate.MAX_EXECUTIONS, None, False)
-        assert str(count) in refused.reason
+        assert times(count) in refused.reason
+
+
+def test_what_was_done_a_single_time_was_done_once() -> None:
+    refused = refusal(a_rule(max_executions=1, executions_count=1))
+    assert refused is not None
+    assert refused.reason == "The rule has been executed once, as often as it may."
 
 
 # --- The order ---
