@@ -17,7 +17,7 @@ from actions.sentence import sentence
 PLAY = "actions.tasks.play_backtest"
 SHORT = 10_000  # bars times settings that are played at once
 PATIENCE_SECONDS = 2.0  # with what looked short
-LONGEST_SECONDS = 45.0  # of one play: as long nobody else has that worker
+LONGEST_SECONDS = 10.0  # of one play, two slices: as long nobody else has that worker
 MOST_OPEN = 3  # of one user
 KEPT = 50  # of one user; the oldest that have ended are forgotten
 MOST_ATTEMPTS = 3
