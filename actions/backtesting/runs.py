@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import DateTimeField, IntegerField, Q, QuerySet
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 from django_q.tasks import async_task
 
 from accounts.models import User
@@ -44,6 +46,17 @@ def owned_backtest(*, user: User, backtest_id: UUID) -> Backtest:
 def backtests_of(*, user: User) -> QuerySet[Backtest]:
     """The user's, newest first, without what they found."""
     return Backtest.objects.filter(user=user).defer(*_LARGE)
+
+
+def backtests_in_short(*, user: User) -> QuerySet[Backtest]:
+    """The user's, newest first, each with `begins` and `ends`, the `parameter` that it sweeps, and
+    how often the rule `fired`, as far as that is known."""
+    return backtests_of(user=user).annotate(
+        begins=Cast(KT("terms__start"), DateTimeField()),
+        ends=Cast(KT("terms__end"), DateTimeField()),
+        parameter=KT("terms__parameter"),
+        fired=Cast(KT("found__fires_count"), IntegerField()),
+    )
 
 
 def ask_for_backtest(*, user: User, wish: Wish, clock: Clock) -> Backtest:

@@ -259,6 +259,18 @@ def test_a_long_one_is_followed_until_it_is_done(client: Client, rule: Action) -
     assert "/cancel" not in done
 
 
+def test_the_list_tells_backtests_of_the_same_rule_apart(client: Client, rule: Action) -> None:
+    client.post(form_of(rule), FORM)
+    sweep = {"parameter": "percent", "first": "5", "last": "20", "steps": "4"}
+    client.post(form_of(rule), FORM | sweep | {"end": "2008-06-30"})
+    listed = text_of(client.get("/actions/backtests"))
+    whole, half = (Backtest.objects.get(terms__parameter=name) for name in ("", "percent"))
+    fires = [each.found["fires_count"] for each in (whole, half) if each.found]
+    assert fires[0] > fires[1] > 1
+    assert f"2 Jan 2008 to 31 Dec 2008 fired {fires[0]} times asked for" in listed
+    assert f"2 Jan 2008 to 30 Jun 2008 fired {fires[1]} times several values of percent" in listed
+
+
 def test_one_is_cancelled_and_deleted(client: Client, rule: Action) -> None:
     sweep = {"parameter": "percent", "first": "1", "last": "50", "steps": "50"}
     path = client.post(form_of(rule), FORM | sweep)["Location"]
