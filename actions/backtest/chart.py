@@ -146,7 +146,7 @@ class Chart:
         if sessions.largest_close * short * long >= _LARGEST_SUM:
             return None
         total = sessions.closes_total
-        found = np.zeros(0, np.int64)
+        found, count = [np.zeros(0, np.int64)], 0
         for first, last in stretches(max(self._begin, long), self._end):
             ends = total[first : last + 1]
             shorter = ends - total[first - short : last + 1 - short]
@@ -154,10 +154,11 @@ class Chart:
             side = np.sign(shorter * long - longer * short)
             before, newest = side[:-1], side[1:]
             crossed = ((before <= 0) & (newest > 0) & up) | ((before >= 0) & (newest < 0) & down)
-            found = np.append(found, np.flatnonzero(crossed) + (first - self._begin))
-            if most is not None and len(found) >= most:
+            found.append(np.flatnonzero(crossed) + (first - self._begin))
+            count += len(found[-1])
+            if most is not None and count >= most:
                 break
-        return found[:most]
+        return np.concatenate(found)[:most]
 
     def at_or_below(self, values: Floats, levels: Floats) -> Ints:
         """The bars whose value is, or may be, at its level or below."""

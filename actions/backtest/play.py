@@ -115,14 +115,16 @@ class Player:
         rule = self._rule
         most = None if rule.max_executions is None else rule.max_executions - rule.executions_count
         stop = ticks_alone(rule, self._sight, self._ticks, self._start)
-        if not stop or rule.effect.trades or rule.cooldown_seconds or most == 1:
+        once = most is not None and most <= 1
+        if once or not stop or rule.effect.trades or rule.cooldown_seconds:
             return None
         (past,) = self._sight.all
         first = past.series.last_until(self._ticks.instant(0) - 1) + 1
         found = rule.trigger.all_fires(rule.state, past.chart(first, first + stop), most)
         if found is None or len(found) < 2:
             return None
-        return Fires(past.series, found + first, self._words_of(rule, past.series, found + first))
+        bars = found + first
+        return Fires(past.series, bars, self._words_of(rule, past.series, bars))
 
     def _before_last(self, told: Fires) -> int:
         """Goes on as after the last firing but one. The tick of its next look."""
