@@ -358,6 +358,16 @@ class Trigger(Part):
         """
         return None
 
+    def all_fires(self, state: State, chart: Chart, most: int | None) -> Ints | None:
+        """For a backtest: the bars of `chart`, counted from its first, at which it fires, where
+        each firing is carried out; the first `most` of them, or all.
+
+        It is looked at with every bar, from the first one on, and starts from `state`. Exact. Only
+        for a trigger that starts anew with each firing: the state after it is what `activate` makes
+        of the bar that fired it. By default, and where None is returned, it is played.
+        """
+        return None
+
     def describe(self, symbol: str | None) -> str:
         """The condition as the middle of a sentence, such as "when the price is at ..."."""
         raise NotImplementedError

@@ -4,6 +4,10 @@ The peers are installed into `.cache/peers`, a virtual environment of their own,
 Bars are those of GOOG that ship with the project, tiled, one a day. In each round every program
 runs once, so that they share the machine's moods; told are the least and the median.
 
+Series are as `read_series` has read them, and the peers' arrays as pandas has. The peers find all
+firings; ours are measured up to the first, all of them, and all of them made into objects. Each
+program works three times in a process (backtesting.py once), of which the least counts.
+
 Where firings differ: after a firing our stop starts anew from the price that fired it, as the
 engine's does, and vectorbt's from the next bar's; backtesting.py does not look at the first bar.
 """
@@ -60,7 +64,7 @@ SWEPT: Mapping[str, tuple[str, Sequence[Decimal | int]]] = {
     "ma_cross": ("long", [21 + n % 380 for n in range(1000)]),
 }
 SIZES = (2_148, 100_000, 1_000_000)
-MOST_FIRINGS_AT = 100_000  # bars: more firings than there are in these take minutes
+REPEATS = 3  # in a process
 SLOWEST_AT = 100_000  # bars, the most for backtesting.py and for sweeps of vectorbt: 2,148
 
 
@@ -113,14 +117,13 @@ class _Measured:
     def figures(self) -> dict[str, Any]:
         seconds: dict[str, list[float]] = {}
         fires: dict[str, Any] = {}
-        with_all = self._size <= MOST_FIRINGS_AT
-        ways = self._ours_alone(with_all) | (self._peers() if self._python else {})
+        ways = self._ours_alone() | (self._peers() if self._python else {})
         for _ in range(self._rounds):
             for name, work in ways.items():
                 say(f"  {name}")
                 took, fires[name] = work()
                 seconds.setdefault(name, []).append(took)
-        expected = fires.get("ours, all fires")
+        expected = fires["ours, all fires"]
         told = {"kind": self._kind, "bars": self._size}
         return told | {
             "seconds": {name: _least_and_median(of) for name, of in seconds.items()},
@@ -138,17 +141,21 @@ class _Measured:
             "differing_bars": {
                 name: len(set(of) ^ set(expected))
                 for name, of in fires.items()
-                if expected is not None and isinstance(of, list) and name.startswith("peer")
+                if isinstance(of, list) and name.startswith("peer")
             },
         }
 
-    def _ours_alone(self, with_all: bool) -> dict[str, Any]:
+    def _ours_alone(self) -> dict[str, Any]:
         ways: dict[str, Any] = {"ours, first fire": lambda: self._ours(KINDS, 1)}
         if self._kind in NEVER:
             ways["ours, never fires"] = lambda: self._ours(NEVER, 1)
-        if with_all:
-            ways["ours, all fires"] = lambda: self._ours(KINDS, None)
-        return ways | {"sweep of ours": self._sweep, "process of ours": self._our_process}
+        return ways | {
+            "ours, all fires": lambda: self._ours(KINDS, None),
+            "ours, all fires made": lambda: self._ours(KINDS, None, made=True),
+            "sweep of ours": self._sweep,
+            "process of ours, first fire": lambda: self._our_process(1),
+            "process of ours, all fires": lambda: self._our_process(None),
+        }
 
     def _peers(self) -> dict[str, Any]:
         ways: dict[str, Any] = {
@@ -157,6 +164,8 @@ class _Measured:
             "process of vectorbt rust": lambda: self._process("with_vectorbt", "rust", "1", "1"),
             "process of vectorbt numba": lambda: self._process("with_vectorbt", "numba", "1", "1"),
         }
+        if self._kind == "price_below":
+            ways["peer NumPy alone"] = lambda: self._vectorbt("numpy")
         if self._size <= SLOWEST_AT:
             ways["peer backtesting.py"] = self._backtesting
         if self._size == SIZES[0]:
@@ -169,24 +178,36 @@ class _Measured:
         return Rule(None, SYMBOL, trigger, Notify(), self._start, max_executions=most)
 
     def _ours(
-        self, params: Mapping[str, Mapping[str, Any]], most: int | None
+        self, params: Mapping[str, Mapping[str, Any]], most: int | None, *, made: bool = False
     ) -> tuple[float, list[int]]:
         rule = self._rule(params[self._kind], most)
-        fresh = replace(self._series)  # with nothing worked out before
-        started = perf_counter()
-        done = backtest(rule, {SYMBOL: fresh}, start=self._start, calendar=self._calendar)
-        seconds = perf_counter() - started
-        return seconds, [fresh.last_until(micros(fire.at)) for fire in done.fires]
+        seconds = []
+        for _ in range(REPEATS):
+            fresh = self._as_read()
+            started = perf_counter()
+            done = backtest(rule, {SYMBOL: fresh}, start=self._start, calendar=self._calendar)
+            fires = list(done.fires) if made else done.fires
+            seconds.append(perf_counter() - started)
+        return min(seconds), [fresh.last_until(micros(fire.at)) for fire in fires]
+
+    def _as_read(self) -> Series:
+        """The series with nothing worked out but what a reader of files looks at."""
+        fresh = replace(self._series)
+        fresh.is_daily  # noqa: B018 -- kept once it is known
+        return fresh
 
     def _sweep(self) -> tuple[float, None]:
         parameter, values = SWEPT[self._kind]
         rule = self._rule(KINDS[self._kind], 1)
-        fresh = {SYMBOL: replace(self._series)}
-        started = perf_counter()
-        sweep(rule, parameter, values, fresh, start=self._start, calendar=self._calendar)
-        return perf_counter() - started, None
+        seconds = []
+        for _ in range(REPEATS):
+            fresh = {SYMBOL: self._as_read()}
+            started = perf_counter()
+            sweep(rule, parameter, values, fresh, start=self._start, calendar=self._calendar)
+            seconds.append(perf_counter() - started)
+        return min(seconds), None
 
-    def _our_process(self) -> tuple[float, None]:
+    def _our_process(self, most: int | None) -> tuple[float, None]:
         rules = self._bars.with_suffix(".jsonl")
         asked = {
             "id": 1,
@@ -194,6 +215,7 @@ class _Measured:
             "trigger_type": self._kind,
             "trigger_params": KINDS[self._kind],
             "start": in_words(self._start),
+            "max_executions": most,
         }
         rules.write_text(json.dumps(asked))
         options = ("backtest", f"--bars={self._bars}", f"--rules={rules}", "--sessions=every-day")
@@ -213,7 +235,7 @@ class _Measured:
         return [self._python, SCRIPTS / f"{script}.py", self._kind, self._bars, *options]
 
     def _vectorbt(self, engine: str, sets: int = 1) -> tuple[float, list[int]]:
-        return self._peer("with_vectorbt", engine, str(sets), "3")
+        return self._peer("with_vectorbt", engine, str(sets), str(REPEATS))
 
     def _backtesting(self) -> tuple[float, list[int]]:
         return self._peer("with_backtesting", "1")
@@ -238,7 +260,7 @@ def _timed(
 
 
 def _least_and_median(seconds: Sequence[float]) -> list[float]:
-    return [round(min(seconds), 5), round(median(seconds), 5)]
+    return [round(min(seconds), 7), round(median(seconds), 7)]
 
 
 def _write(series: Series, bars: Path) -> None:
@@ -262,20 +284,59 @@ def _peers() -> Path:
     return python
 
 
+# The tables of docs/backtest.md: each with its columns, by the names of what is measured.
+TABLES: Mapping[str, Mapping[str, str]] = {
+    "One rule, ms": {
+        "first firing": "ours, first fire",
+        "never fires": "ours, never fires",
+        "all firings": "ours, all fires",
+        "all, made": "ours, all fires made",
+        "vectorbt, Rust": "peer vectorbt rust",
+        "vectorbt, Numba": "peer vectorbt numba",
+        "NumPy alone": "peer NumPy alone",
+        "backtesting.py": "peer backtesting.py",
+    },
+    "1,000 settings, first firings, ms": {
+        "ours": "sweep of ours",
+        "vectorbt, Rust": "sweep of vectorbt rust",
+    },
+    "Process start to result, ms": {
+        "ours, first firing": "process of ours, first fire",
+        "ours, all firings": "process of ours, all fires",
+        "vectorbt, Rust": "process of vectorbt rust",
+        "vectorbt, Numba": "process of vectorbt numba",
+        "vectorbt, Numba, nothing compiled": "process of vectorbt numba, nothing compiled",
+    },
+}
+
+
 def table(figures: Mapping[str, Any]) -> str:
-    """The figures for people: seconds, the least of the rounds and the median."""
-    lines = [f"{figures['machine']}", ""]
+    """The figures as tables in Markdown: the least of the rounds, in milliseconds."""
+    lines = [str(figures["machine"])]
+    for title, columns in TABLES.items():
+        measured = {name for each in figures["measured"] for name in each["seconds"]}
+        shown = {told: name for told, name in columns.items() if name in measured}
+        lines += [
+            "",
+            f"| {title} | bars | {' | '.join(shown)} |",
+            "|---|" + "---:|" * (len(shown) + 1),
+        ]
+        for each in figures["measured"]:
+            cells = (_cell(each, name) for name in shown.values())
+            lines.append(f"| {each['kind']} | {each['bars']:,} | {' | '.join(cells)} |")
     for each in figures["measured"]:
-        lines.append(f"{each['kind']}, {each['bars']:,} bars")
-        for name, (least, middle) in each["seconds"].items():
-            rate = each["mbars_per_s"].get(name) or each["mbar_sets_per_s"].get(name)
-            unit = "million bar-sets/s" if name.startswith("sweep") else "million bars/s"
-            told = f"{rate:>10} {unit}" if rate is not None else ""
-            lines.append(f"  {name:<45} {least:>9.4f} s {middle:>9.4f} s {told}")
         if each["differing_bars"]:
-            lines.append(f"  bars that differ: {each['differing_bars']}")
-        lines.append("")
+            lines += ["", f"{each['kind']}, {each['bars']:,} bars: {each['fires']} firings"]
+            lines.append(f"bars that differ from ours: {each['differing_bars']}")
     return "\n".join(lines)
+
+
+def _cell(measured: Mapping[str, Any], name: str) -> str:
+    if name not in measured["seconds"]:
+        return ""
+    least, _ = measured["seconds"][name]
+    rate = measured["mbar_sets_per_s"].get(name)
+    return f"{least * 1000:,.2f}" + (f" ({rate:,.0f} million bar-sets/s)" if rate else "")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

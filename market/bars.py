@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +11,11 @@ from pathlib import Path
 from market.quotes import BadBar, Bar
 
 COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume")
+
+LONGEST_VALUE = 100  # characters
+csv.field_size_limit(
+    2**31 - 1
+)  # or else csv refuses a longer value, and cannot say of which column
 
 # Of the instruments in market/data, as they are called today.
 SHIPPED_NAMES = {
@@ -75,43 +80,61 @@ def bars_in(content: bytes, name: str, *, mend_opens: bool = False) -> Iterator[
             f"{name}: byte {error.start} in line {line} is not UTF-8 text. Save the file as UTF-8."
         ) from None
     empty = True
-    for where, row in _rows(name, csv.reader(io.StringIO(text, newline=""), strict=True)):
+    for where, row in _rows(name, text):
         empty = False
         yield where, _bar(where, row, mend_open=mend_opens)
     if empty:
         raise BadBars(f"{name}: has a header and no bars. Add a line for each session.")
 
 
-def _rows(name: str, lines: Iterable[list[str]]) -> Iterator[tuple[str, dict[str, str]]]:
+def _rows(name: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Each row with its place in the file, for the messages: "bars.csv line 7"."""
-    rows = _numbered(name, lines)
+    rows = _numbered(name, text)
     header = next(rows, None)
     if header is None:
         raise BadBars(f"{name}: is empty. Its first line must be {','.join(COLUMNS)}.")
     where, names = header
-    if missing := [column for column in COLUMNS if column not in names]:
-        raise BadBars(
-            f"{where}: the header has no column {', '.join(missing)}. "
-            f"It must have {','.join(COLUMNS)}."
-        )
+    _check_header(where, names)
     for where, values in rows:
         if len(values) != len(names):
             raise BadBars(
                 f"{where}: has {len(values)} values, the header {len(names)}. "
                 "Give each column one value."
             )
-        yield where, dict(zip(names, values, strict=True))
+        row = dict(zip(names, values, strict=True))
+        for column in COLUMNS:
+            if len(row[column]) > LONGEST_VALUE:
+                raise BadBars(
+                    f"{where}: {column} has {len(row[column]):,} characters. "
+                    f"Give it at most {LONGEST_VALUE}."
+                )
+        yield where, row
 
 
-def _numbered(name: str, lines: Iterable[list[str]]) -> Iterator[tuple[str, list[str]]]:
-    number = 0
+def _check_header(where: str, names: Sequence[str]) -> None:
+    missing = [column for column in COLUMNS if column not in names]
+    if missing:
+        between = " Separate columns with commas." if len(names) == 1 else ""
+        raise BadBars(
+            f"{where}: the header has no column {', '.join(missing)}. "
+            f"It must have {','.join(COLUMNS)}.{between}"
+        )
+    if twice := [column for column in COLUMNS if names.count(column) > 1]:
+        raise BadBars(f"{where}: the header has {twice[0]} twice. Leave one out.")
+
+
+def _numbered(name: str, text: str) -> Iterator[tuple[str, list[str]]]:
+    """The rows with the line in which each begins."""
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    before = 0
     try:
-        for number, values in enumerate(lines, start=1):
+        for values in rows:
             if values:
-                yield f"{name} line {number}", values
+                yield f"{name} line {before + 1}", values
+            before = rows.line_num
     except csv.Error as error:
         raise BadBars(
-            f"{name} line {number + 1}: is not CSV ({error}). Save the file as plain CSV."
+            f"{name} line {before + 1}: is not CSV ({error}). Save the file as plain CSV."
         ) from None
 
 

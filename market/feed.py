@@ -23,6 +23,7 @@ from market.providers.replay import Replay
 from market.providers.twelvedata import TwelveData
 from market.providers.twelvedata_stream import TwelveDataStream
 from market.quotes import Bar, max_age
+from market.splits import applied_splits, in_new_shares
 
 _BAR_COLUMNS = ("instrument_id", "at", "open", "high", "low", "close", "volume")
 
@@ -207,11 +208,14 @@ def completed_sessions(
 
 def held_sessions(*, symbols: Collection[str], now: datetime) -> dict[str, tuple[Bar, ...]]:
     """All recorded sessions of these symbols that are over at `now`, oldest first, each on the day
-    on which it really was. Those that a replay is still to play are not over. Asks no network."""
+    on which it really was, in the shares of today: recorded splits are worked in. Those that a
+    replay is still to play are not over. Asks no network."""
     found: dict[str, list[Bar]] = {}
     for row in _over(symbols, now).order_by("instrument_id", "session").values_list(*_BAR_COLUMNS):
         found.setdefault(row[0], []).append(Bar(*row))
-    return {symbol: tuple(bars) for symbol, bars in found.items()}
+    first = min((bars[0].session for bars in found.values()), default=date.max)
+    splits = applied_splits(symbols=sorted(found), since=first)
+    return {symbol: in_new_shares(bars, splits.get(symbol, ())) for symbol, bars in found.items()}
 
 
 def held_span(*, symbols: Collection[str], now: datetime) -> tuple[date, date] | None:

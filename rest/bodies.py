@@ -46,6 +46,13 @@ def as_instant(value: object) -> datetime:
         raise ValueError("That is beyond the calendar.") from None
 
 
+def as_day(value: object) -> date:
+    """A day such as 2026-11-27. Raises ValueError for anything else."""
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        return date.fromisoformat(value)
+    raise ValueError("Write a day such as 2026-11-27.")
+
+
 def as_instant_or_day(value: object) -> datetime | date:
     """As `as_instant`, or a day such as 2026-11-27."""
     if isinstance(value, str) and _DAY.fullmatch(value):

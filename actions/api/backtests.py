@@ -1,14 +1,14 @@
 """Backtests: asked for, looked at, cancelled and forgotten."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from django.utils import timezone
-from pydantic import BaseModel, Field, StrictInt, StrictStr, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, StrictInt, StrictStr, model_validator
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,6 +17,7 @@ from actions.api.base import RuleView, user_of
 from actions.api.executions import Nothing
 from actions.api.shapes import NewRule, RuleToCreate
 from actions.backtest.books import Costs
+from actions.backtest.splits import SplitFactor
 from actions.backtesting.runs import (
     ask_for_backtest,
     backtests_of,
@@ -36,7 +37,7 @@ from actions.drafting import Draft
 from actions.models import Backtest
 from actions.rules import Number, Quantity, Symbol
 from actions.selectors import owned_action
-from rest.bodies import Body, InstantOrDay, read, read_query
+from rest.bodies import Body, InstantOrDay, as_day, read, read_query
 from rest.paging import Page, Paged
 from rest.parsing import StrictJson
 from rest.schema import described
@@ -45,6 +46,7 @@ from rest.scopes import Scope
 _Dollars = Annotated[Number, Field(ge=0, max_digits=14, decimal_places=2)]
 _Percent = Annotated[Number, Field(ge=0, lt=100, max_digits=8, decimal_places=6)]
 _Setting = Annotated[Number, Field(max_digits=18, decimal_places=6)]
+_Day = Annotated[date, BeforeValidator(as_day)]
 _Name = Annotated[StrictStr, Field(min_length=1, max_length=40)]
 
 
@@ -106,6 +108,12 @@ class _Asked(Body):
         Sessions.EXCHANGE, description="The exchange's, or one each day for the bars that are sent."
     )
 
+    splits: Annotated[dict[Symbol, list[tuple[_Day, SplitFactor]]], Field(max_length=100)] = Field(
+        {},
+        description="Of the bars that are sent, by symbol: the first day at the new price, and the "
+        'new shares for an old one, a number or "1/8". Those of the bars that are held are known.',
+    )
+
 
 class BacktestWish(_Asked):
     rule: NewRule | None = None
@@ -134,6 +142,7 @@ class BacktestWish(_Asked):
             sweep=self.sweep.wish() if self.sweep else None,
             bars=None if self.bars is None else self.bars.encode(),
             sessions=self.sessions,
+            splits=self.splits,
         )
 
 

@@ -12,11 +12,12 @@ from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
+import numpy.typing as npt
 
+from actions.backtest.again import all_turns
 from actions.backtest.series import MICROSECOND, PER_DOLLAR, Ints, Series, Sessions, price
 from actions.backtest.stretches import stretches
-from actions.backtest.waking import NEARLY, Floats, after, ceiling, first_break, floor, turned
-from actions.rules import Band
+from actions.backtest.waking import NEARLY, Floats, after, ceiling, first_turn, floor, turned
 from actions.turns import Turn, Turning
 
 _EMA_LENGTHS = 8  # after so many, what was before weighs less than _EMA_FORGETS
@@ -51,7 +52,7 @@ class Chart:
     def close_back(self, count: int) -> Floats:
         """The close so many sessions back: 1 is the last one's."""
         if not len(self._sessions.at):
-            return np.full(self._end - self._begin, np.nan)
+            return np.full(self.length, np.nan)
         found = self._closed - count
         closes = self._sessions.close[np.maximum(found, 0)] / PER_DOLLAR
         return np.where(found >= 0, closes, np.nan)
@@ -115,17 +116,37 @@ class Chart:
         near = np.searchsorted(most, away * (1 - NEARLY) - NEARLY)
         for n in np.flatnonzero(near < sure):
             exact = after(replace(turn, by=Decimal(by[int(n)])), closes, 0, int(near[n]))
-            sure[n] = first_break(Band(turn=exact), closes, closes, int(near[n]), len(closes))
+            sure[n] = first_turn(exact, closes, int(near[n]), len(closes))
         return sure
 
-    def first_crossing(self, short: int, long: int, *, up: bool, down: bool) -> int | None:
-        """The first bar of a daily series with whose close the short simple average gets above the
-        long one (`up`) or below it (`down`); exact, and told as first_below. None where there are
-        too many digits to tell."""
+    def all_below(self, level: Decimal, armed: bool | None) -> Ints:
+        """The bars whose price is at or below `level`; exact. With `armed`, those alone with which
+        it gets there: the first bar where it says so, and then after a bar that is not there."""
+        return _reaching(self._closes <= floor(level), armed)
+
+    def all_above(self, level: Decimal, armed: bool | None) -> Ints:
+        return _reaching(self._closes >= ceiling(level), armed)
+
+    def all_turned(
+        self, turning: Turning, best: Decimal | None, by: Decimal, most: int | None
+    ) -> Ints:
+        """The first `most` bars, or all, whose price has turned so far from the best since the bar
+        before them that did, `best` or else the first bar's to begin with; exact."""
+        closes = self._closes
+        turn = Turn(turning, price(closes[0]) if best is None else best, by)
+        return all_turns(turn, closes, most)
+
+    def all_crossings(
+        self, short: int, long: int, *, up: bool, down: bool, most: int | None
+    ) -> Ints | None:
+        """The first `most` bars, or all, of a daily series with whose close the short simple
+        average gets above the long one (`up`) or below it (`down`); exact. None where there are too
+        many digits to tell."""
         sessions = self._sessions
         if sessions.largest_close * short * long >= _LARGEST_SUM:
             return None
         total = sessions.closes_total
+        found, count = [np.zeros(0, np.int64)], 0
         for first, last in stretches(max(self._begin, long), self._end):
             ends = total[first : last + 1]
             shorter = ends - total[first - short : last + 1 - short]
@@ -133,10 +154,11 @@ class Chart:
             side = np.sign(shorter * long - longer * short)
             before, newest = side[:-1], side[1:]
             crossed = ((before <= 0) & (newest > 0) & up) | ((before >= 0) & (newest < 0) & down)
-            at = int(crossed.argmax())
-            if crossed[at]:
-                return first + at - self._begin
-        return self._end - self._begin
+            found.append(np.flatnonzero(crossed) + (first - self._begin))
+            count += len(found[-1])
+            if most is not None and count >= most:
+                break
+        return np.concatenate(found)[:most]
 
     def at_or_below(self, values: Floats, levels: Floats) -> Ints:
         """The bars whose value is, or may be, at its level or below."""
@@ -148,6 +170,11 @@ class Chart:
     def any_of(self, found: Sequence[Ints]) -> Ints:
         """The bars that are in any of them, in order."""
         return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+
+    @property
+    def length(self) -> int:
+        """How many bars there are."""
+        return self._end - self._begin
 
     @property
     def _closes(self) -> Ints:
@@ -182,6 +209,12 @@ class Chart:
         near = _EMA_FORGETS * float(prices.max() - prices.min()) + NEARLY * float(prices.max())
         signs: Ints = np.where(np.abs(apart) <= near, 0, np.sign(apart)).astype(np.int64)
         return signs[len(signs) - (last - first) :]
+
+
+def _reaching(there: npt.NDArray[np.bool_], armed: bool | None) -> Ints:
+    if armed is None:
+        return np.flatnonzero(there)
+    return np.flatnonzero(there & ~np.concatenate([[not armed], there[:-1]]))
 
 
 def _exponential(prices: Floats, length: int) -> Floats:

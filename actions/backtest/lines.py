@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import (
@@ -21,6 +20,7 @@ from pydantic import (
 
 from actions.backtest.run import backtest
 from actions.backtest.series import BadSplit, Series, Split, in_words
+from actions.backtest.splits import SplitFactor
 from actions.effects.notify import Notify
 from actions.registry import parse_trigger, problems_of
 from actions.rules import InvalidRule, Rule, Symbol
@@ -28,19 +28,6 @@ from market.hours import TradingCalendar
 
 INVALID = "invalid"  # the status of a line that is no rule
 _LONGEST_COOLDOWN = 366 * 86_400  # seconds
-
-
-def _factor(value: object) -> Fraction:
-    """7, 1.5, "1/8": new shares for an old one."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("Use a number, such as 7, or a fraction, such as 1/8.")
-    try:
-        factor = Fraction(str(value)).limit_denominator(10**6)
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise ValueError("Use a number, such as 7, or a fraction, such as 1/8.") from None
-    if not Fraction(1, 10_000) <= factor <= 10_000 or factor == 1:
-        raise ValueError("It must be between 0.0001 and 10000, and not 1.")
-    return factor
 
 
 def _empty_is_none(value: object) -> object:
@@ -62,7 +49,7 @@ class RuleLine(BaseModel):
     cooldown_seconds: Annotated[int, Field(ge=0, le=_LONGEST_COOLDOWN)] | None = None
     valid_from: AwareDatetime | None = None
     valid_until: AwareDatetime | date | None = None
-    splits: list[tuple[date, Annotated[Fraction, BeforeValidator(_factor)]]] = []
+    splits: list[tuple[date, SplitFactor]] = []
 
 
 def answer(

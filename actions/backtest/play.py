@@ -7,9 +7,11 @@ from decimal import Decimal
 
 import numpy as np
 
-from actions.backtest.books import Books, Filled, Trade
+from actions.backtest.again import Fires
+from actions.backtest.books import FREE, Books, Filled, Trade
 from actions.backtest.equity import Equity
-from actions.backtest.series import Ints, instant, micros, price
+from actions.backtest.fire import Fire
+from actions.backtest.series import Ints, Series, instant, micros, price
 from actions.backtest.sight import Past, Sight
 from actions.backtest.stretches import stretches
 from actions.backtest.ticks import EveryBar, Ticks
@@ -20,43 +22,12 @@ from actions.rules import Desk, Outcome, Rule, Status, Trigger, View, Wake
 from actions.trading import HeldBack
 from portfolios import money
 from portfolios.ledger import Refusal, Side, Snapshot
+from portfolios.limits import Limits
 from portfolios.money import EXACT
 
 EXPIRED = "Expired."
 
 type Beat = Callable[[float], object]  # told how much of the way is done, from 0 to 1
-
-
-class Fire:
-    """A firing that was carried out: when, the price that its trigger watched as it was printed
-    (None where it watches none), and the reason in words; given as a function, it is worked out
-    when it is asked for."""
-
-    __slots__ = ("_reason", "at", "price")
-
-    def __init__(
-        self, at: datetime, price: Decimal | None, reason: str | Callable[[], str]
-    ) -> None:
-        self.at, self.price, self._reason = at, price, reason
-
-    @property
-    def reason(self) -> str:
-        if not isinstance(self._reason, str):
-            self._reason = self._reason()
-        return self._reason
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Fire) and self._told == other._told
-
-    def __hash__(self) -> int:
-        return hash((self.at, self.price))
-
-    def __repr__(self) -> str:
-        return f"Fire{self._told}"
-
-    @property
-    def _told(self) -> tuple[datetime, Decimal | None, str]:
-        return self.at, self.price, self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +46,8 @@ class Result:
 
     `fires`, `blocked` and `trades` are in order of time. `after` is the rule at the end, `reason`
     why it has ended, or what the last bar means to it. `portfolio` is what is held at the end, in
-    the shares of the start. `looks` counts how often the rule was looked at. `equity.curve(most)`
-    is what the portfolio was worth along the way, beside one that was bought and held.
+    the shares of the start. `equity.curve(most)` is what the portfolio was worth along the way,
+    beside one that was bought and held.
     """
 
     fires: Sequence[Fire]
@@ -85,7 +56,6 @@ class Result:
     after: Rule
     reason: str
     portfolio: Snapshot
-    looks: int
     equity: Equity
 
 
@@ -93,13 +63,15 @@ class Player:
     """The rule, its wake and its portfolio, as the engine keeps them.
 
     It is looked at where its wake says. A rule whose trigger scans the past for candidates is
-    looked at those instead, as long as it is just waiting.
+    looked at those instead, as long as it is just waiting. Where the trigger can tell all firings
+    at once, it is looked at from the last one but one on.
     """
 
     def __init__(
         self, rule: Rule, sight: Sight, ticks: Ticks, books: Books, *, start: datetime
     ) -> None:
         self._rule, self._sight, self._ticks, self._books = rule, sight, ticks, books
+        self._start = start
         self._wake = Wake(at=max(start, rule.valid_from))
         self._seen = {past: past.series.last_until(micros(start)) + 1 for past in sight.all}
         self._candidates = _candidates(rule, sight, ticks)
@@ -109,7 +81,6 @@ class Player:
         self._fires: list[Fire] = []
         self._blocked: list[Blocked] = []
         self._trades: list[Trade] = []
-        self._looks = 0
         self._portfolios = [(micros(start), books.snapshot or Snapshot())]
         self._expired = False
         if rule.valid_from <= start:
@@ -118,7 +89,8 @@ class Player:
 
     def play(self, end: datetime | None, beat: Beat | None = None) -> Result:
         """Looks at it until `end`. After each look `beat` is told; what it raises ends the play."""
-        tick = self._woken(0)
+        told = self._told_at_once()
+        tick = self._woken(0) if told is None else self._before_last(told)
         while tick < self._ticks.stop and self._rule.status is Status.ACTIVE:
             self._look(self._ticks.instant(tick))
             tick = self._next(tick + 1)
@@ -126,15 +98,60 @@ class Player:
                 beat(tick / self._ticks.stop)
         reason = self._ending(end)
         return Result(
-            self._fires,
+            self._fires if told is None else told,
             self._blocked,
             self._trades,
             self._rule,
             reason,
             self._books.snapshot or Snapshot(),
-            self._looks,
             Equity(self._rule, self._sight, self._ticks, self._portfolios),
         )
+
+    # --- All of its firings at once ---
+
+    def _told_at_once(self) -> Fires | None:
+        """The firings as the trigger itself tells them; None where it cannot, where something may
+        hold one back, or where there is no more than one."""
+        rule = self._rule
+        most = None if rule.max_executions is None else rule.max_executions - rule.executions_count
+        stop = ticks_alone(rule, self._sight, self._ticks, self._start)
+        once = most is not None and most <= 1
+        if once or not stop or rule.effect.trades or rule.cooldown_seconds:
+            return None
+        (past,) = self._sight.all
+        first = past.series.last_until(self._ticks.instant(0) - 1) + 1
+        found = rule.trigger.all_fires(rule.state, past.chart(first, first + stop), most)
+        if found is None or len(found) < 2:
+            return None
+        bars = found + first
+        return Fires(past.series, bars, self._words_of(rule, past.series, bars))
+
+    def _before_last(self, told: Fires) -> int:
+        """Goes on as after the last firing but one. The tick of its next look."""
+        now = micros(told[-2].at)
+        view = self._sight.view(self._rule, now, self._books.snapshot)
+        rule = self._rule = replace(
+            self._rule,
+            state=self._rule.trigger.activate(self._rule, view),
+            executions_count=self._rule.executions_count + len(told) - 1,
+            last_triggered_at=view.now,
+        )
+        self._wake = judge(rule, view).wake
+        for past in self._sight.all:
+            self._seen[past] = past.series.last_until(now) + 1
+        return self._next(self._ticks.first_from(now) + 1)
+
+    def _words_of(self, rule: Rule, series: Series, bars: Ints) -> Callable[[int], str]:
+        """The reason of each firing: that of the first one of a rule made at the one before it."""
+        once = replace(rule, max_executions=1, executions_count=0)
+
+        def words(place: int) -> str:
+            start = instant(series.at[bars[place - 1]]) if place else self._start
+            ticks = EveryBar([series], micros(start), None)
+            player = Player(once, self._sight, ticks, Books(None, FREE, Limits()), start=start)
+            return player.play(None).fires[0].reason
+
+        return words
 
     # --- When it is looked at ---
 
@@ -173,7 +190,6 @@ class Player:
     # --- A look ---
 
     def _look(self, now: int) -> None:
-        self._looks += 1
         self._traded = False
         rule = self._rule = self._caught_up(now)
         view = self._sight.view(rule, now, self._books.snapshot)
@@ -281,6 +297,20 @@ class Player:
             return "There is no price after its start."
         seen = self._caught_up(last)
         return judge(seen, self._sight.view(seen, last, self._books.snapshot)).reason
+
+
+def ticks_alone(rule: Rule, sight: Sight, ticks: Ticks, start: datetime) -> int:
+    """How many of the ticks, from the first one on, are bars of the one symbol that there is, with
+    each of which a rule made at `start` is looked at while it is valid; 0 where something else
+    counts as well."""
+    fresh = not rule.consecutive_failures and rule.last_triggered_at is None
+    if not (fresh and rule.status is Status.ACTIVE and rule.valid_from <= start):
+        return 0
+    if len(sight.pasts) != 1 or not isinstance(ticks, EveryBar):
+        return 0
+    if rule.valid_until is None:
+        return ticks.stop
+    return min(ticks.stop, ticks.first_from(micros(rule.valid_until)))
 
 
 def _is_true(rule: Rule, view: View) -> bool:

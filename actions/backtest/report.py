@@ -12,7 +12,8 @@ import numpy as np
 
 from actions.backtest.books import Trade
 from actions.backtest.equity import Worth
-from actions.backtest.play import Blocked, Fire, Result
+from actions.backtest.fire import Fire
+from actions.backtest.play import Blocked, Result
 from actions.backtest.series import Ints, Series, in_words, instant, micros, price
 from actions.rules import Rule
 from portfolios.ledger import Snapshot
@@ -33,11 +34,12 @@ def report(
     symbols = sorted(rule.trigger.charted(rule)) or sorted(rule.symbols)
     shown = series[symbols[0]] if symbols else None
     curve = done.equity.curve(MOST_POINTS) if rule.effect.trades else []
+    listed = done.fires[:MOST_LISTED]
     return {
         "status": str(done.after.status),
         "reason": done.reason,
         "fires_count": len(done.fires),
-        "fires": [_fire(fire) for fire in done.fires[:MOST_LISTED]],
+        "fires": [_fire(fire) for fire in listed],
         "trades_count": len(done.trades),
         "trades": [_trade(trade) for trade in done.trades[:MOST_LISTED]],
         "blocked_count": len(done.blocked),
@@ -45,7 +47,7 @@ def report(
         "equity": [_worth(worth) for worth in curve],
         "portfolio": _portfolio(done.portfolio),
         "symbol": shown.symbol if shown else None,
-        "prices": _prices(shown, start, end, (fire.at for fire in done.fires)) if shown else [],
+        "prices": _prices(shown, start, end, (fire.at for fire in listed)) if shown else [],
     }
 
 
@@ -122,7 +124,7 @@ def _prices(
         return []
     fires: Ints = np.array([series.last_until(micros(at)) for at in fired], np.int64)
     even = np.linspace(first, last, min(MOST_POINTS, last - first + 1)).round().astype(np.int64)
-    chosen = np.union1d(even, fires[:MOST_LISTED])
+    chosen = np.union1d(even, fires)
     return [
         [in_words(instant(series.at[n])), plain(price(series.printed[n]))] for n in chosen if n >= 0
     ]

@@ -16,6 +16,7 @@ from operator import mul
 import numpy as np
 import numpy.typing as npt
 
+from actions.backtest.extremes import Extremes
 from actions.backtest.new_york import days_of
 from market.hours import TradingCalendar
 from market.quotes import PRICE_MAX, PRICE_STEP, VOLUME_MAX, Bar
@@ -95,6 +96,11 @@ class Series:
     def days(self) -> Ints:
         """New York's day of each bar, counted from 1970."""
         return days_of(self.at)
+
+    @cached_property
+    def extremes(self) -> Extremes:
+        """The closes, to be searched again and again."""
+        return Extremes(self.close)
 
     @cached_property
     def is_daily(self) -> bool:

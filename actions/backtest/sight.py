@@ -7,7 +7,7 @@ from functools import cached_property
 
 from actions.backtest.chart import Chart
 from actions.backtest.series import MICROSECOND, Series, Sessions, instant, micros, price
-from actions.backtest.waking import first_break
+from actions.backtest.waking import ceiling, first_turn, first_volume, floor
 from actions.rules import Band, Rule, View
 from market.hours import TradingCalendar
 from market.quotes import Bar, Sample
@@ -27,8 +27,15 @@ class Past:
 
     def first_break(self, band: Band, begin: int, end: int) -> int:
         """The first bar in [begin, end) that breaks `band`; `end`: none does."""
-        volumes = self.series.volume if band.volume_above is None else self.sessions.volumes
-        return first_break(band, self.series.close, volumes, begin, end)
+        if band.below is not None:
+            end = self.series.extremes.first_below(floor(band.below), begin, end)
+        if band.above is not None:
+            end = self.series.extremes.first_above(ceiling(band.above), begin, end)
+        if band.volume_above is not None:
+            end = first_volume(band.volume_above, self.sessions.volumes, begin, end)
+        if band.turn is not None:
+            end = first_turn(band.turn, self.series.close, begin, end)
+        return end
 
     @cached_property
     def sessions(self) -> Sessions:

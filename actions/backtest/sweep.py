@@ -17,15 +17,15 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from actions.backtest.books import FREE, Books
-from actions.backtest.play import Fire, Player
+from actions.backtest.fire import Fire
+from actions.backtest.play import Player, ticks_alone
 from actions.backtest.run import CALENDAR, MAX_AGE, ticks_of
-from actions.backtest.series import PER_DOLLAR, Ints, Series, instant, micros, price
+from actions.backtest.series import PER_DOLLAR, Ints, Series, instant, price
 from actions.backtest.sight import Past, Sight
-from actions.backtest.ticks import EveryBar
-from actions.backtest.waking import NEARLY, Floats, after, ceiling, first_break, floor, turned
+from actions.backtest.waking import NEARLY, Floats, after, ceiling, first_turn, floor, turned
 from actions.effects.notify import Notify
 from actions.registry import parse_trigger
-from actions.rules import Band, InvalidRule, Rule, Status, Trigger
+from actions.rules import Band, InvalidRule, Rule, Trigger
 from actions.turns import Turn
 from market.hours import TradingCalendar
 from portfolios.limits import Limits
@@ -100,22 +100,14 @@ class _Sweep:
     def _found(self, values: Sequence[Decimal | int]) -> list[Fire | None] | None:
         """The fires of these different values as the trigger itself tells their bars; None where it
         cannot, or where more than the bars would have to be asked."""
-        rule, ticks = self._rule, self._ticks
-        fresh = not rule.executions_count and rule.last_triggered_at is None
-        if not (fresh and rule.status is Status.ACTIVE and rule.valid_from <= self._start):
-            return None
-        if len(self._sight.pasts) != 1 or not isinstance(ticks, EveryBar):
-            return None
-        numbers = _numbers(type(rule.trigger), self._parameter, values)
-        stop = ticks.stop
-        if rule.valid_until is not None:
-            stop = min(stop, ticks.first_from(micros(rule.valid_until)))
-        if numbers is None or not stop:
+        numbers = _numbers(type(self._rule.trigger), self._parameter, values)
+        stop = ticks_alone(self._rule, self._sight, self._ticks, self._start)
+        if numbers is None or not stop or self._rule.executions_count:
             return None
         # Between two values that go with the other parameters, all do.
         rule, _ = self._with(min(numbers)), self._with(max(numbers))
         (past,) = self._sight.all
-        first = past.series.last_until(ticks.instant(0) - 1) + 1
+        first = past.series.last_until(self._ticks.instant(0) - 1) + 1
         state = rule.trigger.activate(rule, self._sight.standing(rule, self._start, None))
         bars = rule.trigger.first_fires(
             self._parameter, numbers, state, past.chart(first, first + stop)
@@ -182,7 +174,7 @@ class _Searched(Past):
         near = begin + int(np.searchsorted(most, away * (1 - NEARLY) - NEARLY))
         if near >= end:
             return end
-        return first_break(Band(turn=after(turn, closes, begin, near)), closes, closes, near, end)
+        return first_turn(after(turn, closes, begin, near), closes, near, end)
 
     def _lows_from(self, begin: int) -> Ints:
         """The lowest until each bar, with the sign turned, so that they rise."""

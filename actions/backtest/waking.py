@@ -1,4 +1,4 @@
-"""The first bar that wakes a sleeping rule: a search over arrays, exact. Pure."""
+"""The first bar at which a sleeping rule wakes: searches over arrays, exact. Pure."""
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -7,26 +7,12 @@ import numpy.typing as npt
 
 from actions.backtest.series import MOST, PER_DOLLAR, Ints, price
 from actions.backtest.stretches import stretches
-from actions.rules import Band
 from actions.turns import Turn
 from portfolios.money import EXACT
 
 type Floats = npt.NDArray[np.float64]
 
 NEARLY = 1e-9  # more than a comparison of floats can be wrong by, relatively
-
-
-def first_break(band: Band, closes: Ints, volumes: Ints, begin: int, end: int) -> int:
-    """The first bar in [begin, end) that breaks `band`, as it wakes a rule; `end`: none does."""
-    if band.below is not None:
-        end = _first(closes, floor(band.below), begin, end, np.less_equal)
-    if band.above is not None:
-        end = _first(closes, ceiling(band.above), begin, end, np.greater_equal)
-    if band.volume_above is not None:
-        end = _first(volumes, band.volume_above, begin, end, np.greater_equal)
-    if band.turn is not None and band.turn.by is not None:
-        end = _first_turn(band.turn, closes, begin, end)
-    return end
 
 
 def after(turn: Turn, closes: Ints, begin: int, end: int) -> Turn:
@@ -37,17 +23,23 @@ def after(turn: Turn, closes: Ints, begin: int, end: int) -> Turn:
     return turn.after(price(seen.max() if turn.turning.falls else seen.min()))
 
 
-def _first(values: Ints, level: int, begin: int, end: int, reaches: np.ufunc) -> int:
+def first_volume(level: int, volumes: Ints, begin: int, end: int) -> int:
+    """The first bar in [begin, end) whose session has come to such a volume; `end`: none has."""
     for first, last in stretches(begin, end):
-        hits = reaches(values[first:last], level)
+        hits = volumes[first:last] >= level
         at = int(hits.argmax())
         if hits[at]:
             return first + at
     return end
 
 
-def _first_turn(turn: Turn, closes: Ints, begin: int, end: int) -> int:
-    """Floats find the bars that nearly reach the stop; the turn itself decides."""
+def first_turn(turn: Turn, closes: Ints, begin: int, end: int) -> int:
+    """The first bar in [begin, end) with which `turn` comes to its stop; `end`: it does with none.
+
+    Floats find the bars that nearly reach it; the turn itself decides.
+    """
+    if turn.by is None:
+        return end
     for first, last in stretches(begin, end):
         part = closes[first:last]
         best = bests(turn, part)

@@ -1,6 +1,6 @@
 """The form that asks for a backtest of a rule."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -10,7 +10,9 @@ from uuid import UUID
 from django import forms
 
 from actions.backtest.books import Costs
+from actions.backtest.series import Split
 from actions.backtest.settings import numbers_of
+from actions.backtest.splits import split_lines
 from actions.backtesting.terms import LARGEST_FILE, MOST_SETTINGS, Sessions, Sweep, Wish
 from actions.drafting import Draft
 from actions.rules import Rule
@@ -101,8 +103,18 @@ class BacktestForm(Spoken):
         ],
         required=False,
     )
+    splits = forms.CharField(
+        label="Splits in these bars",
+        required=False,
+        max_length=4000,
+        strip=False,  # its lines are counted
+        widget=forms.Textarea(attrs={"rows": 2, "placeholder": "AAPL 7:1 2014-06-09"}),
+        help_text="One a line: the symbol, new to old shares, the first day at the new price. "
+        "Prices and shares of the rule are those of the beginning.",
+    )
     paths: Mapping[str, str] = {
-        **{name: name for name in ("start", "end", "cash", "bars", "sessions")},
+        **{name: name for name in ("start", "end", "cash", "bars", "splits")},
+        "sessions": "sessions",
         **{name: name for name in ("commission_usd", "commission_percent", "slippage_percent")},
         "sweep.parameter": "parameter",
         "sweep.from": "first",
@@ -121,7 +133,7 @@ class BacktestForm(Spoken):
             self.fields["start"].initial = max(first, _year_before(last))
             self.fields["end"].initial = last
         for name, field in self.fields.items():
-            field.optional = name in {"end", "bars"}  # type: ignore[attr-defined]
+            field.optional = name in {"end", "bars", "splits"}  # type: ignore[attr-defined]
 
     @property
     def shares(self) -> list[forms.BoundField]:
@@ -136,6 +148,12 @@ class BacktestForm(Spoken):
             raise forms.ValidationError(f"Send at most {LARGEST_FILE // 2**20} MB of bars.")
         content: bytes = file.read()
         return content
+
+    def clean_splits(self) -> Mapping[str, Sequence[Split]]:
+        try:
+            return split_lines(self.cleaned_data["splits"])
+        except ValueError as wrong:
+            raise forms.ValidationError(str(wrong)) from None
 
     def clean(self) -> None:
         for name in ("commission_percent", "slippage_percent"):
@@ -162,12 +180,15 @@ class BacktestForm(Spoken):
             sweep=self._sweep(),
             bars=given["bars"],
             sessions=Sessions(given["sessions"] or Sessions.EXCHANGE),
+            splits=given["splits"],
         )
 
     def field_of(self, path: str) -> str | None:
         if path.startswith("holdings."):
             symbol = path.removeprefix("holdings.")
             return next((name for name, of in self._shares.items() if of == symbol), None)
+        if path.startswith("splits."):
+            return "splits"
         return super().field_of("sweep.from" if path.startswith("sweep.values") else path)
 
     def _sweep(self) -> Sweep | None:

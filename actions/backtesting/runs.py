@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import DateTimeField, IntegerField, Q, QuerySet
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 from django_q.tasks import async_task
 
 from accounts.models import User
@@ -17,7 +19,7 @@ from actions.sentence import sentence
 PLAY = "actions.tasks.play_backtest"
 SHORT = 10_000  # bars times settings that are played at once
 PATIENCE_SECONDS = 2.0  # with what looked short
-LONGEST_SECONDS = 45.0  # of one play: as long nobody else has that worker
+LONGEST_SECONDS = 10.0  # of one play, two slices: as long nobody else has that worker
 MOST_OPEN = 3  # of one user
 KEPT = 50  # of one user; the oldest that have ended are forgotten
 MOST_ATTEMPTS = 3
@@ -44,6 +46,17 @@ def owned_backtest(*, user: User, backtest_id: UUID) -> Backtest:
 def backtests_of(*, user: User) -> QuerySet[Backtest]:
     """The user's, newest first, without what they found."""
     return Backtest.objects.filter(user=user).defer(*_LARGE)
+
+
+def backtests_in_short(*, user: User) -> QuerySet[Backtest]:
+    """The user's, newest first, each with `begins` and `ends`, the `parameter` that it sweeps, and
+    how often the rule `fired`, as far as that is known."""
+    return backtests_of(user=user).annotate(
+        begins=Cast(KT("terms__start"), DateTimeField()),
+        ends=Cast(KT("terms__end"), DateTimeField()),
+        parameter=KT("terms__parameter"),
+        fired=Cast(KT("found__fires_count"), IntegerField()),
+    )
 
 
 def ask_for_backtest(*, user: User, wish: Wish, clock: Clock) -> Backtest:

@@ -15,7 +15,15 @@ from actions.backtest.books import FREE, Costs
 from actions.backtest.calendar import ClosesIncluded
 from actions.backtest.reading import series_in
 from actions.backtest.run import ticks_of
-from actions.backtest.series import MICROSECOND, Series, instant, micros, price
+from actions.backtest.series import (
+    MICROSECOND,
+    BadSplit,
+    Series,
+    Split,
+    instant,
+    micros,
+    price,
+)
 from actions.backtest.settings import numbers_of, spread
 from actions.backtest.sweep import at_setting
 from actions.backtest.ticks import EveryBar
@@ -68,8 +76,8 @@ class Wish:
 
     A `start` or `end` that is a day is that day's beginning or end in New York. Without an end it
     is the last bar; without `cash` or `holdings` (shares by symbol) they are the portfolio's, and
-    without `bars` (a CSV file's content) those that are held. `action_id` is the rule that it is
-    of.
+    without `bars` (a CSV file's content) those that are held. `splits` are those of the file's
+    symbols; those of the bars that are held are known. `action_id` is the rule that it is of.
     """
 
     draft: Draft
@@ -81,6 +89,7 @@ class Wish:
     sweep: Sweep | None = None
     bars: bytes | None = None
     sessions: Sessions = Sessions.EXCHANGE
+    splits: Mapping[str, Sequence[Split]] = field(default_factory=dict)
     action_id: UUID | None = None
 
 
@@ -96,6 +105,7 @@ class Terms(BaseModel):
     portfolio: Snapshot
     limits: Limits
     sessions: Sessions
+    splits: Mapping[str, tuple[Split, ...]] = {}
     parameter: str = ""
     values: tuple[Decimal, ...] = ()
 
@@ -110,6 +120,7 @@ class Terms(BaseModel):
             "portfolio": self.portfolio,
             "costs": self.costs,
             "limits": self.limits,
+            "splits": self.splits,
             "calendar": self.sessions.calendar,
         }
 
@@ -142,6 +153,7 @@ def prepare(*, user: User, wish: Wish, now: datetime) -> Prepared:
     except InvalidRule as invalid:
         raise InvalidRule({f"rule.{path}": told for path, told in invalid.errors.items()}) from None
     series = _series(rule, wish, now)
+    _check_splits(wish, series, start)
     if end is None:
         end = max((instant(of.at[-1]) for of in series.values()), default=now)
     terms = Terms(
@@ -152,6 +164,7 @@ def prepare(*, user: User, wish: Wish, now: datetime) -> Prepared:
         portfolio=_starting(portfolio, wish, rule, series, start),
         limits=limits,
         sessions=wish.sessions,
+        splits={symbol: tuple(of) for symbol, of in wish.splits.items()},
         parameter=wish.sweep.parameter if wish.sweep else "",
         values=tuple(_values(rule, wish.sweep)),
     )
@@ -218,6 +231,21 @@ def _series(rule: Rule, wish: Wish, now: datetime) -> Mapping[str, Series]:
             told = f"The file has no bars of {missing}. Send those of each symbol of the rule."
         raise InvalidRule({"bars": told})
     return series
+
+
+def _check_splits(wish: Wish, series: Mapping[str, Series], start: datetime) -> None:
+    if wish.splits and wish.bars is None:
+        words = "Those of the bars that are held are known. Send splits with bars of your own."
+        raise InvalidRule({"splits": words})
+    for symbol, splits in wish.splits.items():
+        if symbol not in series:
+            raise InvalidRule(
+                {f"splits.{symbol}": "The rule neither watches nor trades it. Leave it out."}
+            )
+        try:
+            series[symbol].in_units_of(start, splits)
+        except BadSplit as bad:
+            raise InvalidRule({f"splits.{symbol}": str(bad)}) from None
 
 
 def _have_a_year(rule: Rule, now: datetime) -> None:

@@ -20,7 +20,7 @@ from actions.backtesting.runs import (
     BacktestEnded,
     TooManyBacktests,
     ask_for_backtest,
-    backtests_of,
+    backtests_in_short,
     cancel_backtest,
     delete_backtest,
     owned_backtest,
@@ -46,7 +46,9 @@ MOST_RULES = 50  # to choose from
 @login_required
 def index(request: SignedIn) -> HttpResponseBase:
     """The user's backtests; HTMX asks for the part that moves."""
-    page = Paginator(backtests_of(user=request.user), A_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(backtests_in_short(user=request.user), A_PAGE).get_page(
+        request.GET.get("page")
+    )
     page.object_list = list(page.object_list)
     context = {
         "zone": request.user.zone,

@@ -75,6 +75,11 @@ class PriceLevel(Trigger):
             return None
         return chart.first_above(values) if self.rising else chart.first_below(values)
 
+    def all_fires(self, state: State, chart: "Chart", most: int | None) -> "Ints":
+        reached = chart.all_above if self.rising else chart.all_below
+        armed = bool(state.get("armed")) if self.on == "cross" else None
+        return reached(self.threshold, armed)[:most]
+
     def describe(self, symbol: str | None) -> str:
         whose = f"{self.symbol}'s price" if self.symbol and self.symbol != symbol else "the price"
         price = format_price(self.threshold)

@@ -135,20 +135,26 @@ class MaCross(Trigger):
     def scan(self, rule: Rule, chart: "Chart") -> "Ints | None":
         return chart.crossings(self.short, self.long, exponential=self.kind == "ema")
 
+    def all_fires(self, state: State, chart: "Chart", most: int | None) -> "Ints | None":
+        if self.kind != "sma" or not chart.is_daily:
+            return None
+        up, down = self._sides
+        return chart.all_crossings(self.short, self.long, up=up, down=down, most=most)
+
     def first_fires(
         self, parameter: str, values: Sequence[Decimal | int], state: State, chart: "Chart"
     ) -> Sequence[int] | None:
         if parameter not in {"short", "long"} or self.kind != "sma" or not chart.is_daily:
             return None
-        up, down = self.direction != "down", self.direction != "up"
+        up, down = self._sides
         lengths = {"short": self.short, "long": self.long}
         fires = []
         for value in values:
             pair = lengths | {parameter: int(value)}
-            fire = chart.first_crossing(pair["short"], pair["long"], up=up, down=down)
-            if fire is None:
+            found = chart.all_crossings(pair["short"], pair["long"], up=up, down=down, most=1)
+            if found is None:
                 return None
-            fires.append(fire)
+            fires.append(int(found[0]) if len(found) else chart.length)
         return fires
 
     def describe(self, symbol: str | None) -> str:
@@ -182,6 +188,11 @@ class MaCross(Trigger):
         if len(closes) < length:
             return ()
         return _simple(closes, length) if self.kind == "sma" else _exponential(closes, length)
+
+    @property
+    def _sides(self) -> tuple[bool, bool]:
+        """Whether getting above counts, and getting below."""
+        return self.direction != "down", self.direction != "up"
 
     def _crossed(self, before: _Pair, newest: _Pair) -> str:
         """The side that the short average got to, if that is one to wait for; or else nothing."""

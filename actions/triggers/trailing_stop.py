@@ -125,6 +125,13 @@ class TrailingStop(Trigger):
         turn = self._turn(state)
         return chart.first_turned(self._turning, turn.best if turn else None, values)
 
+    def all_fires(self, state: State, chart: "Chart", most: int | None) -> "Ints | None":
+        if self.activation_price is not None:
+            return None
+        turn = self._turn(state)
+        best, by = turn.best if turn else None, self.percent or self.amount or Decimal(0)
+        return chart.all_turned(self._turning, best, by, most)
+
     def describe(self, symbol: str | None) -> str:
         turns = "falls" if self._falls else "rises"
         words = f"when {whose_price(self, symbol)} {turns} {self._distance} from its {self._peak}"

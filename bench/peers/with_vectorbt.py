@@ -1,7 +1,8 @@
 """Signals of vectorbt: `with_vectorbt.py KIND BARS ENGINE SETS REPEATS`, a line of JSON.
 
 Brought to what our rules mean: a trailing stop follows the closes and starts anew with the bar
-after a firing; below counts the threshold itself.
+after a firing; below counts the threshold itself, and each bar at which it is true is an order. The
+engine "numpy" is that comparison alone, with which vectorbt has nothing to do.
 """
 
 import json
@@ -13,7 +14,8 @@ import pandas as pd
 import vectorbt as vbt
 
 KIND, BARS, ENGINE, SETS, REPEATS = sys.argv[1:6]
-vbt.settings["engine"] = ENGINE
+if ENGINE != "numpy":
+    vbt.settings["engine"] = ENGINE
 PRICES = pd.read_csv(BARS, usecols=["close"])["close"].to_numpy()
 SETTINGS = np.linspace(0.01, 0.99, int(SETS)) if int(SETS) > 1 else np.array([0.05])
 
@@ -33,8 +35,18 @@ def trailing_stop() -> list[int]:
 
 
 def price_below() -> list[int]:
-    if len(SETTINGS) == 1:
+    if ENGINE == "numpy":
         return np.flatnonzero(PRICES <= 120).tolist()
+    if len(SETTINGS) == 1:
+        bought = vbt.Portfolio.from_signals(
+            PRICES,
+            entries=PRICES <= 120,
+            exits=np.zeros(len(PRICES), bool),
+            accumulate=True,
+            size=1.0,
+            init_cash=np.inf,
+        )
+        return bought.orders.records["idx"].tolist()
     return (PRICES[:, None] <= SETTINGS * 700).argmax(axis=0).tolist()
 
 

@@ -22,7 +22,7 @@ from playwright.sync_api import FilePayload, Page, expect
 
 from accounts.models import ApiToken, User
 from actions.backtest.books import Costs
-from actions.backtesting.runs import ask_for_backtest, backtests_of
+from actions.backtesting.runs import ask_for_backtest, backtests_of, go_on_with
 from actions.backtesting.terms import Sweep, Wish
 from actions.engine import run_tick
 from actions.models import Action, Backtest
@@ -137,6 +137,15 @@ def queued(world: World) -> UUID:
     return asked(world, 90).pk
 
 
+def played(world: World) -> UUID:
+    """A backtest that is being played: the rule as it is, and a few of its settings."""
+    backtest = asked(world, 80)
+    while backtest.is_open and len(backtest.swept) < 25:
+        go_on_with(backtest_id=backtest.pk, clock=timezone.now, slice_seconds=0)
+        backtest.refresh_from_db()
+    return backtest.pk
+
+
 def wizard(world: World, page: str) -> str:
     """A page of the wizard, on a draft that is filled in."""
     return f"{reverse('action-new', args=[page])}?draft={world.draft.pk}"
@@ -225,6 +234,7 @@ SHOTS = (
         "backtest-found", lambda world: reverse("backtest", args=[backtest_of(world)]), steps=drawn
     ),
     Shot("backtest-queued", lambda world: reverse("backtest", args=[queued(world)])),
+    Shot("backtest-running", lambda world: reverse("backtest", args=[played(world)])),
     Shot("backtests", lambda world: reverse("backtests")),
     Shot("wizard-1-action", lambda world: reverse("action-new")),
     Shot("wizard-2-target", lambda world: wizard(world, "target")),

@@ -151,9 +151,10 @@ def test_pictures_say_in_words_what_they_show(client: Client, rule: Action) -> N
 def test_a_file_is_uploaded(client: Client, rule: Action) -> None:
     bars = bars_of("AAPL", START, END)[:40]
     file = SimpleUploadedFile("mine.csv", as_csv(bars).encode(), "text/csv")
-    client.post(form_of(rule), FORM | {"bars": file})
+    client.post(form_of(rule), FORM | {"bars": file, "splits": "aapl 1:8 2008-01-09\n"})
     asked = Backtest.objects.get()
     assert asked.cells == 40
+    assert asked.terms["splits"] == {"AAPL": [["2008-01-09", "1/8"]]}
     assert found_by(asked)["prices"][-1][0] == f"{bars[-1].at:%Y-%m-%dT%H:%M:%SZ}"
 
 
@@ -182,6 +183,11 @@ FILE = as_csv(bars_of("AAPL", START, END)[:9])
         ({"bars": b"\xff\xfe"}, "bars", "byte 0 in line 1 is not UTF-8 text"),
         ({"bars": b""}, "bars", "bars: is empty"),
         ({"bars": "x" * (8 * 2**20 + 1)}, "bars", "at most 8 MB"),
+        ({"bars": FILE, "splits": "AAPL 7:1"}, "splits", "Line 1: Write a symbol, new to old"),
+        ({"bars": FILE, "splits": "\nAAPL 7:1 June"}, "splits", "Line 2: “June” is no day."),
+        ({"bars": FILE, "splits": "AAPL 1:1 2008-06-02"}, "splits", "and not 1"),
+        ({"bars": FILE, "splits": "IBM 7:1 2008-06-02"}, "splits", "neither watches nor trades"),
+        ({"splits": "AAPL 7:1 2008-06-02"}, "splits", "Those of the bars that are held are known"),
     ],
 )
 def test_what_is_wrong_stands_at_its_field_and_nothing_is_stored(
@@ -251,6 +257,18 @@ def test_a_long_one_is_followed_until_it_is_done(client: Client, rule: Action) -
     done = client.get(path, headers=asks).content.decode()
     assert "every 2s" not in done
     assert "/cancel" not in done
+
+
+def test_the_list_tells_backtests_of_the_same_rule_apart(client: Client, rule: Action) -> None:
+    client.post(form_of(rule), FORM)
+    sweep = {"parameter": "percent", "first": "5", "last": "20", "steps": "4"}
+    client.post(form_of(rule), FORM | sweep | {"end": "2008-06-30"})
+    listed = text_of(client.get("/actions/backtests"))
+    whole, half = (Backtest.objects.get(terms__parameter=name) for name in ("", "percent"))
+    fires = [each.found["fires_count"] for each in (whole, half) if each.found]
+    assert fires[0] > fires[1] > 1
+    assert f"2 Jan 2008 to 31 Dec 2008 fired {fires[0]} times asked for" in listed
+    assert f"2 Jan 2008 to 30 Jun 2008 fired {fires[1]} times several values of percent" in listed
 
 
 def test_one_is_cancelled_and_deleted(client: Client, rule: Action) -> None:

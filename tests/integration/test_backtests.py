@@ -1,7 +1,9 @@
 """Backtests that people ask for, over the API: they find what the engine of backtests does."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -21,6 +23,9 @@ from actions.models import Action, Backtest
 from actions.rules import Rule
 from actions.services import create_action
 from market.bars import BadBars
+from market.models import AnnouncedSplit
+from market.quotes import Bar
+from market.services import import_bars
 from portfolios.ledger import Position, Side, Snapshot
 from portfolios.limits import Limits
 from portfolios.models import Portfolio
@@ -124,6 +129,87 @@ def test_a_short_one_is_answered_at_once_and_equals_the_engine_of_backtests(api:
     assert Decimal(found["portfolio"]["cash"]) == expected.portfolio.cash
     assert (told["status"], told["progress"], told["error"]) == ("done", 100, "")
     assert told["description"].startswith("Sell 10 AAPL when the price falls 10% from its peak")
+
+
+SPLIT_ON = date(2008, 6, 2)
+
+
+def as_printed(bars: Sequence[Bar]) -> list[Bar]:
+    """These bars as if each share had become seven on SPLIT_ON."""
+    prices = ("open", "high", "low", "close")
+    return [
+        replace(bar, **{name: getattr(bar, name) * 7 for name in prices}, volume=bar.volume // 7)
+        if bar.session < SPLIT_ON
+        else bar
+        for bar in bars
+    ]
+
+
+def test_splits_of_a_file_are_played_as_the_engine_rescales_a_rule(api: Api) -> None:
+    printed = as_csv(as_printed(bars_of("AAPL")))
+    asked = wish(bars=printed, holdings={"AAPL": 100}, cash=0)
+    told = api.post("/backtests", asked | {"splits": {"AAPL": [["2008-06-02", 7]]}}).json()
+    plain = api.post("/backtests", wish(holdings={"AAPL": 100}, cash=0)).json()["result"]
+    blind = api.post("/backtests", asked).json()["result"]
+    found = told["result"]
+    assert [fire["at"] for fire in found["fires"]] == [fire["at"] for fire in plain["fires"]]
+    assert [fire["at"] for fire in found["fires"]] != [fire["at"] for fire in blind["fires"]]
+    before = [trade for trade in found["trades"] if trade["at"] < "2008-06-02"]
+    after = found["trades"][len(before) :]
+    assert before
+    assert after
+    assert {trade["quantity"] for trade in before} == {"10"}
+    assert {trade["quantity"] for trade in after} == {"70"}  # the rule's ten, in new shares
+    prices = {at: Decimal(close) for at, close in found["prices"]}
+    assert all(prices[trade["at"]] == Decimal(trade["price"]) for trade in found["trades"])
+
+
+def test_recorded_splits_are_worked_into_bars_that_are_held_as_they_were_printed(
+    api: Api,
+) -> None:
+    asked = wish(holdings={"AAPL": 100}, cash=0)
+    expected = api.post("/backtests", asked).json()["result"]
+    import_bars(bars={"AAPL": as_printed(bars_of("AAPL"))}, names={})
+    torn = api.post("/backtests", asked).json()["result"]
+    AnnouncedSplit.objects.create(
+        instrument_id="AAPL",
+        on=SPLIT_ON,
+        new_shares=7,
+        old_shares=1,
+        source="the test",
+        announced_at=BEGINS,
+        applied_at=BEGINS,
+    )
+    assert api.post("/backtests", asked).json()["result"] == expected != torn
+
+
+@pytest.mark.parametrize(
+    ("splits", "wrong", "words"),
+    [
+        ({"AAPL": [["2008-06-02", 1]]}, "splits.AAPL.0.1", "not 1"),
+        ({"AAPL": [["2008-06-02", "1e999999999"]]}, "splits.AAPL.0.1", "Use a number"),
+        ({"AAPL": [["2008-06-02", "1/0"]]}, "splits.AAPL.0.1", "Use a number"),
+        ({"AAPL": [["June", 7]]}, "splits.AAPL.0.0", "Write a day"),
+        ({"AAPL": [["2008-06-02", 7], ["2008-06-02", 2]]}, "splits.AAPL", "the same day"),
+        ({"IBM": [["2008-06-02", 7]]}, "splits.IBM", "neither watches nor trades"),
+    ],
+)
+def test_splits_that_cannot_be_are_refused(
+    api: Api, splits: dict[str, Any], wrong: str, words: str
+) -> None:
+    asked = wish(bars=as_csv(bars_of("AAPL")), splits=splits)
+    answer = api.post("/backtests", asked)
+    assert answer.status_code == 400
+    (told,) = answer.json()["errors"]
+    assert told["field"] == wrong
+    assert words in str(told)
+    assert not Backtest.objects.exists()
+
+
+def test_splits_go_with_bars_of_ones_own(api: Api) -> None:
+    answer = api.post("/backtests", wish(splits={"AAPL": [["2008-06-02", 7]]}))
+    assert wrong_fields(answer) == ["splits"]
+    assert "Those of the bars that are held are known" in answer.json()["errors"][0]["message"]
 
 
 def test_a_sweep_equals_a_backtest_of_each_setting(api: Api) -> None:

@@ -224,7 +224,7 @@ def test_a_backtest_is_measured_without_its_peers_too() -> None:
         assert each["fires"]["ours, all fires"] >= each["fires"]["ours, first fire"]
         assert each["mbar_sets_per_s"]["sweep of ours"] > 0
         assert not any("peer" in name or "vectorbt" in name for name in each["seconds"])
-    assert "trailing_stop, 300 bars" in backtest.table(figures)
+    assert "| trailing_stop | 300 | " in backtest.table(figures)
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:

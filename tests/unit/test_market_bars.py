@@ -38,6 +38,19 @@ WRONG = {
         HEADER.replace(",low", "") + f"\n{FIRST}",
         "line 1: the header has no column low. It must have symbol,",
     ),
+    "column twice": (f"{HEADER},close\n{FIRST},1", "line 1: the header has close twice. Leave"),
+    "semicolons": (
+        f"{HEADER}\n{FIRST}".replace(",", ";"),
+        "line 1: .* It must have symbol,.*. Separate columns with commas.",
+    ),
+    "ten megabytes": (
+        f"{HEADER}\n{FIRST.replace('96', '9' * 10**7)}",
+        "line 2: high has 10,000,000 characters. Give it at most 100.",
+    ),
+    "below a cell of two lines": (
+        f'{HEADER},note\n{FIRST},"one\ntwo"\n{SECOND.replace("97", "x")},',
+        "line 4: close 'x' is not a number",
+    ),
     "value missing": (
         f"{HEADER}\nAAPL,2008-10-09T20:00:00Z,90",
         "line 2: has 3 values, the header 7",
