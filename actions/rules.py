@@ -11,25 +11,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
 )
 
+from actions.fields import Symbol
 from actions.marks import Mark
-from actions.scaling import Factor, Scales, parameter_after, price_after
+from actions.scaling import Factor, parameter_after, price_after
 from actions.turns import Turn
 from market.hours import TradingCalendar
 from market.quotes import Bar, Sample, is_fresh
 from portfolios.ledger import Order, Refusal, Snapshot
-from portfolios.money import plain_number
 
 if TYPE_CHECKING:  # arrays are for those who backtest
     from actions.backtest.chart import Chart
@@ -38,42 +36,6 @@ if TYPE_CHECKING:  # arrays are for those who backtest
 PRICE_STEP = Decimal("0.000001")  # the finest difference between two prices
 
 State = Mapping[str, Any]
-
-
-# --- The numbers and words that people type ---
-
-
-def _shortest(value: Decimal) -> Decimal:
-    if value.is_zero():
-        return Decimal(0)  # never a negative zero
-    return Decimal(f"{value.normalize():f}")
-
-
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("It contains a character that cannot be stored (NUL).")
-    return text
-
-
-def in_capitals(value: object) -> object:
-    """Text as symbols are written: in capitals, without spaces around it. The rest as it is."""
-    return value.strip().upper() if isinstance(value, str) else value
-
-
-Number = Annotated[
-    Decimal,
-    BeforeValidator(plain_number),
-    AfterValidator(_shortest),
-    Field(allow_inf_nan=False),
-]
-Price = Annotated[Number, Field(gt=0, max_digits=18, decimal_places=6), Scales.PRICE]
-Quantity = Annotated[Number, Field(gt=0, max_digits=20, decimal_places=8), Scales.SHARES]
-Usd = Annotated[Number, Field(gt=0, max_digits=14, decimal_places=2)]
-Fraction = Annotated[Number, Field(gt=0, le=1, max_digits=13, decimal_places=12)]
-Text = Annotated[str, AfterValidator(_storable)]
-Symbol = Annotated[
-    str, BeforeValidator(in_capitals), Field(pattern=r"^[A-Z0-9][A-Z0-9._/-]{0,15}$", max_length=16)
-]
 
 
 class Status(StrEnum):

@@ -34,8 +34,8 @@ from actions.backtesting.terms import (
     undated,
 )
 from actions.drafting import Draft
+from actions.fields import Number, Quantity, Symbol
 from actions.models import Backtest
-from actions.rules import Number, Quantity, Symbol
 from actions.selectors import owned_action
 from rest.bodies import Body, InstantOrDay, as_day, read, read_query
 from rest.paging import Page, Paged

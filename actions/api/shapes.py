@@ -24,8 +24,9 @@ from pydantic import (
 )
 
 from actions.drafting import LONGEST_EXTERNAL_ID, Draft
+from actions.fields import Quantity, Usd
 from actions.registry import SIZE_COLUMNS, action_types, trigger_types
-from actions.rules import Effect, Part, Quantity, Status, Usd
+from actions.rules import Effect, Part, Status
 from rest.bodies import Body, Instant, InstantOrDay
 from rest.paging import Page
 

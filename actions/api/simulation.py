@@ -13,7 +13,8 @@ from rest_framework.response import Response
 from actions.api.base import RuleView, user_of
 from actions.api.gates import GateOut, gate_told
 from actions.api.shapes import NewRule, RuleToCreate
-from actions.rules import Price, Symbol, Wake
+from actions.fields import Price, Symbol
+from actions.rules import Wake
 from actions.selectors import owned_action
 from actions.simulate import MadeUp, Simulation, simulate_action, simulate_draft
 from market.quotes import VOLUME_MAX

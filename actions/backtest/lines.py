@@ -22,8 +22,9 @@ from actions.backtest.run import backtest
 from actions.backtest.series import BadSplit, Series, Split, in_words
 from actions.backtest.splits import SplitFactor
 from actions.effects.notify import Notify
+from actions.fields import Symbol
 from actions.registry import parse_trigger, problems_of
-from actions.rules import InvalidRule, Rule, Symbol
+from actions.rules import InvalidRule, Rule
 from market.hours import TradingCalendar
 
 INVALID = "invalid"  # the status of a line that is no rule

@@ -8,7 +8,8 @@ from pydantic import Field, StrictBool, StrictInt, StrictStr
 
 from actions.api.shapes import LONGEST_NOTES
 from actions.drafting import LONGEST_EXTERNAL_ID
-from actions.rules import Quantity, Status, Usd
+from actions.fields import Quantity, Usd
+from actions.rules import Status
 from rest.bodies import Body, Instant, InstantOrDay
 from rest.parsing import STRICT_JSON, NameTwice, faults_of
 

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from actions.rules import Effect, Quantity, Usd
+from actions.fields import Quantity, Usd
+from actions.rules import Effect
 from portfolios.ledger import shares_for_amount
 from portfolios.money import format_quantity, format_usd
 

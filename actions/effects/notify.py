@@ -2,7 +2,8 @@
 
 from pydantic import Field
 
-from actions.rules import Desk, Effect, Example, Plan, Rule, Text
+from actions.fields import Text
+from actions.rules import Desk, Effect, Example, Plan, Rule
 from portfolios.ledger import Refusal
 
 

@@ -5,7 +5,8 @@ from decimal import ROUND_DOWN, Decimal
 from pydantic import Field
 
 from actions.effects._sized import Sized
-from actions.rules import Desk, Example, Fraction, Plan, Rule
+from actions.fields import Fraction
+from actions.rules import Desk, Example, Plan, Rule
 from portfolios.ledger import Order, Refusal, RefusalCode, Side
 
 SMALLEST_LOT = Decimal("0.00000001")

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from actions.rules import Band, Number, Trigger
+from actions.fields import Number
+from actions.rules import Band, Trigger
 from market.quotes import AlertLevels
 from portfolios.money import CENT, EXACT
 

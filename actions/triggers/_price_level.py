@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from actions.fields import Price
 from actions.marks import Level, Mark, Role
 from actions.rules import (
     PRICE_STEP,
     Band,
     Evaluation,
     Outcome,
-    Price,
     Rule,
     State,
     Threshold,

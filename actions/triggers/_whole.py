@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, TypeAdapter
 
-from actions.rules import Number
+from actions.fields import Number
 
 _number: TypeAdapter[Decimal] = TypeAdapter(Number)
 

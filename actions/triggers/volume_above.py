@@ -9,19 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
+from actions.fields import Number
 from actions.marks import Axis, Level, Mark, Role
-from actions.rules import (
-    Band,
-    Evaluation,
-    Example,
-    Needs,
-    Number,
-    Outcome,
-    Rule,
-    Trigger,
-    View,
-    Wake,
-)
+from actions.rules import Band, Evaluation, Example, Needs, Outcome, Rule, Trigger, View, Wake
 from actions.scaling import Scales
 from actions.triggers._sessions import INSTANT, SPARE, closed_before, last_close_before, missing
 from actions.triggers._whole import Whole

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StrictStr
 
-from actions.rules import Symbol
+from actions.fields import Symbol
 from actions.selectors import symbols_concerning
 from actions.sentence import in_zone
 from actions.words import span
