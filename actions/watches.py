@@ -133,6 +133,8 @@ SELECT symbol,
         FROM water_marks m WHERE m.symbol = asked.symbol) AS mark
 """
 
+_STIR = "UPDATE watches SET at = %s WHERE portfolio_id = ANY(%s::uuid[])"
+
 _REMOVE = "DELETE FROM watches WHERE action_id = ANY(%s::uuid[])"
 
 # A rule that names no portfolio trades in its owner's primary one, and follows that.
@@ -212,7 +214,7 @@ def set_watches(wakes: Mapping[UUID, tuple[frozenset[str], Wake]]) -> None:
 def stir(*, portfolio_ids: Collection[UUID], now: datetime) -> None:
     """Has the rules that follow these portfolios looked at from `now` on."""
     if portfolio_ids:
-        Watch.objects.filter(portfolio__in=portfolio_ids).update(at=now)
+        send(_STIR, [now, uuid_array(portfolio_ids)])
 
 
 def first_look(*, action_id: UUID, symbols: frozenset[str], at: datetime) -> None:

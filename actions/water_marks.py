@@ -16,7 +16,7 @@ from django.db import connection
 from actions.models import WaterMark
 from actions.turns import Turn, Turning
 from market.arrays import plain_array, text_array
-from market.bulk import send
+from market.bulk import run, send
 from portfolios.money import PRICE_STEP
 
 # The moves of all broken symbols' marks in one statement, whatever the number of rules.
@@ -24,7 +24,7 @@ _ADVANCE = """
 WITH beaten AS (
     SELECT m.id, q.price, min(m.id) OVER stack AS kept, min(m.least) OVER stack AS least
       FROM market_quote q JOIN water_marks m ON m.symbol = q.symbol
-     WHERE q.symbol = ANY(%s)
+     WHERE q.symbol = ANY(%s::text[])
        AND CASE WHEN m.turning LIKE 'falls%%' THEN m.price < q.price ELSE m.price > q.price END
     WINDOW stack AS (PARTITION BY m.symbol, m.turning)
 ), merged AS (
@@ -88,9 +88,7 @@ def place(symbol: str, turn: Turn) -> Place:
 
 def advance(*, symbols: Collection[str]) -> list[str]:
     """Moves the marks of `symbols` that their stored prices beat. Returns the symbols of these."""
-    with connection.cursor() as cursor:
-        cursor.execute(_ADVANCE, [list(symbols)])
-        return sorted({symbol for (symbol,) in cursor.fetchall()})
+    return sorted({symbol for (symbol,) in run(_ADVANCE, [text_array(symbols)])})
 
 
 def follow(turns: Iterable[tuple[str, Turn]]) -> Mapping[Place, int]:

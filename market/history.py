@@ -7,6 +7,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
 from django.db.models import OuterRef
 
+from market.bulk import send
 from market.models import PastQuote, Quote
 from market.quotes import Sample
 
@@ -61,8 +62,7 @@ def record_history(*, now: datetime) -> None:
 
     Belongs in the transaction that accepts them.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_RECORD, [now])
+    send(_RECORD, [now])
 
 
 def recent_samples(*, symbols: Collection[str], since: datetime) -> dict[str, list[Sample]]:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 
 from market.arrays import instant_array, plain_array, text_array
+from market.bulk import run
 from market.models import FeedIncident
 
 logger = logging.getLogger(__name__)
@@ -74,23 +75,19 @@ def raise_incidents(*, said: Sequence[Said], now: datetime) -> None:
     """Records what was wrong, and logs what is new: an alert is raised once, not every tick."""
     if not said:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _RAISE,
-            {
-                "provider": settings.MARKET_PROVIDER,
-                "now": now,
-                "symbols": text_array(one.symbol for one in said),
-                "kinds": text_array(one.kind for one in said),
-                "verdicts": text_array(one.verdict for one in said),
-                "reasons": text_array(one.reason[:REASON_LENGTH] for one in said),
-                "prices": plain_array(one.price for one in said),
-                "as_of": instant_array(one.as_of for one in said),
-            },
-        )
-        for symbol, reason, is_new in cursor.fetchall():
-            if is_new:
-                logger.warning("%s: %s", symbol or settings.MARKET_PROVIDER, reason)
+    values = {
+        "provider": settings.MARKET_PROVIDER,
+        "now": now,
+        "symbols": text_array(one.symbol for one in said),
+        "kinds": text_array(one.kind for one in said),
+        "verdicts": text_array(one.verdict for one in said),
+        "reasons": text_array(one.reason[:REASON_LENGTH] for one in said),
+        "prices": plain_array(one.price for one in said),
+        "as_of": instant_array(one.as_of for one in said),
+    }
+    for symbol, reason, is_new in run(_RAISE, values):
+        if is_new:
+            logger.warning("%s: %s", symbol or settings.MARKET_PROVIDER, reason)
 
 
 def settle_incidents(

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
 from market.arrays import instant_array, plain_array, text_array
 from market.bulk import run, send, write
@@ -249,14 +249,14 @@ def accept_quotes(*, samples: Iterable[Sample], now: datetime, max_age: timedelt
 def _store(samples: Collection[Sample], now: datetime) -> None:
     params: dict[str, Any] = {"now": now, "provider": settings.MARKET_PROVIDER}
     params |= _believed() | _sessions(samples, now) | _columns(samples)
-    attempt = transaction.savepoint_create()
+    send("SAVEPOINT plainly", [])
     send(_JOINS, ["off", "off"])
     if write(_STORE_PLAIN, params) == len(samples):
         send(_JOINS, ["on", "on"])
-        transaction.savepoint_commit(attempt)
+        send("RELEASE SAVEPOINT plainly", [])
         return
     # The rows are let go of first, so that all are locked in one order.
-    transaction.savepoint_rollback(attempt)
+    send("ROLLBACK TO SAVEPOINT plainly", [])
     write(_STORE, params)
 
 

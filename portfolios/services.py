@@ -18,7 +18,7 @@ from django.db import IntegrityError, connection, transaction
 
 from accounts.models import User
 from market.arrays import uuid_array
-from market.bulk import ask
+from market.bulk import ask, run
 from market.models import Instrument
 from portfolios import ledger
 from portfolios.ledger import Entry, Order, Position, Refusal, RefusalCode, Side, Snapshot
@@ -381,6 +381,4 @@ def take_changed() -> list[uuid.UUID]:
 
     One that is being written to at this moment is told the next time.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_TAKE_CHANGED)
-        return [id for (id,) in cursor.fetchall()]
+    return [id for (id,) in run(_TAKE_CHANGED, [])]

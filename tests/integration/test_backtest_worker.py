@@ -27,6 +27,7 @@ EVERY_BAR: dict[str, Any] = {
         "trigger_type": "price_above",
         "trigger_params": {"threshold": "1"},
         "max_executions": None,
+        "cooldown_seconds": 60,  # so that each firing is played: all told at once, it is soon over
     },
     "sweep": {"parameter": "threshold", "from": 1, "to": 200, "steps": 100},
     **YEAR,

@@ -20,7 +20,8 @@ MINUTE = timedelta(seconds=60)
 
 
 def accept(price: str, as_of: datetime, now: datetime) -> None:
-    accept_quotes(samples=[Sample("AAPL", Decimal(price), as_of)], now=now, max_age=MINUTE)
+    with transaction.atomic():
+        accept_quotes(samples=[Sample("AAPL", Decimal(price), as_of)], now=now, max_age=MINUTE)
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,27 @@
 """Transactions whose statements are sent ahead: all of it happens, or nothing, as in any other."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 
+import pghistory
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.transaction import TransactionManagementError
 
+from actions.engine import Report, look_at_the_woken, take_in
 from actions.lease import lease_actions_for_evaluation
 from actions.services import Draft, create_action
 from actions.watches import wake
 from market.bulk import ask, run, send, transaction_sent_ahead
+from market.history import keep_history
+from market.models import FeedIncident, PastQuote
+from market.quotes import Sample
+from portfolios.models import Portfolio
+from portfolios.services import deposit, primary_portfolio
 from tests.conftest import list_instruments
 from tests.factories import UserFactory
+
+SECOND = timedelta(seconds=1)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -128,6 +138,35 @@ def test_a_server_that_is_lost_amid_it_is_asked_anew_by_the_next() -> None:
         answer = ask("SELECT 1", [])
     assert answer() == [(1,)]
     assert is_at_rest()
+
+
+def test_a_price_is_taken_in_while_a_request_tells_whose_history_it_writes(now: datetime) -> None:
+    """pghistory then puts a statement before those that Django's cursors write with, and two are
+    too many for one that is sent ahead."""
+    list_instruments(["AAPL", "MSFT"])
+    user = UserFactory.create()
+    draft = Draft(
+        action_type="NOTIFY",
+        symbol="AAPL",
+        trigger_type="trailing_stop",
+        trigger_params={"percent": "5"},
+    )
+    with pghistory.context(user=str(user.pk)):
+        deposit(portfolio=primary_portfolio(user=user), amount=Decimal(100), at=now)
+        rule = create_action(user=user, draft=draft, now=now)
+        keep_history(symbols=["AAPL"], span=timedelta(hours=1))
+        assert take_in([Sample("AAPL", Decimal(100), now)], now) == 1
+        look_at_the_woken(now=now, report=Report())
+
+        later = now + timedelta(seconds=30)
+        assert take_in([Sample("AAPL", Decimal(120), later)], later) == 0
+        future = Sample("MSFT", Decimal(300), later + timedelta(days=1))
+        assert take_in([Sample("AAPL", Decimal(113), later + SECOND), future], later + SECOND) == 1
+    rule.refresh_from_db()
+    assert rule.runtime_state["peak"] == "120.000000"
+    assert FeedIncident.objects.get().kind == "from the future"
+    assert PastQuote.objects.filter(instrument="AAPL").count() == 3
+    assert not Portfolio.objects.filter(changed=True).exists()
 
 
 def test_a_table_may_grow_by_a_column_while_what_was_prepared_goes_on(now: datetime) -> None:
