@@ -11,6 +11,8 @@ from psycopg import Error
 Params = Mapping[str, Any] | Sequence[Any]
 Rows = list[tuple[Any, ...]]
 
+_PREPARED_AFTER = 2  # times that a statement was sent
+
 
 class _Bound(ServerBindingCursor):
     """A cursor whose parameters go beside the text of one statement.
@@ -70,10 +72,12 @@ def sent_ahead() -> Iterator[None]:
 
 
 @contextmanager
-def transaction_sent_ahead() -> Iterator[None]:
+def transaction_sent_ahead(*, prepared: bool = False) -> Iterator[None]:
     """A transaction of statements that are sent ahead, from its BEGIN to its COMMIT.
 
-    Where nothing is asked for in between, all of it is one journey to PostgreSQL and back.
+    Where nothing is asked for in between, all of it is one journey to PostgreSQL and back. With
+    `prepared`, PostgreSQL keeps its plan of each statement for the next such transaction: for what
+    comes again and again and is always of a few rows. A plan for any number of rows is for none.
     """
     if connection.in_atomic_block:  # there is no commit yet: its errors must show before its end
         with transaction.atomic(), sent_ahead():
@@ -83,6 +87,7 @@ def transaction_sent_ahead() -> Iterator[None]:
     try:
         with ExitStack() as journey:
             journey.enter_context(sent_ahead())
+            journey.enter_context(_preparing(prepared))
             send("BEGIN", [])
             with _as_in_a_transaction():
                 yield
@@ -98,6 +103,16 @@ def wait_for_no_disk() -> None:
     take it back as a whole, if it is younger than half a second and nobody waited for a later one.
     """
     send("SET LOCAL synchronous_commit TO off", [])
+
+
+@contextmanager
+def _preparing(prepared: bool) -> Iterator[None]:
+    psycopg = connection.connection
+    psycopg.prepare_threshold = _PREPARED_AFTER if prepared else None
+    try:
+        yield
+    finally:
+        psycopg.prepare_threshold = None
 
 
 @contextmanager

@@ -109,12 +109,7 @@ _SESSION += (
     f" -c tcp_keepalives_idle={_ASK_AFTER} -c tcp_keepalives_interval={_ASK_AGAIN}"
     f" -c tcp_keepalives_count=3 -c tcp_user_timeout={_SILENCE}s"
 )
-# The engine's statements come again and again: the third time, PostgreSQL is asked to keep what it
-# has read of one, which is a fifth of the work of a lone firing. It plans each anew all the same:
-# one array has a single rule in it, and the next a thousand.
-_SESSION += " -c plan_cache_mode=force_custom_plan"
 _CONNECTION = {
-    "prepare_threshold": 2,
     "connect_timeout": 10,  # seconds, of each address that the host has
     "keepalives_idle": _ASK_AFTER,
     "keepalives_interval": _ASK_AGAIN,

@@ -9,9 +9,8 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.transaction import TransactionManagementError
 
 from actions.engine import Report, look_at_the_woken, take_in
-from actions.lease import lease_actions_for_evaluation
+from actions.execute import FEW
 from actions.services import Draft, create_action
-from actions.watches import wake
 from market.bulk import ask, run, send, transaction_sent_ahead
 from market.history import keep_history
 from market.models import FeedIncident, PastQuote
@@ -28,9 +27,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def _a_table() -> None:
+    connection.close()  # and with it what was prepared
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TEMPORARY TABLE IF NOT EXISTS kept (number integer)")
-        cursor.execute("TRUNCATE kept")
+        cursor.execute("CREATE TEMPORARY TABLE kept (number integer)")
 
 
 def keep(number: int) -> None:
@@ -169,27 +168,66 @@ def test_a_price_is_taken_in_while_a_request_tells_whose_history_it_writes(now: 
     assert not Portfolio.objects.filter(changed=True).exists()
 
 
-def test_a_table_may_grow_by_a_column_while_what_was_prepared_goes_on(now: datetime) -> None:
+def test_a_table_may_grow_by_a_column_while_what_was_prepared_goes_on() -> None:
     """A migration, that is, under a process of the version before it."""
+    statement = (
+        "WITH same AS (UPDATE kept SET number = number RETURNING kept.*) SELECT number FROM same"
+    )
+
+    def asked() -> list[tuple[int]]:
+        with transaction_sent_ahead(prepared=True):
+            answer = ask(statement, [])
+        return answer()
+
+    keep(1)
+    assert [asked() for _ in range(4)] == [[(1,)]] * 4
+    assert statement in prepared()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE kept ADD COLUMN grown integer")
+    try:
+        assert [asked() for _ in range(4)] == [[(1,)]] * 4
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE kept DROP COLUMN grown")
+
+
+def test_only_what_is_said_to_be_of_few_rows_is_prepared() -> None:
+    for _ in range(4):
+        kept()
+        with transaction_sent_ahead():
+            ask("SELECT 1", [])
+    assert prepared() == []
+
+
+@pytest.mark.parametrize("rules", [1, FEW + 1])
+def test_a_few_firings_are_prepared_and_a_storm_is_planned_for_what_it_is(
+    now: datetime, rules: int
+) -> None:
     list_instruments(["AAPL"])
     draft = Draft(
         action_type="NOTIFY",
         symbol="AAPL",
         trigger_type="price_below",
         trigger_params={"threshold": "150"},
+        max_executions=None,
     )
-    create_action(user=UserFactory.create(), draft=draft, now=now)
-    assert wake(symbols=[], now=now) == 1
+    user = UserFactory.create()
+    for _ in range(rules):
+        create_action(user=user, draft=draft, now=now)
+    for _ in range(3):
+        now += timedelta(minutes=1)
+        take_in([Sample("AAPL", Decimal(149), now)], now)
+        report = Report()
+        look_at_the_woken(now=now, report=report)
+        assert report.fired == rules
+        take_in([Sample("AAPL", Decimal(151), now + SECOND)], now + SECOND)
+        look_at_the_woken(now=now + SECOND, report=Report())
+    kept = any("INSERT INTO action_executions" in statement for statement in prepared())
+    assert kept == (rules <= FEW)
 
-    def leased() -> int:
-        return len(lease_actions_for_evaluation(now=now, limit=1, lease_seconds=0))
 
-    assert [leased() for _ in range(4)] == [1, 1, 1, 1]
-    assert run("SELECT count(*) > 0 FROM pg_prepared_statements", []) == [(True,)]
+def prepared() -> list[str]:
+    """The statements that PostgreSQL keeps for this session."""
     with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE actions ADD COLUMN grown integer")
-    try:
-        assert [leased() for _ in range(4)] == [1, 1, 1, 1]
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE actions DROP COLUMN grown")
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        return [statement for (statement,) in cursor.fetchall()]

@@ -103,10 +103,7 @@ def test_a_database_that_is_gone_is_no_fault_of_the_request(owner: User) -> None
 def test_both_ends_of_a_connection_let_go_of_one_that_answers_no_more() -> None:
     """The times follow those that a session may be silent: the tests' 900 s."""
     options = connection.settings_dict["OPTIONS"]
-    assert {
-        name: options[name]
-        for name in options.keys() - {"options", "application_name", "prepare_threshold"}
-    } == {
+    assert {name: options[name] for name in options.keys() - {"options", "application_name"}} == {
         "connect_timeout": 10,
         "keepalives_idle": 450,
         "keepalives_interval": 150,
