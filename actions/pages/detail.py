@@ -39,6 +39,8 @@ _OPEN = {
     Gate.PORTFOLIO: "Its portfolio is not paused.",
     Gate.DAY: "The portfolio's limits of the day are not reached.",
 }
+# Behind a gate it may be true already, or not: there is no level to tell by.
+_ASKED_THEN = "Its trigger is asked again once nothing else holds the rule back."
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +140,8 @@ def _trigger(line: RuleLine, zone: ZoneInfo) -> Check:
     reason = str(found["reason"])
     away = f"{line.meter.words}." if line.meter and line.meter.words != "there" else ""
     if found["finding"] == "blocked" and line.why.blocking is not None:
-        return Check(
-            open=False, words=f"The price: {away}" if away else "Its trigger waits.", waits=True
-        )
+        words = f"The price: {away}" if away else _ASKED_THEN
+        return Check(open=False, words=words, waits=True)
     return Check(open=found["finding"] == "fired", words=reason, more=away)
 
 
