@@ -86,7 +86,10 @@ def chart_of_draft(*, outline: Outline, tried: Trial | None, now: datetime) -> C
     """The chart of a rule that is being written: with its marks as soon as it is one."""
     if tried is not None:  # as much of the past as its trigger looks at is enough
         past = tried.view.recent or _past(tried.rule.symbols, now)
-        return _chart(tried.rule, tried.view, past, "", [])
+        rule, view = tried.rule, tried.view
+        # While the market is closed it begins with a price to come: until then, as by the last one.
+        rule = rule.with_state(rule.state or rule.trigger.activate(rule, view))
+        return _chart(rule, view, past, "", [])
     symbol = outline.watched
     if symbol is None:
         return None

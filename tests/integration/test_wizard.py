@@ -1,6 +1,7 @@
 """A rule is written in steps: by posting them, as a browser without scripts does."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,7 @@ from actions.services import Draft, create_action, pause_action
 from actions.wizard.drafts import open_draft
 from actions.wizard.forms import triggers_for
 from market.hours import AlwaysOpen, Exchange, TradingCalendar
+from market.models import Quote
 from market.quotes import Bar, Sample
 from market.services import follow
 from portfolios.services import deposit, open_portfolio, primary_portfolio
@@ -327,6 +329,21 @@ def test_the_review_says_how_often_it_would_have_fired_in_the_last_year(
         ]
     }
     assert "It would have fired 1 time in the last year." in filled_in(ada).said
+
+
+def test_a_stop_is_drawn_by_the_last_price_while_the_market_is_closed(
+    ada: User, feed: Feed
+) -> None:
+    feed.calendar = Exchange()
+    Quote.objects.update(as_of=Exchange().last_close(datetime.now(UTC)) - timedelta(hours=1))
+    draft = replace(dip(), trigger_type="trailing_stop", trigger_params={"percent": "5"})
+    opened = open_draft(user=ada, draft=draft, now=datetime.now(UTC))
+    wizard = Wizard(ada, f"/actions/new/condition?draft={opened.pk}")
+    levels = wizard.page.context["chart"].data["levels"]
+    assert [(Decimal(level["value"]), level["role"]) for level in levels] == [
+        (Decimal("142.10"), "reference"),
+        (Decimal("134.995"), "trigger"),
+    ]
 
 
 # --- Edited ---
