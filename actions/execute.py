@@ -1,9 +1,9 @@
 """Fires rules: a batch in one transaction, in which all of it happens or nothing.
 
-Lock the rules, check that each lease is still ours and that the gates still hold, lock the
-portfolios, trade in memory in the order of the lease, then write what came of it, a statement a
-table, and commit. Locks are always taken in this order, so that no two evaluators wait for each
-other: rules by id, portfolios by id, the quotes' alert levels by symbol.
+Lock the rules and their portfolios, check that each lease is still ours and that the gates still
+hold, trade in memory in the order of the lease, then write what came of it, a statement a table,
+and commit. Locks are always taken in this order, so that no two evaluators wait for each other:
+rules by id, portfolios by id, the quotes' alert levels by symbol.
 """
 
 import logging
@@ -157,13 +157,14 @@ def _lock(
     """
     rules = lock_leased(batch=[firing.leased for firing in firings])
     portfolios = ask_locked(portfolio_ids=_named(firings))
-    quotes = ask_latest_quotes(symbols=_symbols(firings))
+    asked = _symbols(firings)
+    quotes = ask_latest_quotes(symbols=asked)
     ours, shut = _still_true(firings, rules())
     books, prices = portfolios(), quotes()
     if _named(ours) - books.keys() or _nameless(ours):
         books |= _lock_others(ours, books)
-    if _symbols(ours) - _symbols(firings):
-        prices = latest_quotes(symbols=_symbols(ours))
+    if (wanted := _symbols(ours)) - asked:
+        prices = latest_quotes(symbols=wanted)
     return ours, shut, books, prices
 
 
