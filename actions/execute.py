@@ -8,7 +8,7 @@ rules by id, portfolios by id, the quotes' alert levels by symbol.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import batched
 from uuid import UUID
@@ -169,16 +169,18 @@ def _lock(
 
 
 def _still_true(
-    firings: Sequence[Firing], held: Mapping[UUID, Leased]
+    firings: Sequence[Firing], changed: Mapping[UUID, Leased | None]
 ) -> tuple[list[Firing], list[Look]]:
     """Those that are ours and may fire; the looks at those that may no longer.
 
     The gates are asked again of a row that somebody has written to since it was leased; of any
     other they would say what they said.
     """
+    if not changed:
+        return list(firings), []
     ours, shut = [], []
     for firing in firings:
-        leased = held.get(firing.leased.id)
+        leased = changed.get(firing.leased.id, firing.leased)
         if leased is None:
             continue  # somebody else has it now, or it was paused: the firing is theirs to judge
         if leased is not firing.leased:
@@ -257,5 +259,5 @@ def _too_late(firing: Firing, lease: timedelta) -> bool:
 
 
 def _missed(firing: Firing) -> Look:
-    missed = replace(firing.verdict, finding=Finding.MISSED)
+    missed = firing.verdict._replace(finding=Finding.MISSED)
     return Look(firing.leased, missed, firing.rule.symbols)

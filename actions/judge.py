@@ -1,8 +1,8 @@
 """One look at one rule: gates, trigger, and when to look again. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from actions.limits import MOST_FAILURES, Refused, first_refusal, has_expired
 from actions.rules import ANY_PRICE, Outcome, Rule, State, Status, View, Wake
@@ -20,8 +20,7 @@ class Finding(StrEnum):
     MISSED = "missed"  # it was true of a quote that is too old to trade on
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What was found, why, which gate refused, the trigger's new state, and when to look again.
 
     `faults` counts the looks in a row that failed through our own fault.
@@ -48,15 +47,15 @@ def judge(rule: Rule, view: View) -> Verdict:
     verdict = _look(rule, view) if refused is None else _look_behind(refused, rule, view)
     wake = verdict.wake.no_later_than(rule.valid_until)
     if rule.trigger.needs(rule).portfolio:
-        wake = replace(wake, portfolio=True)
-    return verdict if wake is verdict.wake else replace(verdict, wake=wake)
+        wake = wake._replace(portfolio=True)
+    return verdict if wake is verdict.wake else verdict._replace(wake=wake)
 
 
 def hold_back(rule: Rule, view: View, refused: Refused) -> Verdict:
     """The verdict on a rule that came true, but whose portfolio lets it trade no earlier than
     `refused` says; a change of the portfolio wakes it before."""
     wake = rule.trigger.follow(rule, view).no_later_than(refused.until)
-    wake = replace(wake.no_later_than(rule.valid_until), portfolio=True)
+    wake = wake.no_later_than(rule.valid_until)._replace(portfolio=True)
     return Verdict(Finding.BLOCKED, refused.reason, rule.state, wake, gate=refused.gate)
 
 
@@ -72,8 +71,7 @@ def move_on(rule: Rule, verdict: Verdict, view: View, *, succeeded: bool) -> tup
         status = Status.COMPLETED
     elif failures >= MOST_FAILURES:
         status = Status.FAILED
-    after = replace(
-        rule,
+    after = rule._replace(
         status=status,
         state=verdict.state,
         executions_count=count,
@@ -107,8 +105,8 @@ def _look_behind(refused: Refused, rule: Rule, view: View) -> Verdict:
     seen = _look(rule, view)
     if seen.finding is Finding.FIRED:
         wake = rule.trigger.follow(rule, view)
-        return replace(asleep, wake=wake.no_later_than(refused.until))
-    return replace(asleep, state=seen.state, wake=seen.wake.no_later_than(refused.until))
+        return asleep._replace(wake=wake.no_later_than(refused.until))
+    return asleep._replace(state=seen.state, wake=seen.wake.no_later_than(refused.until))
 
 
 def _look(rule: Rule, view: View) -> Verdict:
@@ -127,5 +125,5 @@ def _look(rule: Rule, view: View) -> Verdict:
 def _unknown(rule: Rule, blind: Mapping[str, str], follow: Wake | None = None) -> Verdict:
     # Only fresh quotes wake a rule, so this sleeps until there is one to judge by.
     follow = follow or Wake()
-    wake = replace(follow, bands={**follow.bands, **dict.fromkeys(blind, ANY_PRICE)})
+    wake = follow._replace(bands={**follow.bands, **dict.fromkeys(blind, ANY_PRICE)})
     return Verdict(Finding.UNKNOWN, " ".join(blind.values()), rule.state, wake)

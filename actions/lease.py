@@ -13,7 +13,7 @@ import orjson
 from actions.registry import parse_effect, parse_trigger
 from actions.rules import Effect, Rule, State, Status, Trigger
 from actions.sentence import sentence
-from market.arrays import uuid_array
+from market.arrays import instant_array, text_array, uuid_array
 from market.bulk import ask, run, send, transaction_sent_ahead
 from market.quotes import Sample
 
@@ -80,9 +80,16 @@ _TAKE_TURNS = """
 SELECT pg_advisory_xact_lock(5401886092741), set_config('synchronous_commit', 'off', true)
 """
 
+# Says what is not as it was leased: hardly ever anything, and then there is nothing to read.
 _LOCK = """
-SELECT id, processing_lease_until, xmin || ' ' || ctid FROM actions
- WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+WITH held AS MATERIALIZED (
+    SELECT id, processing_lease_until AS until, xmin || ' ' || ctid AS version FROM actions
+     WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+)
+SELECT leased.id, COALESCE(held.until = leased.until, false)
+  FROM unnest(%(ids)s::uuid[], %(untils)s::timestamptz[], %(versions)s::text[])
+       AS leased(id, until, version) LEFT JOIN held ON held.id = leased.id
+ WHERE held.version IS DISTINCT FROM leased.version
 """
 
 _READ = f"""
@@ -204,26 +211,28 @@ def count_awake(*, now: datetime) -> int:
     return int(count)
 
 
-def lock_leased(*, batch: Collection[Leased]) -> Callable[[], dict[UUID, Leased]]:
-    """Those rules of the batch that are still ours, locked until the caller's transaction ends.
+def lock_leased(*, batch: Collection[Leased]) -> Callable[[], dict[UUID, Leased | None]]:
+    """Locks the batch's rules until the caller's transaction ends, in the order of their ids.
 
-    Each as it is now, by its id. Locked in the order of their ids. One that has been taken over,
-    paused or ended since is absent. Asks, and gives what is called for the answer
-    (`market.bulk.ask`).
+    Asks, and gives what is called for the answer (`market.bulk.ask`): those that somebody has
+    written to since they were leased, each as it is now, or None where it is ours no more: taken
+    over, paused or ended.
     """
-    leased_as = {leased.id: leased for leased in batch}
-    rows = ask(_LOCK, [uuid_array(leased_as)])
+    rows = ask(
+        _LOCK,
+        {
+            "ids": uuid_array(leased.id for leased in batch),
+            "untils": instant_array(leased.until for leased in batch),
+            "versions": text_array(leased.version for leased in batch),
+        },
+    )
 
-    def ours() -> dict[UUID, Leased]:
-        held = {
-            id: version
-            for id, until, version in rows()
-            if until is not None and until == leased_as[id].until
-        }
-        written = [id for id, version in held.items() if version != leased_as[id].version]
-        return {id: leased_as[id] for id in held} | (read_rows(ids=written) if written else {})
+    def changed() -> dict[UUID, Leased | None]:
+        still_ours: dict[UUID, bool] = dict(rows())
+        written = [id for id, ours in still_ours.items() if ours]
+        return {**dict.fromkeys(still_ours), **(read_rows(ids=written) if written else {})}
 
-    return ours
+    return changed
 
 
 def read_rows(*, ids: Collection[UUID]) -> dict[UUID, Leased]:

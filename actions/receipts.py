@@ -1,11 +1,10 @@
 """What a firing leaves behind in words: the execution's details, and the messages to the owner."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from actions.closest import Approach
 from actions.judge import Verdict
@@ -22,8 +21,7 @@ _DID = {Kind.SELL: "sold", Kind.BUY: "bought"}
 _WOULD = {kind: f"would have {verb}" for kind, verb in _DID.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """What is told to a user: a line, the text below it, and what kind of news it is."""
 
     subject: str

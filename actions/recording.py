@@ -21,11 +21,12 @@ INSERT INTO action_executions (id, action_id, sequence, triggered_at, execution_
                                request_fingerprint)
 SELECT id, action_id, sequence, %(at)s,
        CASE WHEN error = '' THEN 'success' ELSE 'failed' END,
-       rehearsal, details::jsonb, transaction_id, NULLIF(error, ''), %(key)s, %(fingerprint)s
-  FROM unnest(%(ids)s::uuid[], %(actions)s::uuid[], %(sequences)s::integer[],
-              %(rehearsals)s::boolean[], %(details)s::text[], %(transactions)s::uuid[],
-              %(errors)s::text[])
-       AS execution(id, action_id, sequence, rehearsal, details, transaction_id, error)
+       rehearsal, details, transaction_id, NULLIF(error, ''), %(key)s, %(fingerprint)s
+  FROM ROWS FROM (
+           unnest(%(ids)s::uuid[], %(actions)s::uuid[], %(sequences)s::integer[],
+                  %(rehearsals)s::boolean[], %(transactions)s::uuid[], %(errors)s::text[]),
+           jsonb_array_elements(%(details)s::jsonb))
+       AS execution(id, action_id, sequence, rehearsal, transaction_id, error, details)
 """
 
 # Said twice, by the join and by the array: it is then never cheapest to read all rules.
@@ -33,8 +34,8 @@ _RULES = """
 WITH slept AS (DELETE FROM wakings WHERE action_id = ANY(%(ids)s::uuid[]))
 UPDATE actions a
    SET last_evaluated_at = %(now)s,
-       last_evaluation = fired.evaluation::jsonb,
-       runtime_state = fired.state::jsonb,
+       last_evaluation = fired.evaluation,
+       runtime_state = fired.state,
        status = fired.status,
        status_reason = fired.reason,
        executions_count = fired.executions,
@@ -42,9 +43,11 @@ UPDATE actions a
        last_triggered_at = %(now)s,
        processing_lease_until = NULL,
        waking_quote = NULL
-  FROM unnest(%(ids)s::uuid[], %(evaluations)s::text[], %(states)s::text[], %(statuses)s::text[],
-              %(reasons)s::text[], %(executions)s::integer[], %(failures)s::integer[])
-       AS fired(id, evaluation, state, status, reason, executions, failures)
+  FROM ROWS FROM (
+           unnest(%(ids)s::uuid[], %(statuses)s::text[], %(reasons)s::text[],
+                  %(executions)s::integer[], %(failures)s::integer[]),
+           jsonb_array_elements(%(evaluations)s::jsonb), jsonb_array_elements(%(states)s::jsonb))
+       AS fired(id, status, reason, executions, failures, evaluation, state)
  WHERE a.id = fired.id AND a.id = ANY(%(ids)s::uuid[])
 """
 

@@ -2,16 +2,19 @@
 
 Pure: the instant, the quotes, the calendar and the portfolio come in as arguments, so that the
 engine, a simulation and a backtest all ask the same question and get the same answer.
+
+What is made for each look at a rule is a NamedTuple, like which nothing else that cannot be changed
+is made so quickly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
 from pydantic import (
@@ -36,6 +39,7 @@ if TYPE_CHECKING:  # arrays are for those who backtest
 PRICE_STEP = Decimal("0.000001")  # the finest difference between two prices
 
 State = Mapping[str, Any]
+NOTHING: Mapping[str, Any] = {}  # never written to
 
 
 class Status(StrEnum):
@@ -73,8 +77,7 @@ class Needs:
 NO_NEEDS = Needs()
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """All that a rule may look at, at one instant.
 
     `now` is the tick's instant. `quotes` are those that woke the rule, and `woken_at` is when:
@@ -90,9 +93,9 @@ class View:
     woken_at: datetime
     calendar: TradingCalendar
     max_age: timedelta
-    quotes: Mapping[str, Sample] = field(default_factory=dict)
-    bars: Mapping[str, Sequence[Bar]] = field(default_factory=dict)
-    recent: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
+    quotes: Mapping[str, Sample] = NOTHING
+    bars: Mapping[str, Sequence[Bar]] = NOTHING
+    recent: Mapping[str, Sequence[Sample]] = NOTHING
     portfolio: Snapshot | None = None
 
     def blind_spots(self, symbols: frozenset[str]) -> dict[str, str]:
@@ -133,8 +136,7 @@ class Threshold:
     rising: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Wake:
+class Wake(NamedTuple):
     """When a sleeping rule must be looked at again: a band a symbol, an instant, and whether a
     change of its portfolio wakes it, too.
 
@@ -143,14 +145,14 @@ class Wake:
     that a turn keeps for it.
     """
 
-    bands: Mapping[str, Band] = field(default_factory=dict)
+    bands: Mapping[str, Band] = NOTHING
     at: datetime | None = None
     portfolio: bool = False
 
     def no_later_than(self, instant: datetime | None) -> Wake:
         if instant is None or (self.at is not None and self.at <= instant):
             return self
-        return replace(self, at=instant)
+        return self._replace(at=instant)
 
 
 class Outcome(StrEnum):
@@ -159,13 +161,12 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """A trigger's answer: the outcome, the reason in words with its numbers, the new state."""
 
     outcome: Outcome
     reason: str
-    state: State = field(default_factory=dict)
+    state: State = NOTHING
 
 
 # --- Triggers and effects: one file each, found by the registry ---
@@ -343,8 +344,7 @@ class Trigger(Part):
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
+class Desk(NamedTuple):
     """What an effect plans with: the instant, the current quotes and the locked portfolio."""
 
     now: datetime
@@ -352,8 +352,7 @@ class Desk:
     portfolio: Snapshot | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What an effect means to do: orders in the order they are placed, and words for its owner."""
 
     orders: tuple[Order, ...] = ()
@@ -391,8 +390,7 @@ class Effect(Part):
 # --- The rule itself ---
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """A user's rule as the pure core sees it, its parameters parsed.
 
     A `rehearsal` does all that a rule does but trade.
@@ -410,7 +408,7 @@ class Rule:
     cooldown_seconds: int | None = None
     last_triggered_at: datetime | None = None
     consecutive_failures: int = 0
-    state: State = field(default_factory=dict)
+    state: State = NOTHING
     rehearsal: bool = False
 
     @property
@@ -427,7 +425,7 @@ class Rule:
         return self.symbol
 
     def with_state(self, state: State) -> Self:
-        return replace(self, state=state)
+        return self._replace(state=state)
 
     def after_split(self, symbol: str, factor: Factor, *, state: bool = True) -> Self:
         """The rule after a split of `symbol`: its trigger where it looks at that symbol, its size
@@ -443,4 +441,4 @@ class Rule:
                 remembered = {}
         if symbol == self.symbol:
             effect = effect.after_split(factor)
-        return replace(self, trigger=trigger, effect=effect, state=remembered)
+        return self._replace(trigger=trigger, effect=effect, state=remembered)

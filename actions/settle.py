@@ -27,16 +27,19 @@ _SETTLE = """
 WITH settled AS (
     UPDATE actions a
        SET last_evaluated_at = %(now)s,
-           last_evaluation = look.evaluation::jsonb,
-           runtime_state = look.state::jsonb,
+           last_evaluation = look.evaluation,
+           runtime_state = look.state,
            status = look.status,
            status_reason =
                CASE WHEN look.status = 'active' THEN a.status_reason ELSE look.reason END,
            processing_lease_until = NULL,
            waking_quote = NULL
-      FROM unnest(%(ids)s::uuid[], %(untils)s::timestamptz[], %(evaluations)s::text[],
-                  %(states)s::text[], %(statuses)s::text[], %(reasons)s::text[])
-           AS look(id, until, evaluation, state, status, reason)
+      FROM ROWS FROM (
+               unnest(%(ids)s::uuid[], %(untils)s::timestamptz[], %(statuses)s::text[],
+                      %(reasons)s::text[]),
+               jsonb_array_elements(%(evaluations)s::jsonb),
+               jsonb_array_elements(%(states)s::jsonb))
+           AS look(id, until, status, reason, evaluation, state)
      WHERE a.id = look.id AND a.processing_lease_until = look.until
     RETURNING a.id
 ), slept AS (

@@ -1,7 +1,7 @@
 """What a batch of rules may look at, fetched for all of them at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -62,8 +62,7 @@ class Sight:
             return plain
         charted = rule.trigger.charted(rule)
         portfolio_id = seen.portfolio_id
-        return replace(
-            plain,
+        return plain._replace(
             bars={
                 symbol: self._bars.get(symbol, ())[-needs.sessions :]
                 for symbol in charted

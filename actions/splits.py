@@ -60,16 +60,18 @@ LIVING = (Status.ACTIVE, Status.PAUSED, Status.FAILED)
 # A lease that has run out by a little and is nobody's: whoever had the rule has it no more.
 _RULES = """
 UPDATE actions a
-   SET trigger_params = new.trigger::jsonb, action_params = new.effect::jsonb,
-       quantity = new.quantity, runtime_state = new.state::jsonb,
+   SET trigger_params = new.trigger, action_params = new.effect,
+       quantity = new.quantity, runtime_state = new.state,
        status = new.status, status_reason = COALESCE(new.reason, a.status_reason),
-       waking_quote = NULLIF(new.waking, '{}')::jsonb,
+       waking_quote = NULLIF(new.waking, '{}'),
        processing_lease_until = CASE
            WHEN new.waking <> '{}'
            THEN LEAST(a.processing_lease_until, %s) - interval '1 microsecond' END
-  FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::numeric[], %s::text[], %s::text[],
-              %s::text[], %s::text[])
-       AS new(id, trigger, effect, quantity, state, status, reason, waking)
+  FROM ROWS FROM (
+           unnest(%s::uuid[], %s::numeric[], %s::text[], %s::text[]),
+           jsonb_array_elements(%s::jsonb), jsonb_array_elements(%s::jsonb),
+           jsonb_array_elements(%s::jsonb), jsonb_array_elements(%s::jsonb))
+       AS new(id, quantity, status, reason, trigger, effect, state, waking)
  WHERE a.id = new.id
 """
 
@@ -282,12 +284,12 @@ def _write(split: AnnouncedSplit, rescaled: Sequence[Rescaled], why: str, now: d
             [
                 now,
                 uuid_array(ids),
-                json_array(triggers),
-                json_array(effects),
                 plain_array(quantities),
-                json_array(states),
                 text_array(statuses),
                 text_array(reasons),
+                json_array(triggers),
+                json_array(effects),
+                json_array(states),
                 json_array(quotes or {} for quotes in waking),
             ],
         )

@@ -1,7 +1,7 @@
 """The state from which a trigger starts to watch."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 

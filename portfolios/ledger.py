@@ -9,10 +9,11 @@ its amount, a sale takes away the basis of the shares held in proportion, rounde
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 from fractions import Fraction
+from typing import NamedTuple
 
 from portfolios import money
 from portfolios.money import format_price, format_quantity, format_usd
@@ -49,23 +50,25 @@ class RefusalCode(StrEnum):
     UNKNOWN_SYMBOL = "unknown_symbol"
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """Shares held, and the dollars that they cost."""
 
     quantity: Decimal = ZERO
     cost_basis: Decimal = ZERO
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+NO_POSITIONS: Mapping[str, Position] = {}  # never written to
+NO_POSITION = Position()
+
+
+class Snapshot(NamedTuple):
     """A portfolio at one moment: dollars, and a position for every symbol that is held."""
 
     cash: Decimal = ZERO
-    positions: Mapping[str, Position] = field(default_factory=dict)
+    positions: Mapping[str, Position] = NO_POSITIONS
 
     def position(self, symbol: str) -> Position:
-        return self.positions.get(symbol, Position())
+        return self.positions.get(symbol, NO_POSITION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,7 @@ class Order:
         return f"{format_quantity(self.quantity)} {self.symbol} at {format_price(self.price)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of the ledger.
 
     `amount` is the effect on cash in dollars: above zero for what comes in (deposits, sales).
@@ -349,7 +351,7 @@ def _posted(snapshot: Snapshot, amount: Decimal, symbol: str, quantity: Decimal)
 def _with_shares(snapshot: Snapshot, symbol: str, held: Decimal) -> Snapshot:
     """The portfolio after a split that leaves so many shares."""
     positions = dict(snapshot.positions)
-    before = positions.pop(symbol, Position())
+    before = positions.pop(symbol, NO_POSITION)
     if held:
         positions[symbol] = Position(held, before.cost_basis)
     return Snapshot(snapshot.cash, positions)

@@ -106,18 +106,21 @@ def ill_sized(entry: Entry, limits: Limits) -> Refusal | None:
     """Why the order that led to this entry is refused: it is too small, or too large."""
     amount = abs(entry.amount)
     sold_out = entry.kind is Kind.SELL and entry.quantity_after == 0
-    order = f"The order for {entry.symbol} is {format_usd(amount)}"
     if limits.order_least is not None and amount < limits.order_least and not sold_out:
         return Refusal(
             RefusalCode.BELOW_MINIMUM,
-            f"{order}, below the minimum order of {format_usd(limits.order_least)}.",
+            f"{_order(entry)}, below the minimum order of {format_usd(limits.order_least)}.",
         )
     if limits.order_most is not None and amount > limits.order_most:
         return Refusal(
             RefusalCode.ABOVE_MAXIMUM,
-            f"{order}, above the maximum order of {format_usd(limits.order_most)}.",
+            f"{_order(entry)}, above the maximum order of {format_usd(limits.order_most)}.",
         )
     return None
+
+
+def _order(entry: Entry) -> str:
+    return f"The order for {entry.symbol} is {format_usd(abs(entry.amount))}"
 
 
 def _tighter[N: (Decimal, int)](

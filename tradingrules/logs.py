@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
+import orjson
 from django.http import HttpRequest
-from pythonjsonlogger.core import LogData
-from pythonjsonlogger.orjson import OrjsonFormatter
 
 # What a line may have beside its words. Whatever else a library adds to a record is left out.
 FIELDS = (
@@ -29,6 +29,7 @@ FIELDS = (
     "status_code",
 )
 LEFT_OUT = "[left out]"
+_WRITTEN_AS_THEY_ARE = (UUID, int, float)
 _SHORTEST_SECRET = 6  # what is shorter would be found in every word
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
 # PostgreSQL says there what stood in a row.
@@ -53,30 +54,26 @@ class Scrubber:
         return line
 
 
-class JsonLine(OrjsonFormatter):
+class JsonLine(logging.Formatter):
     """An event as one line of JSON: `at` (RFC 3339, UTC), `level`, `logger`, `message`, those of
     FIELDS that it has, and `exception` with its traceback."""
 
     def __init__(self, *, secrets: Iterable[str] = ()) -> None:
-        super().__init__(["message"])
+        super().__init__()
         self._scrubbed = Scrubber(secrets)
 
-    def add_fields(
-        self, log_data: LogData, record: logging.LogRecord, message_dict: dict[str, Any]
-    ) -> None:
-        at = datetime.fromtimestamp(record.created, UTC)
-        log_data |= {
-            "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    def format(self, record: logging.LogRecord) -> str:
+        event = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **fields_of(record),
         }
-        log_data |= fields_of(record)
-        if traceback := message_dict.get("exc_info"):
-            log_data["exception"] = traceback
-
-    def format(self, record: logging.LogRecord) -> str:
-        return self._scrubbed(super().format(record))
+        event["at"] = event["at"].removesuffix("+00:00") + "Z"
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        return self._scrubbed(_as_json(event))
 
 
 class ReadableLine(logging.Formatter):
@@ -114,10 +111,17 @@ class WithoutAddresses(logging.Filter):
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Those of FIELDS that a record has, ids as text."""
-    found = ((name, record.__dict__.get(name)) for name in FIELDS)
+    """Those of FIELDS that a record has: numbers, ids, and all else as text."""
+    known = record.__dict__
     return {
-        name: value if isinstance(value, int | float) else str(value)
-        for name, value in found
-        if value is not None
+        name: value if isinstance(value, _WRITTEN_AS_THEY_ARE) else str(value)
+        for name in FIELDS
+        if (value := known.get(name)) is not None
     }
+
+
+def _as_json(event: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(event).decode()
+    except TypeError:  # half a character, which is no UTF-8, or a number beyond 64 bits
+        return json.dumps(event, default=str)

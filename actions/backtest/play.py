@@ -1,7 +1,8 @@
 """One rule on its way through past bars, from wake to wake. Pure."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 

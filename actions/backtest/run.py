@@ -1,7 +1,7 @@
 """Plays one rule over past bars, jumping from wake to wake. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 
 from actions.backtest.books import FREE, Books, Costs

@@ -1,7 +1,7 @@
 """What a rule sees at an instant of the past: the views that the engine would give it. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 

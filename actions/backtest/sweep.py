@@ -7,7 +7,7 @@ finds the bar.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cache, partial

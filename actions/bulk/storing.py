@@ -37,10 +37,10 @@ _COLUMNS = {
     "symbol": "text",
     "quantity": "numeric",
     "amount_usd": "numeric",
-    "action_params": "text",
+    "action_params": "jsonb",
     "trigger_type": "text",
-    "trigger_params": "text",
-    "runtime_state": "text",
+    "trigger_params": "jsonb",
+    "runtime_state": "jsonb",
     "valid_from": "timestamptz",
     "valid_until": "timestamptz",
     "max_executions": "integer",
@@ -52,25 +52,27 @@ _COLUMNS = {
     "updated_at": "timestamptz",
     "consecutive_failures": "integer",
 }
-_AS_JSON = frozenset({"action_params", "trigger_params", "runtime_state"})
 _NEVER_CHANGED = frozenset({"id", "created_at"})
-_ROWS = f"""unnest({", ".join(f"%({name})s::{kind}[]" for name, kind in _COLUMNS.items())})
+
+
+def _read(name: str, kind: str) -> str:
+    if kind == "jsonb":
+        return f"jsonb_array_elements(%({name})s::jsonb)"
+    return f"unnest(%({name})s::{kind}[])"
+
+
+_ROWS = f"""ROWS FROM ({", ".join(_read(name, kind) for name, kind in _COLUMNS.items())})
        AS row({", ".join(_COLUMNS)})"""
-
-
-def _read(name: str) -> str:
-    return f"row.{name}::jsonb" if name in _AS_JSON else f"row.{name}"
-
 
 _INSERT = f"""
 INSERT INTO actions (user_id, {", ".join(_COLUMNS)})
-SELECT %(user)s, {", ".join(map(_read, _COLUMNS))} FROM {_ROWS}
+SELECT %(user)s, row.* FROM {_ROWS}
 """  # noqa: S608 -- constants
 
 # A rule whose condition is another, or that sleeps for good, is taken from whoever has leased it.
 _UPDATE = f"""
 UPDATE actions a
-   SET {", ".join(f"{name} = {_read(name)}" for name in _COLUMNS if name not in _NEVER_CHANGED)},
+   SET {", ".join(f"{name} = row.{name}" for name in _COLUMNS if name not in _NEVER_CHANGED)},
        processing_lease_until = CASE WHEN a.id = ANY(%(kept)s::uuid[])
                                      THEN a.processing_lease_until END,
        waking_quote = CASE WHEN a.id = ANY(%(kept)s::uuid[]) THEN a.waking_quote END
@@ -156,9 +158,9 @@ def _is_active(verdict: Verdict) -> bool:
 
 def _array(name: str, rows: Sequence[Action]) -> str:
     values = [getattr(row, name) for row in rows]
-    if name in _AS_JSON:
-        return json_array(values)
     match _COLUMNS[name]:
+        case "jsonb":
+            return json_array(values)
         case "uuid":
             return uuid_array(values)
         case "text":

@@ -1,8 +1,8 @@
 """Queues what is to be told, in the caller's transaction."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from actions.receipts import Message
@@ -26,8 +26,7 @@ _ANNOUNCE = f"""{_TELL}
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """Something to tell a user: of an execution of a rule, of the rule itself, or of neither.
 
     `ends_at` is the end of the rule that the notice announces, where it does: such a notice is told

@@ -1,7 +1,8 @@
 """What is drawn for a rule: a symbol's price, what the rule waits for, and where it fired."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 

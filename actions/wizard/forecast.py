@@ -1,7 +1,8 @@
 """What would come of a rule that is being written: whether it is true already, what it costs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from decimal import Decimal
 from uuid import uuid4
 

@@ -1,7 +1,8 @@
 """A rule that is being written, as it would begin now, and all that it would see: read once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 

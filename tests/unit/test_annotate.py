@@ -1,7 +1,7 @@
 """What a chart draws for a rule is what the rule goes by, for every trigger that is registered."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any

@@ -1,6 +1,6 @@
 """A rule that starts anew with each firing has all its firings told at once, as it is played."""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from itertools import accumulate
 from typing import Any

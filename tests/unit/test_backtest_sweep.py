@@ -1,7 +1,7 @@
 """A sweep finds for each setting what a backtest of its own finds."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import accumulate

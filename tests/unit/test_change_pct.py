@@ -1,7 +1,7 @@
 """A price that has moved by a percentage: against which price, exactly how far, and until when."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any

@@ -1,6 +1,6 @@
 """A price that is a percentage away from what the shares held have cost."""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

@@ -1,7 +1,7 @@
 """A price that is a percentage below its highest of the last sessions."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any

@@ -58,6 +58,15 @@ def test_an_event_is_a_line_of_json_with_what_it_is_about(
     assert "tick" not in second
 
 
+def test_what_is_no_utf_8_and_numbers_of_any_size_are_written_too(
+    logger: logging.Logger, written: Callable[[], list[dict[str, Any]]]
+) -> None:
+    logger.info("half a \ud83d", extra={"woken": 2**70, "action_id": RULE})
+    (line,) = written()
+    assert line["message"] == "half a \ud83d"
+    assert (line["woken"], line["action_id"]) == (2**70, str(RULE))
+
+
 def test_what_is_said_within_what_is_said_adds_to_it(
     logger: logging.Logger, written: Callable[[], list[dict[str, Any]]]
 ) -> None:

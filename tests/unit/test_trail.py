@@ -1,7 +1,7 @@
 """The path of a trailing stop on a chart is the one that the trigger itself went."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any

@@ -1,6 +1,6 @@
 """Why a rule has not fired: its gates, and how far the price is from the level that wakes it."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 from decimal import Decimal
 
