@@ -107,20 +107,25 @@ def _until_undisturbed(firings: Sequence[Firing]) -> Fired:
 def _commit(firings: Sequence[Firing]) -> Fired:
     with transaction_sent_ahead(prepared=len(firings) <= FEW):
         fired, booked = _fire(firings)
-    for each in booked:
-        _log(each)
+    _log("a rule fired", "success", [each for each in booked if not each.execution.error])
+    refused = [each for each in booked if each.execution.error]
+    _log("a rule fired and was refused", "refused", refused)
     return fired
 
 
-def _log(booked: Booked) -> None:
-    refused = bool(booked.execution.error)
-    about = {
-        "action_id": booked.execution.action_id,
-        "execution_id": booked.execution.id,
-        "user_id": booked.firing.leased.user_id,
-        "outcome": "refused" if refused else "success",
-    }
-    logger.info("a rule fired and was refused" if refused else "a rule fired", extra=about)
+def _log(words: str, outcome: str, booked: Sequence[Booked]) -> None:
+    """A line for each of these firings, written all at once."""
+    if not booked:
+        return
+    each = [
+        {
+            "action_id": one.execution.action_id,
+            "execution_id": one.execution.id,
+            "user_id": one.firing.leased.user_id,
+        }
+        for one in booked
+    ]
+    logger.info(words, extra={"outcome": outcome, "each": each})
 
 
 def _fire(firings: Sequence[Firing]) -> tuple[Fired, list[Booked]]:

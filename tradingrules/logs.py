@@ -7,7 +7,7 @@ docs/adr/0020.
 import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -16,17 +16,19 @@ import orjson
 from django.http import HttpRequest
 
 # What a line may have beside its words. Whatever else a library adds to a record is left out.
-FIELDS = (
-    "tick",
-    "action_id",
-    "execution_id",
-    "user_id",
-    "delivery_id",
-    "outcome",
-    "woken",
-    "fired",
-    "milliseconds",
-    "status_code",
+FIELDS = frozenset(
+    {
+        "tick",
+        "action_id",
+        "execution_id",
+        "user_id",
+        "delivery_id",
+        "outcome",
+        "woken",
+        "fired",
+        "milliseconds",
+        "status_code",
+    }
 )
 LEFT_OUT = "[left out]"
 _WRITTEN_AS_THEY_ARE = (UUID, int, float)
@@ -56,37 +58,42 @@ class Scrubber:
 
 class JsonLine(logging.Formatter):
     """An event as one line of JSON: `at` (RFC 3339, UTC), `level`, `logger`, `message`, those of
-    FIELDS that it has, and `exception` with its traceback."""
+    FIELDS that it has, and `exception` with its traceback.
+
+    A record that has `each`, a list of such fields, is a line for each of them.
+    """
 
     def __init__(self, *, secrets: Iterable[str] = ()) -> None:
         super().__init__()
         self._scrubbed = Scrubber(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         event = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "at": at.removesuffix("+00:00") + "Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **fields_of(record),
         }
-        event["at"] = event["at"].removesuffix("+00:00") + "Z"
-        if record.exc_info:
-            event["exception"] = self.formatException(record.exc_info)
-        return self._scrubbed(_as_json(event))
+        exception = {"exception": self.formatException(record.exc_info)} if record.exc_info else {}
+        lines = [_as_json({**event, **fields, **exception}) for fields in fields_of(record)]
+        return self._scrubbed("\n".join(lines))
 
 
 class ReadableLine(logging.Formatter):
-    """An event for people: its words, and behind them what it is about."""
+    """An event for people: its words, and behind them what it is about; a line for `each`."""
 
     def __init__(self, *, secrets: Iterable[str] = ()) -> None:
         super().__init__("{asctime} {levelname} {name}: {message}{about}", style="{")
         self._scrubbed = Scrubber(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = " ".join(f"{name}={value}" for name, value in fields_of(record).items())
-        record.about = f" ({fields})" if fields else ""
-        return self._scrubbed(super().format(record))
+        lines = []
+        for fields in fields_of(record):
+            about = " ".join(f"{name}={value}" for name, value in fields.items())
+            record.about = f" ({about})" if about else ""
+            lines.append(super().format(record))
+        return self._scrubbed("\n".join(lines))
 
 
 class WithoutAddresses(logging.Filter):
@@ -110,13 +117,18 @@ class WithoutAddresses(logging.Filter):
         return True
 
 
-def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Those of FIELDS that a record has: numbers, ids, and all else as text."""
-    known = record.__dict__
+def fields_of(record: logging.LogRecord) -> list[dict[str, Any]]:
+    """Of each line of a record those of FIELDS that it has: numbers, ids, and all else as text."""
+    common = _fields(record.__dict__)
+    each = getattr(record, "each", None)
+    return [common] if each is None else [common | _fields(fields) for fields in each]
+
+
+def _fields(known: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value if isinstance(value, _WRITTEN_AS_THEY_ARE) else str(value)
-        for name in FIELDS
-        if (value := known.get(name)) is not None
+        for name, value in known.items()
+        if name in FIELDS and value is not None
     }
 
 

@@ -58,6 +58,20 @@ def test_an_event_is_a_line_of_json_with_what_it_is_about(
     assert "tick" not in second
 
 
+def test_a_record_about_many_things_is_a_line_for_each_of_them(
+    logger: logging.Logger, written: Callable[[], list[dict[str, Any]]]
+) -> None:
+    other = UUID(int=1)
+    each = [{"action_id": RULE, "password": "x"}, {"action_id": other}]
+    logger.info("a rule fired", extra={"outcome": "success", "each": each})
+    lines = written()
+    assert [(line["message"], line["outcome"]) for line in lines] == [
+        ("a rule fired", "success")
+    ] * 2
+    assert [line["action_id"] for line in lines] == [str(RULE), str(other)]
+    assert not any("password" in line for line in lines)
+
+
 def test_what_is_no_utf_8_and_numbers_of_any_size_are_written_too(
     logger: logging.Logger, written: Callable[[], list[dict[str, Any]]]
 ) -> None:
