@@ -133,6 +133,7 @@ class Bench:
         """Seconds from the lease of one woken rule to the commit of its firing, and to the end of
         the look at it: medians."""
         fires, looks = [], []
+        tidy_up()
 
         def timed(**given: Any) -> Fired:
             fired = commit_firings(**given)
