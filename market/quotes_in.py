@@ -301,7 +301,8 @@ def _newest(samples: Iterable[Sample]) -> Collection[Sample]:
 
 
 def _without_future(samples: Collection[Sample], now: datetime) -> list[Sample]:
-    sane = [sample for sample in samples if sample.as_of <= now + CLOCK_SKEW]
+    latest = now + CLOCK_SKEW
+    sane = [sample for sample in samples if sample.as_of <= latest]
     if len(sane) < len(samples):
         raise_incidents(
             said=[
@@ -313,7 +314,7 @@ def _without_future(samples: Collection[Sample], now: datetime) -> list[Sample]:
                     as_of=sample.as_of,
                 )
                 for sample in samples
-                if sample.as_of > now + CLOCK_SKEW
+                if sample.as_of > latest
             ],
             now=now,
         )
