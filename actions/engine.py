@@ -18,11 +18,11 @@ from actions.judge import Finding, judge
 from actions.lease import Leased, count_awake, lease_actions_for_evaluation
 from actions.pace import tick_interval
 from actions.rules import InvalidRule, Rule
-from actions.settle import Look, after_fault, expire_paused, settle
+from actions.settle import Look, after_fault, ask_out_of_time, expire_paused, settle
 from actions.sight import Sight
 from actions.splits import apply_due_splits, tell_of_doubts
 from actions.tick_record import record_tick
-from market.bulk import transaction_sent_ahead, wait_for_no_disk
+from market.bulk import sent_ahead, transaction_sent_ahead, wait_for_no_disk
 from market.freshness import mark_freshness
 from market.history import record_history
 from market.quotes import Sample
@@ -30,7 +30,9 @@ from market.services import (
     Fetched,
     ProviderError,
     accept_quotes,
-    being_looked_at,
+    ask_if_doubts_are_untold,
+    ask_if_splits_are_due,
+    ask_looked_at,
     calendar,
     fetch_quotes,
     quote_max_age,
@@ -62,15 +64,19 @@ def run_tick(*, now: datetime, call_for_help: Callable[[int], object] = lambda n
     """
     started = perf_counter()
     report = Report()
-    expire_paused(now=now)
-    report.errors += apply_due_splits(now=now)  # before there is a quote in new shares
-    symbols = followed(now=now)
+    symbols = open_tick(now=now, report=report)
     report.woken = take_in(_quotes(symbols, now, report), now)
-    report.doubted = tell_of_doubts(now=now)
+    if report.woken or count_awake(now=now):
+        _evaluate(report, now, call_for_help)
     is_open = calendar().is_open(now)
-    if is_open:  # nobody waits for a quote while there can be none
-        mark_freshness(now=now, max_age=quote_max_age())
-    return _finish(report, now, started, is_open, call_for_help)
+    with transaction_sent_ahead():
+        if is_open:  # nobody waits for a quote while there can be none
+            mark_freshness(now=now, max_age=quote_max_age())
+        are_doubts_untold = ask_if_doubts_are_untold()
+        _record(report, now, started, is_open)
+    if are_doubts_untold():
+        report.doubted = tell_of_doubts(now=now)
+    return report
 
 
 def run_short_tick(
@@ -82,19 +88,34 @@ def run_short_tick(
     """
     started = perf_counter()
     report = Report(woken=count_awake(now=now))
-    return _finish(report, now, started, calendar().is_open(now), call_for_help)
+    if report.woken:
+        _evaluate(report, now, call_for_help)
+    with transaction_sent_ahead():
+        _record(report, now, started, calendar().is_open(now))
+    return report
 
 
-def _finish(
-    report: Report,
-    now: datetime,
-    started: float,
-    is_open: bool,
-    call_for_help: Callable[[int], object],
-) -> Report:
+def open_tick(*, now: datetime, report: Report) -> list[str]:
+    """Does what is due before there are prices; returns the symbols to ask for, in order."""
+    with sent_ahead():  # in nearly every tick nothing is due, and this is all that is asked
+        out_of_time = ask_out_of_time(now=now)
+        are_splits_due = ask_if_splits_are_due(now=now)
+        symbols = _ask_followed(now)
+    if ids := out_of_time():
+        expire_paused(ids=ids, now=now)
+    if are_splits_due():
+        report.errors += apply_due_splits(now=now)  # before there is a quote in new shares
+    return symbols()
+
+
+def _evaluate(report: Report, now: datetime, call_for_help: Callable[[int], object]) -> None:
     if report.woken > settings.LEASE_BATCH:
         call_for_help(ceil(report.woken / settings.LEASE_BATCH) - 1)
     look_at_the_woken(now=now, report=report)
+
+
+def _record(report: Report, now: datetime, started: float, is_open: bool) -> None:
+    wait_for_no_disk()
     record_tick(
         started_at=now,
         duration=timedelta(seconds=perf_counter() - started),
@@ -114,7 +135,6 @@ def _finish(
             "milliseconds": round(1000 * (perf_counter() - started)),
         },
     )
-    return report
 
 
 def look_at_the_woken(*, now: datetime, report: Report) -> None:
@@ -128,9 +148,22 @@ def look_at_the_woken(*, now: datetime, report: Report) -> None:
 
 def followed(*, now: datetime) -> list[str]:
     """The symbols that rules wait for, that somebody holds or looks at, in order."""
-    awaited = watches.watchlist()
-    looked_at = set(being_looked_at(now=now)).difference(awaited)
-    return sorted([*awaited, *looked_at]) if looked_at else awaited
+    with sent_ahead():
+        symbols = _ask_followed(now)
+    return symbols()
+
+
+def _ask_followed(now: datetime) -> Callable[[], list[str]]:
+    awaited = watches.ask_watchlist()
+    looked_at = ask_looked_at(now=now)
+
+    def symbols() -> list[str]:
+        found = awaited()
+        if others := looked_at():
+            found = [*found, *set(others).difference(found)]
+        return sorted(found)
+
+    return symbols
 
 
 @contextmanager

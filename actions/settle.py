@@ -1,6 +1,6 @@
 """Writes down what a look at a rule found, and puts the rule back to sleep."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,13 +11,12 @@ from django.db import transaction
 from actions.closest import closest_approaches
 from actions.judge import Finding, Verdict
 from actions.lease import Leased, read_rows
-from actions.models import Action
 from actions.notify.outbox import Notice, tell
 from actions.receipts import expired_message, missed_message
 from actions.rules import Status, Wake
 from actions.watches import set_watches
 from market.arrays import json_array, plain_array, text_array, uuid_array
-from market.bulk import run
+from market.bulk import ask, run
 
 FIRST_BACK_OFF = timedelta(seconds=30)
 LONGEST_BACK_OFF = timedelta(minutes=15)
@@ -47,6 +46,8 @@ WITH settled AS (
 )
 SELECT id FROM settled
 """
+
+_OUT_OF_TIME = "SELECT id FROM actions WHERE status = 'paused' AND valid_until <= %s"
 
 # Locked in the order of their ids, as everywhere; one that was resumed meanwhile lives on.
 _EXPIRE = """
@@ -84,19 +85,17 @@ def settle(*, looks: Sequence[Look], now: datetime) -> None:
         tell(notices=_notices(kept, now), now=now)
 
 
-def expire_paused(*, now: datetime) -> int:
-    """Completes the paused rules whose time has run out, and tells their owners; an active one is
-    woken and judged.
-
-    Returns how many. One statement where there are none.
-    """
-    expired = Action.objects.filter(status=Status.PAUSED, valid_until__lte=now)
-    ids = list(expired.values_list("id", flat=True))
-    return _expire(ids, now) if ids else 0
+def ask_out_of_time(*, now: datetime) -> Callable[[], list[UUID]]:
+    """Asks for the paused rules whose time has run out, and gives what is called for their ids
+    (`market.bulk.ask`). An active one is woken and judged."""
+    rows = ask(_OUT_OF_TIME, [now])
+    return lambda: [id for (id,) in rows()]
 
 
 @transaction.atomic
-def _expire(ids: Sequence[UUID], now: datetime) -> int:
+def expire_paused(*, ids: Sequence[UUID], now: datetime) -> int:
+    """Completes those of these rules that are still paused and out of time, and tells their owners.
+    Returns how many."""
     ended = [id for (id,) in run(_EXPIRE, {"now": now, "ids": uuid_array(ids)})]
     tell(notices=_expired_notices(list(read_rows(ids=ended).values()), now), now=now)
     return len(ended)

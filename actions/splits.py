@@ -39,7 +39,6 @@ from market.services import (
     ask_for_splits,
     due_splits,
     follow,
-    is_any_doubt_untold,
     is_in_new_shares,
     lock_alerts,
     lock_terms,
@@ -155,14 +154,10 @@ def apply_split(*, split: AnnouncedSplit, now: datetime) -> bool:
     raise SplitRefused("symbol", "Rules of this symbol keep coming in. Try again in a minute.")
 
 
+@transaction.atomic
 def tell_of_doubts(*, now: datetime) -> int:
     """Tells the owners of rules on symbols whose price may be that of a split that is not recorded:
-    each once for each doubt. Returns how many symbols that are. One query where there is none."""
-    return _tell_of_doubts(now) if is_any_doubt_untold() else 0
-
-
-@transaction.atomic
-def _tell_of_doubts(now: datetime) -> int:
+    each once for each doubt. Returns how many symbols that are."""
     doubted = take_doubted()
     notices = []
     for symbol, reason in doubted.items():

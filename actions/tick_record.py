@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import connection
 
-from market.bulk import send, transaction_sent_ahead, wait_for_no_disk
+from market.bulk import send
 
 _RECORD = """
 INSERT INTO ticks (started_at, duration, next_in, symbols, woken, fired, errors)
@@ -107,12 +107,10 @@ def record_tick(
     fired: int,
     errors: Sequence[str],
 ) -> None:
-    """Records that a tick ran. Nobody waits for the disk: what a crash takes back is a tick whose
-    prices may be gone as well, so that the record says less than was done and never more."""
+    """Records that a tick ran. Nobody need wait for the disk: what a crash takes back is a tick
+    whose prices may be gone as well, so that the record says less than was done and never more."""
     counts = (symbols, woken, fired, orjson.dumps(errors).decode())
-    with transaction_sent_ahead():
-        wait_for_no_disk()
-        send(_RECORD, [started_at, duration, next_in, *counts])
+    send(_RECORD, [started_at, duration, next_in, *counts])
 
 
 def roll_up_ticks(*, now: datetime) -> int:

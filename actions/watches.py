@@ -15,13 +15,11 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db import connection
-
 from actions import water_marks
 from actions.models import Waking, Watch
 from actions.rules import Band, Wake
 from market.arrays import instant_array, plain_array, text_array, uuid_array
-from market.bulk import run, send, write
+from market.bulk import ask, run, send, write
 from market.quotes import AlertLevels
 from market.services import lock_alerts, narrow_alerts, replace_alerts
 
@@ -105,11 +103,10 @@ UPDATE actions a
 _ANYTHING_DUE = "SELECT FROM watches WHERE at <= %s LIMIT 1"
 
 _WATCHLIST = """
-SELECT symbol FROM market_quote q
+SELECT array_agg(symbol) FROM market_quote q
  WHERE alert_below IS NOT NULL OR alert_above IS NOT NULL OR alert_volume IS NOT NULL
     OR EXISTS (SELECT FROM watches w WHERE w.symbol = q.symbol OFFSET 0)
     OR EXISTS (SELECT FROM portfolios_holding h WHERE h.symbol = q.symbol OFFSET 0)
- ORDER BY symbol
 """
 
 # An index's end a level: nothing of what lies between is read. Where the marks of a symbol are
@@ -168,10 +165,15 @@ class Row:
 
 
 def watchlist() -> list[str]:
-    """The symbols that some sleeping rule needs, or that somebody holds."""
-    with connection.cursor() as cursor:
-        cursor.execute(_WATCHLIST)
-        return [symbol for (symbol,) in cursor.fetchall()]
+    """The symbols that some sleeping rule needs, or that somebody holds, in order."""
+    return sorted(ask_watchlist()())
+
+
+def ask_watchlist() -> Callable[[], list[str]]:
+    """Asks for the symbols of `watchlist`, and gives what is called for them, in any order
+    (`market.bulk.ask`)."""
+    rows = ask(_WATCHLIST, [])
+    return lambda: rows()[0][0] or []
 
 
 def wake(*, symbols: Collection[str], now: datetime) -> int:

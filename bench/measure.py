@@ -10,8 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from actions.engine import Report, look_at_the_woken, run_tick
-from actions.settle import expire_paused
+from actions.engine import Report, look_at_the_woken, open_tick, run_tick
 from actions.watches import wake, watchlist
 from bench.machine import machine, peak_mb
 from bench.market import Prepared, prepared_feed, samples
@@ -138,7 +137,7 @@ class Bench:
     def _crossing(self, feed: Prepared, number: int) -> tuple[float, float, int]:
         """Seconds until the woken are known, seconds to judge and settle them, how many."""
         fresh = self._next(self._moves(number))
-        before, _ = timed(lambda: (expire_paused(now=self.now), watchlist()))
+        before, _ = timed(lambda: open_tick(now=self.now, report=Report()))
         matching, woken = self._match(fresh)
         report = Report()
         looking, _ = timed(lambda: look_at_the_woken(now=self.now, report=report))

@@ -52,6 +52,7 @@ def _ticks(bench: Any, feed: Any, ticks: int) -> dict[str, float]:
     from django.db import connection  # noqa: PLC0415
 
     from bench.timing import median_ms, timed  # noqa: PLC0415
+    from market.bulk import send  # noqa: PLC0415
     from market.freshness import mark_freshness  # noqa: PLC0415
 
     say("quiet ticks, with marks, without, and with a row a symbol ...")
@@ -59,8 +60,7 @@ def _ticks(bench: Any, feed: Any, ticks: int) -> dict[str, float]:
         cursor.execute("CREATE TABLE kept_naively (symbol text, at timestamptz, fresh boolean)")
 
     def naively(*, now: datetime, max_age: timedelta) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(_NAIVE, [now, now - max_age])
+        send(_NAIVE, [now, now - max_age])
 
     ways = {"marked": mark_freshness, "unmarked": lambda **_: None, "naive": naively}
     found: dict[str, list[float]] = {name: [] for name in ways}

@@ -5,11 +5,13 @@ statement names each array's type: `%s::numeric[]`.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
+
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def plain_array(values: Iterable[object]) -> str:
@@ -29,6 +31,12 @@ def instant_array(values: Iterable[datetime | None]) -> str:
         instant: "NULL" if instant is None else instant.isoformat() for instant in set(listed)
     }
     return f"{{{','.join([written[instant] for instant in listed])}}}"
+
+
+def age_array(values: Iterable[datetime], now: datetime) -> str:
+    """Of instants, each as the microseconds that it lies before `now` (`%s::bigint[]`): numbers are
+    written here and read there in half the time."""
+    return f"{{{','.join([str((now - instant) // _MICROSECOND) for instant in values])}}}"
 
 
 def text_array(values: Iterable[str | None]) -> str:

@@ -63,9 +63,11 @@ def sent_ahead() -> Iterator[None]:
     """Lets PostgreSQL run what is sent in this block while we prepare what comes next.
 
     We wait where we ask for rows, and at the block's end: by then all has run, or the first error
-    was raised and nothing after it was run. Belongs in a transaction, which is then rolled back.
+    was raised and nothing after it was run. What writes belongs in a transaction, which is then
+    rolled back.
     What a cursor of Django's says of the number of rows is not known in here.
     """
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
     with connection.wrap_database_errors, connection.connection.pipeline():
         yield
@@ -83,7 +85,6 @@ def transaction_sent_ahead(*, prepared: bool = False) -> Iterator[None]:
         with transaction.atomic(), sent_ahead():
             yield
         return
-    connection.close_if_health_check_failed()
     try:
         with ExitStack() as journey:
             journey.enter_context(sent_ahead())

@@ -56,7 +56,8 @@ class Silence:
 
 def mark_freshness(*, now: datetime, max_age: timedelta) -> None:
     """Marks the symbols whose quote has become older than `max_age`, and those that have a fresh
-    one again. For every tick while the market is open; one statement."""
+    one again. For every tick while the market is open; one statement, in the transaction that
+    records the tick: what a crash of the server takes back of both, the next tick finds again."""
     send(_MARK, {"now": now, "limit": now - max_age, "max_age": max_age})
 
 

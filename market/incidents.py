@@ -1,7 +1,7 @@
 """What was wrong with what the feed said: recorded, raised once, and settled by a good answer."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection
 
 from market.arrays import instant_array, plain_array, text_array
-from market.bulk import run
+from market.bulk import ask, run
 from market.models import FeedIncident
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,11 @@ UPDATE market_feedincident
 RETURNING symbol, reason
 """
 
+
+_ANY_DOUBT_UNTOLD = """
+SELECT FROM market_feedincident
+ WHERE verdict = 'doubted' AND settled_at IS NULL AND NOT is_told LIMIT 1
+"""
 
 _TAKE_DOUBTED = """
 UPDATE market_feedincident SET is_told = true
@@ -111,11 +116,11 @@ def settle_incidents(
             logger.info("Over: %s: %s", symbol or settings.MARKET_PROVIDER, reason)
 
 
-def is_any_doubt_untold() -> bool:
-    """Whether `take_doubted` has anything to tell."""
-    return FeedIncident.objects.filter(
-        verdict=FeedIncident.Verdicts.DOUBTED, settled_at__isnull=True, is_told=False
-    ).exists()
+def ask_if_doubts_are_untold() -> Callable[[], bool]:
+    """Asks whether `take_doubted` has anything to tell, and gives what is called for the answer
+    (`market.bulk.ask`)."""
+    untold = ask(_ANY_DOUBT_UNTOLD, [])
+    return lambda: bool(untold())
 
 
 def take_doubted() -> dict[str, str]:

@@ -10,9 +10,10 @@ from time import monotonic, sleep
 from django.db import connection
 
 from market.asking import QUOTE, ask_for_quotes, patience
+from market.bulk import ask
 from market.errors import ProviderError
 from market.feed import completed_sessions, fetch_quotes, provider, quote_max_age
-from market.models import FeedAsk, Look
+from market.models import FeedAsk
 from market.providers import WebProvider
 from market.quotes import Sample
 from market.quotes_in import follow
@@ -28,6 +29,8 @@ INSERT INTO market_look AS look (symbol, at)
 SELECT symbol, %s FROM unnest(%s::text[]) AS wanted(symbol) ORDER BY symbol
     ON CONFLICT (symbol) DO UPDATE SET at = excluded.at WHERE look.at < %s
 """
+
+_LOOKED_AT = "SELECT symbol FROM market_look WHERE at > %s"
 
 
 def quotes_within(
@@ -114,10 +117,11 @@ def looked_at(*, symbols: Collection[str], now: datetime) -> None:
         cursor.execute(_LOOK, [now, sorted(set(symbols)), now - _SAME_LOOK])
 
 
-def being_looked_at(*, now: datetime) -> list[str]:
-    """The symbols that somebody has looked at in the last minutes, in order."""
-    looks = Look.objects.filter(at__gt=now - LOOKS_LAST).order_by("instrument_id")
-    return list(looks.values_list("instrument_id", flat=True))
+def ask_looked_at(*, now: datetime) -> Callable[[], list[str]]:
+    """Asks for the symbols that somebody has looked at in the last minutes, and gives what is
+    called for them (`market.bulk.ask`)."""
+    rows = ask(_LOOKED_AT, [now - LOOKS_LAST])
+    return lambda: [symbol for (symbol,) in rows()]
 
 
 def _wait_for_others(symbols: Collection[str], now: datetime) -> None:

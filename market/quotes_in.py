@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from market.arrays import instant_array, plain_array, text_array
+from market.arrays import age_array, plain_array, text_array
 from market.bulk import run, send, write
 from market.errors import UnknownSymbol
 from market.hours import AlwaysOpen
@@ -33,11 +33,16 @@ WITH wanted AS (
 SELECT symbol FROM wanted WHERE NOT known ORDER BY symbol
 """
 
-# Arrays that are shorter are filled up with NULL: where no sample has a note, none is sent.
+# Arrays that are shorter are filled up with NULL: where no sample has a note, none is sent. One
+# `unnest` in FROM of all of them would keep each array's rows before it puts them together.
 _SAMPLES = """
-unnest(%(symbols)s::text[], %(prices)s::numeric[], %(as_of)s::timestamptz[], %(volumes)s::bigint[],
-       %(previous)s::numeric[], %(interpolated)s::boolean[], %(notes)s::text[])
-    AS sample(symbol, price, as_of, volume, previous_close, interpolated, note)
+(SELECT unnest(%(symbols)s::text[]) AS symbol,
+        unnest(%(prices)s::numeric[]) AS price,
+        %(now)s::timestamptz - interval '1 microsecond' * unnest(%(ages)s::bigint[]) AS as_of,
+        unnest(%(volumes)s::bigint[]) AS volume,
+        unnest(%(previous)s::numeric[]) AS previous_close,
+        unnest(%(interpolated)s::boolean[]) AS interpolated,
+        unnest(%(notes)s::text[]) AS note) AS sample
 """
 
 # What a price is compared with: the last accepted one, or else the last session's close.
@@ -182,9 +187,11 @@ UPDATE market_quote AS quote
 # nothing is open against the symbol. This stores them in one pass. Two writers wait for each other
 # and never for ever if both go by symbol. Rows are updated in the order in which a join yields
 # them, and only a merge yields them by symbol whatever it reads: the other joins are switched off
-# for this statement. (To lock the rows first, as _STORE does, takes a third longer.)
-_JOINS = """
-SELECT set_config('enable_hashjoin', %s, true), set_config('enable_nestloop', %s, true)
+# for this statement, and so is reading the table from end to end, after which it would have to be
+# sorted. (To lock the rows first, as _STORE does, takes a third longer.)
+_OTHER_WAYS = """
+SELECT set_config('enable_hashjoin', %(are)s, true), set_config('enable_nestloop', %(are)s, true),
+       set_config('enable_seqscan', %(are)s, true)
 """
 _STORE_PLAIN = f"""
 UPDATE market_quote AS held
@@ -248,11 +255,11 @@ def accept_quotes(*, samples: Iterable[Sample], now: datetime, max_age: timedelt
 
 def _store(samples: Collection[Sample], now: datetime) -> None:
     params: dict[str, Any] = {"now": now, "provider": settings.MARKET_PROVIDER}
-    params |= _believed() | _sessions(samples, now) | _columns(samples)
+    params |= _believed() | _sessions(samples, now) | _columns(samples, now)
     send("SAVEPOINT plainly", [])
-    send(_JOINS, ["off", "off"])
+    send(_OTHER_WAYS, {"are": "off"})
     if write(_STORE_PLAIN, params) == len(samples):
-        send(_JOINS, ["on", "on"])
+        send(_OTHER_WAYS, {"are": "on"})
         send("RELEASE SAVEPOINT plainly", [])
         return
     # The rows are let go of first, so that all are locked in one order.
@@ -294,7 +301,8 @@ def _newest(samples: Iterable[Sample]) -> Collection[Sample]:
 
 
 def _without_future(samples: Collection[Sample], now: datetime) -> list[Sample]:
-    sane = [sample for sample in samples if sample.as_of <= now + CLOCK_SKEW]
+    latest = now + CLOCK_SKEW
+    sane = [sample for sample in samples if sample.as_of <= latest]
     if len(sane) < len(samples):
         raise_incidents(
             said=[
@@ -306,20 +314,20 @@ def _without_future(samples: Collection[Sample], now: datetime) -> list[Sample]:
                     as_of=sample.as_of,
                 )
                 for sample in samples
-                if sample.as_of > now + CLOCK_SKEW
+                if sample.as_of > latest
             ],
             now=now,
         )
     return sane
 
 
-def _columns(samples: Collection[Sample]) -> dict[str, str]:
+def _columns(samples: Collection[Sample], now: datetime) -> dict[str, str]:
     interpolated = [sample.interpolated for sample in samples]
     notes = [sample.note for sample in samples]
     return {
         "symbols": text_array([sample.symbol for sample in samples]),
         "prices": plain_array([sample.price for sample in samples]),
-        "as_of": instant_array([sample.as_of for sample in samples]),
+        "ages": age_array([sample.as_of for sample in samples], now),
         "volumes": plain_array([sample.volume for sample in samples]),
         "previous": plain_array([sample.previous_close for sample in samples]),
         "interpolated": plain_array(interpolated if any(interpolated) else ()),

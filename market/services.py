@@ -18,14 +18,15 @@ from market.feed import (
     quote_max_age,
     replay,
 )
-from market.incidents import believe_move, is_any_doubt_untold, take_doubted
+from market.incidents import ask_if_doubts_are_untold, believe_move, take_doubted
 from market.listed import admit, learn, search_symbols, unlisted
-from market.looking import being_looked_at, look_soon, looked_at, quotes_within
+from market.looking import ask_looked_at, look_soon, looked_at, quotes_within
 from market.quotes_in import accept_quotes, follow
 from market.recorded import SESSION_SECONDS_MAX, SESSION_SECONDS_MIN, import_bars, restart_replay
 from market.split_news import ask_for_splits
 from market.splits import (
     announce_split,
+    ask_if_splits_are_due,
     due_splits,
     is_in_new_shares,
     keep_terms,
@@ -46,7 +47,9 @@ __all__ = [
     "admit",
     "announce_split",
     "ask_for_splits",
-    "being_looked_at",
+    "ask_if_doubts_are_untold",
+    "ask_if_splits_are_due",
+    "ask_looked_at",
     "believe_move",
     "calendar",
     "completed_sessions",
@@ -56,7 +59,6 @@ __all__ = [
     "held_sessions",
     "held_span",
     "import_bars",
-    "is_any_doubt_untold",
     "is_in_new_shares",
     "keep_terms",
     "learn",

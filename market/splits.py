@@ -4,7 +4,7 @@ A split concerns prices of before the day on which it takes effect: they are in 
 replay, whose days are long past, that is all that is known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from market.bulk import ask
 from market.errors import SplitRefused
 from market.hours import NEW_YORK
 from market.incidents import settle_doubt
@@ -26,6 +27,8 @@ FARTHEST = timedelta(days=30)  # back: who is later than that, has lived on in t
 SAME = timedelta(days=7)  # the same factor twice within these is one split, dated differently
 
 _LOCK = "SELECT FROM market_instrument WHERE symbol = ANY(%s) ORDER BY symbol FOR {} "
+
+_ANY_DUE = 'SELECT FROM market_announcedsplit WHERE applied_at IS NULL AND "on" <= %s LIMIT 1'
 
 # Multiplied first, divided once. A price that would be nothing is the least that there can be.
 _PRICE = """
@@ -97,11 +100,21 @@ def announce_split(
     return split if is_new else None
 
 
+def ask_if_splits_are_due(*, now: datetime) -> Callable[[], bool]:
+    """Asks whether there are `due_splits`, and gives what is called for the answer
+    (`market.bulk.ask`)."""
+    due = ask(_ANY_DUE, [_day_of(now)])
+    return lambda: bool(due())
+
+
 def due_splits(*, now: datetime) -> list[AnnouncedSplit]:
     """Those that have taken effect by `now` and are not applied yet, oldest first."""
-    today = now.astimezone(NEW_YORK).date()
-    due = AnnouncedSplit.objects.filter(applied_at__isnull=True, on__lte=today)
+    due = AnnouncedSplit.objects.filter(applied_at__isnull=True, on__lte=_day_of(now))
     return list(due.order_by("on", "instrument_id"))
+
+
+def _day_of(now: datetime) -> date:
+    return now.astimezone(NEW_YORK).date()
 
 
 def keep_terms(*, symbols: frozenset[str]) -> None:

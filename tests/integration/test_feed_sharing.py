@@ -24,7 +24,7 @@ from market.selectors import latest_quotes
 from market.services import (
     ProviderError,
     UnknownSymbol,
-    being_looked_at,
+    ask_looked_at,
     calendar,
     completed_sessions,
     fetch_quotes,
@@ -209,9 +209,9 @@ def test_what_is_looked_at_is_kept_fresh_by_ticks_for_some_minutes(
     live.says(quotes({"AAPL": quote("AAPL", now, "230")}))
     look(now, "AAPL")
     assert watchlist() == []
-    assert being_looked_at(now=now + 4 * MINUTE) == ["AAPL"]
+    assert ask_looked_at(now=now + 4 * MINUTE)() == ["AAPL"]
     assert run_tick(now=now + 4 * MINUTE).symbols == 1
-    assert being_looked_at(now=now + 5 * MINUTE) == []
+    assert ask_looked_at(now=now + 5 * MINUTE)() == []
     assert run_tick(now=now + 5 * MINUTE).symbols == 0
     look(now + 5 * MINUTE, "AAPL")
     assert Look.objects.get().at == now + 5 * MINUTE
@@ -223,7 +223,7 @@ def test_what_is_looked_at_of_a_feed_without_limits_is_fetched_and_kept_too(
 ) -> None:
     feed.says("IBM", "250", now)
     assert look(now, "IBM")["IBM"].price == 250
-    assert being_looked_at(now=now) == ["IBM"]
+    assert ask_looked_at(now=now)() == ["IBM"]
 
 
 # --- Credits ---

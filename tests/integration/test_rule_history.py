@@ -21,7 +21,7 @@ from actions.execute_now import execute_now
 from actions.history import because, history_of
 from actions.models import Action, ActionHistory
 from actions.services import Draft, cancel_action, create_action, pause_action, resume_action
-from actions.settle import expire_paused
+from actions.settle import ask_out_of_time, expire_paused
 from tests.conftest import Feed
 from tests.factories import PortfolioFactory, UserFactory
 
@@ -156,7 +156,7 @@ def test_a_rule_that_expires_while_it_is_paused_says_so(owner: User, now: dateti
     action = rule(owner, now, valid_until=now + TICK)
     pause_action(user=owner, action_id=action.pk, now=now)
     forget_who()
-    assert expire_paused(now=now + TICK) == 1
+    assert expire_paused(ids=ask_out_of_time(now=now + TICK)(), now=now + TICK) == 1
     assert lines(action)[:2] == [
         ("Trading Rules", ("Status: paused → completed",), "Expired."),
         ("ada", ("Status: active → paused",), "Paused by you."),

@@ -56,7 +56,7 @@ def test_no_statement_of_a_tick_reads_all_rules_or_all_watches(
     woken = indexes(the_one(seen, "found AS"))
     assert {"watches_below_idx", "watches_above_idx", "watches_at_idx", "actions_pkey"} <= woken
     assert "actions_pkey" in indexes(the_one(seen, "due AS"))
-    assert "actions_paused_idx" in indexes(the_one(seen, '"valid_until" <= '))
+    assert "actions_paused_idx" in indexes(the_one(seen, "valid_until <= "))
 
 
 def test_quotes_are_written_in_the_order_of_their_symbols_so_that_no_two_writers_wait_in_a_circle(
