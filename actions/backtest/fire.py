@@ -7,20 +7,20 @@ from decimal import Decimal
 
 class Fire:
     """A firing that was carried out: when, the price that its trigger watched as it was printed
-    (None where it watches none), and the reason in words; given as a function, it is worked out
-    when it is asked for."""
+    (None where it watches none), and the reason in words; given as a function of the instant, it is
+    worked out when it is asked for."""
 
     __slots__ = ("_reason", "at", "price")
 
     def __init__(
-        self, at: datetime, price: Decimal | None, reason: str | Callable[[], str]
+        self, at: datetime, price: Decimal | None, reason: str | Callable[[datetime], str]
     ) -> None:
         self.at, self.price, self._reason = at, price, reason
 
     @property
     def reason(self) -> str:
         if not isinstance(self._reason, str):
-            self._reason = self._reason()
+            self._reason = self._reason(self.at)
         return self._reason
 
     def __eq__(self, other: object) -> bool:

@@ -142,11 +142,12 @@ class Player:
             self._seen[past] = past.series.last_until(now) + 1
         return self._next(self._ticks.first_from(now) + 1)
 
-    def _words_of(self, rule: Rule, series: Series, bars: Ints) -> Callable[[int], str]:
+    def _words_of(self, rule: Rule, series: Series, bars: Ints) -> Callable[[datetime], str]:
         """The reason of each firing: that of the first one of a rule made at the one before it."""
         once = replace(rule, max_executions=1, executions_count=0)
 
-        def words(place: int) -> str:
+        def words(at: datetime) -> str:
+            place = int(np.searchsorted(bars, series.last_until(micros(at))))
             start = instant(series.at[bars[place - 1]]) if place else self._start
             ticks = EveryBar([series], micros(start), None)
             player = Player(once, self._sight, ticks, Books(None, FREE, Limits()), start=start)

@@ -41,8 +41,17 @@ def instant(micros: int | np.int64) -> datetime:
     return EPOCH + int(micros) * MICROSECOND
 
 
+def instants(micros: Ints) -> Sequence[datetime]:
+    """Of many at once, a third as long for each."""
+    return [EPOCH + passed for passed in micros.astype("timedelta64[us]").tolist()]
+
+
 def price(millionths: int | np.int64) -> Decimal:
-    return Decimal(int(millionths)).scaleb(-6)
+    return int(millionths) * PRICE_STEP
+
+
+def prices(millionths: Ints) -> Sequence[Decimal]:
+    return [each * PRICE_STEP for each in millionths.tolist()]
 
 
 def millionths(price: Decimal) -> int:

@@ -123,7 +123,7 @@ class _Sweep:
         reason = partial(self._reason, value)
         return Fire(instant(series.at[bar]), price(series.printed[bar]), reason)
 
-    def _reason(self, value: Decimal | int) -> str:
+    def _reason(self, value: Decimal | int, _at: datetime) -> str:
         (fire,) = self._played(self._with(value))
         return fire.reason
 
