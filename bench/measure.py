@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from actions.engine import Report, look_at_the_woken, open_tick, run_tick
 from actions.watches import wake, watchlist
@@ -25,11 +25,13 @@ TICK = timedelta(seconds=10)
 MOVE = Decimal("0.10")  # of the symbols that cross: some of their thresholds are 1 to 30 % away
 CROSSING_TICKS = 6
 WARM_UP_TICKS = 5  # after a checkpoint, and over pages just read from disk, they take longer
+_ON_DISK = "SELECT pg_total_relation_size('actions'), pg_total_relation_size('watches')"
 
 
 @dataclass(frozen=True)
 class Result:
-    """Times in milliseconds, each the median over the ticks of that kind; lists go by `sizes`."""
+    """Times in milliseconds, each the median over the ticks of that kind; `on_disk` is bytes, of
+    the rules and of their watches, with the indexes. Lists go by `sizes`."""
 
     symbols: int
     sizes: Sequence[int]
@@ -39,6 +41,7 @@ class Result:
     crossing_ms: list[float] = field(default_factory=list)
     woken: list[float] = field(default_factory=list)
     evaluation_ms: list[float] = field(default_factory=list)
+    on_disk: list[tuple[int, int]] = field(default_factory=list)
     naive: list[float] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -50,9 +53,21 @@ class Result:
             "naive_rules_per_s": naive,
             "ratio_to_naive": covered / naive,
             "growth": self.quiet_ms[-1] / self.quiet_ms[0],
+            "bytes_per_rule": self._bytes_per_rule(),
             "peak_mb": peak_mb(),
             "machine": machine(),
         }
+
+    def _bytes_per_rule(self) -> dict[str, int]:
+        """What a further rule takes on disk: from the smallest size to the largest."""
+        several = len(self.sizes) > 1
+        rules = self.sizes[-1] - (self.sizes[0] if several else 0)
+        before = self.on_disk[0] if several else (0, 0)
+        actions, watches = (
+            round((late - early) / rules)
+            for early, late in zip(before, self.on_disk[-1], strict=True)
+        )
+        return {"actions": actions, "watches": watches}
 
 
 class Bench:
@@ -72,6 +87,7 @@ class Bench:
             for size in sizes:
                 self._say(f"{size:,} rules: making them ...")
                 self._population.grow(size)
+                result.on_disk.append(_on_disk())
                 self._say(f"{size:,} rules: ticking ...")
                 self._measure(feed, result)
                 if not result.naive:
@@ -154,3 +170,10 @@ class Bench:
             symbols[(number * count + n) * 37 % len(symbols)]: -MOVE if n % 2 else MOVE
             for n in range(count)
         }
+
+
+def _on_disk() -> tuple[int, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(_ON_DISK)
+        actions, watches = cursor.fetchone()
+    return actions, watches

@@ -4,14 +4,16 @@ import os
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
+from math import inf
 from pathlib import Path
-from time import monotonic
+from queue import SimpleQueue
+from time import monotonic, sleep
 from typing import Any
 
 import psutil
@@ -26,34 +28,46 @@ from bench.machine import machine
 from bench.memory import Memory
 from bench.population import Population
 from bench.serving import served
-from bench.visitors import Answers, visit
+from bench.visitors import Answers, visiting
 from portfolios.models import Holding
 from portfolios.selectors import discrepancies
 
 SETTINGS = "bench.soak_settings"
 AS_DEPLOYED = {"MALLOC_ARENA_MAX": "1"}  # as the units and the image have it
+LOOK_SECONDS = 0.5
 SAMPLE_SECONDS = 5
-WARM_UP = 0.2  # of the time
 START_SECONDS = 60
 RESTART_SECONDS = 2  # as a service manager waits before it starts what has died
+THINKING_SECONDS = 0.1  # between two requests of one visitor
+# A process is as large as its busiest moment has made it. So before the clock starts, all are asked
+# for more at once than they are afterwards: what still grows then is not for lack of such a moment.
+WARM_UP_CROWD = 2  # times as many visitors, who do not think
+WARM_UP_TICKS = 60
+WARM_UP_MOVES = (Decimal("1.04"), Decimal("0.92"), Decimal("1.04"))  # thousands of rules fire
+WARM_UP_SECONDS = 900  # at most
 STEP = 0.002  # of a price, the standard deviation of its move in a second
 CENT = Decimal("0.01")
 
 
 class Market(threading.Thread):
-    """Moves every price a little, every second."""
+    """Moves every price a little, every second, and all of them at once when it is told to."""
 
     def __init__(self, feed: PricesInAFile, prices: dict[str, Decimal]) -> None:
         super().__init__(name="market", daemon=True)
         self._feed, self._prices = feed, dict(prices)
         self._random = random.Random(7)
         self._ended = threading.Event()
+        self._moves: SimpleQueue[Decimal] = SimpleQueue()
         feed.say(self._prices)
+
+    def move_all(self, times: Decimal) -> None:
+        self._moves.put(times)
 
     def run(self) -> None:
         while not self._ended.wait(1):
+            all_move = Decimal(1) if self._moves.empty() else self._moves.get()
             for symbol, price in self._prices.items():
-                moved = price * Decimal(1 + self._random.gauss(0, STEP))
+                moved = all_move * price * Decimal(1 + self._random.gauss(0, STEP))
                 self._prices[symbol] = max(moved, CENT)
             self._feed.say({each: price.quantize(CENT) for each, price in self._prices.items()})
 
@@ -108,7 +122,7 @@ class Service:
 
 @dataclass
 class Soak:
-    """`seconds` of it. `say` is told what goes on."""
+    """`seconds` of it, after `warm_up` requests and a calm. `say` is told what goes on."""
 
     seconds: float
     rules: int
@@ -116,10 +130,10 @@ class Soak:
     interval: float
     visitors: int
     kill_every: float
+    warm_up: int
+    calm: float
     folder: Path
     say: Callable[[str], None]
-    _stop: threading.Event = field(default_factory=threading.Event, init=False)
-    _answers: Answers = field(default_factory=Answers, init=False)
     _memory: Memory = field(default_factory=Memory, init=False)
     _killed: Counter[str] = field(default_factory=Counter, init=False)
 
@@ -129,6 +143,7 @@ class Soak:
         population = Population(symbols=self.symbols, at=datetime.now(UTC))
         population.grow(self.rules)
         Holding.objects.all().delete()  # nobody has bought them, so the ledger would not hold
+        users = list(User.objects.order_by("username"))
         prices = self.folder / "prices.json"
         market = Market(PricesInAFile(prices), population.prices)
         services = {
@@ -144,52 +159,70 @@ class Soak:
             os.environ[PRICES] = str(prices)  # the pages ask this feed, too
             os.environ |= AS_DEPLOYED
             url, web = stack.enter_context(served(SETTINGS, "--config=deploy/gunicorn_conf.py"))
+            self.say("warming up ...")
+            with visiting(users[: WARM_UP_CROWD * self.visitors], url, thinks=0) as crowd:
+                self._warm_up(services, market, crowd)
+            users = users[: self.visitors]
+            self.say(f"all is calm for {self.calm:.0f} s ...")
+            with visiting(users, url, thinks=THINKING_SECONDS) as calm:
+                self._soak(services, web, seconds=self.calm, kills=False)
             self.say(f"soaking for {self.seconds:.0f} s ...")
             began = datetime.now(UTC)
-            visitors = visit(self._users(), url, self._answers, self._stop)
-            self._soak(services, web)
-            self._stop.set()
-            for visitor in visitors:
-                visitor.join()
+            with visiting(users, url, thinks=THINKING_SECONDS) as answers:
+                self._soak(services, web, seconds=self.seconds, kills=True)
             ended = datetime.now(UTC)
-        return self._figures(began, ended)
+        return self._figures(began, ended, answers, before=[crowd, calm])
 
-    def _users(self) -> Sequence[User]:
-        return list(User.objects.order_by("username")[: self.visitors])
-
-    def _wait_for_ticks(self, services: dict[str, Service]) -> None:
+    def _wait_for_ticks(self, services: Mapping[str, Service]) -> None:
         deadline = monotonic() + START_SECONDS
         while Tick.objects.count() < 2:
-            for service in services.values():
-                service.look()
+            _look(services)
             if monotonic() > deadline:
                 raise Failed(f"nobody has ticked within {START_SECONDS} s.")
-            self._stop.wait(0.5)
+            sleep(LOOK_SECONDS)
 
-    def _soak(self, services: dict[str, Service], web: int) -> None:
+    def _warm_up(self, services: Mapping[str, Service], market: Market, crowd: Answers) -> None:
+        deadline = monotonic() + WARM_UP_SECONDS
+        moves, first = list(WARM_UP_MOVES), Tick.objects.count()
+        ticks = 0
+        while len(crowd.seconds) < self.warm_up or ticks < WARM_UP_TICKS:
+            _look(services)
+            if moves and ticks > WARM_UP_TICKS / 2:
+                market.move_all(moves.pop(0))
+            if monotonic() > deadline:
+                raise Failed(f"not warm within {WARM_UP_SECONDS} s.")
+            sleep(LOOK_SECONDS)
+            ticks = Tick.objects.count() - first
+
+    def _soak(
+        self, services: Mapping[str, Service], web: int, *, seconds: float, kills: bool
+    ) -> None:
         chance = random.Random(7)
-        ends = monotonic() + self.seconds
-        kill_at, sample_at = monotonic() + self.kill_every, 0.0
-        while monotonic() < ends:
-            for service in services.values():
-                service.look()
-            if monotonic() >= sample_at:
+        began = monotonic()
+        kill_at = began + self.kill_every if kills else inf
+        sample_at = 0.0
+        while (now := monotonic()) < began + seconds:
+            _look(services)
+            if now >= sample_at:
                 self._memory.sample(_by_role(services, web))
-                sample_at = monotonic() + SAMPLE_SECONDS
-            if monotonic() >= kill_at:
-                self._kill_one(services, chance)
+                sample_at = now + SAMPLE_SECONDS
+            if now >= kill_at:
+                # The evaluators last, whose memory is told until then.
+                name = "worker" if now < began + seconds / 2 else "evaluator"
+                self._kill_one(services, name, chance)
                 kill_at += self.kill_every
-            self._stop.wait(0.5)
+            sleep(LOOK_SECONDS)
 
-    def _kill_one(self, services: dict[str, Service], chance: random.Random) -> None:
-        name = chance.choice(sorted(services))
+    def _kill_one(self, services: Mapping[str, Service], name: str, chance: random.Random) -> None:
         mortal = services[name].mortal()
         with suppress(psutil.Error):
             if mortal:
                 chance.choice(mortal).kill()
                 self._killed[name] += 1
 
-    def _figures(self, began: datetime, ended: datetime) -> dict[str, Any]:
+    def _figures(
+        self, began: datetime, ended: datetime, answers: Answers, before: Sequence[Answers]
+    ) -> dict[str, Any]:
         found = discrepancies()
         executions = ActionExecution.objects.filter(execution_status="success")
         once = Action.objects.filter(max_executions=1).values("pk")
@@ -200,13 +233,18 @@ class Soak:
             "symbols": self.symbols,
             "interval_s": self.interval,
             "visitors": self.visitors,
+            "before": {
+                "requests": sum(len(each.seconds) for each in before),
+                "error_responses": sum(len(each.wrong) for each in before),
+                "calm_s": self.calm,
+            },
             "killed": dict(self._killed),
             "ticks": self._ticks(began, ended),
             "executions": executions.count(),
             "fired_twice": twice.filter(n__gt=1).count(),
-            "answers": self._answers.as_json(),
+            "answers": answers.as_json(),
             "ledger": "holds" if not found else f"{len(found)} differences",
-            "memory": self._memory.as_json(warm_up=WARM_UP * self.seconds),
+            "memory": self._memory.as_json(),
             "machine": machine(),
         }
 
@@ -225,11 +263,16 @@ class Soak:
         }
 
 
-def _by_role(services: dict[str, Service], web: int) -> dict[str, list[int]]:
+def _look(services: Mapping[str, Service]) -> None:
+    for service in services.values():
+        service.look()
+
+
+def _by_role(services: Mapping[str, Service], web: int) -> dict[str, list[int]]:
     roles = {name: [each.pid for each in service.processes()] for name, service in services.items()}
     with suppress(psutil.Error):
         roles["web"] = [web, *(each.pid for each in psutil.Process(web).children())]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pid FROM pg_stat_activity")
+        cursor.execute("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
         roles["postgres"] = [pid for (pid,) in cursor.fetchall()]
     return roles

@@ -60,6 +60,7 @@ def table(figures: Mapping[str, Any]) -> str:
             *(figures[column] for column in columns), strict=True
         )
     ]
+    of = figures["bytes_per_rule"]
     return f"""\
 A tick over {figures["symbols"]:,} symbols: medians. Crossing: a thousandth of them moves by 10 %.
 {machine_in_words(figures["machine"])}
@@ -72,6 +73,7 @@ growth of the quiet tick      {figures["growth"]:.2f} x
 the specification's loop      {figures["naive_rules_per_s"]:,.0f} rules/s
 rules covered, compared       {figures["ratio_to_naive"]:,.0f} x
 peak memory                   {figures["peak_mb"]:.0f} MB
+a rule on disk                {of["actions"]:,} bytes, {of["watches"]:,} of its watch
 {_trailing(figures)}{_plans(figures)}"""
 
 

@@ -4,7 +4,8 @@ import random
 import re
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import perf_counter
@@ -19,7 +20,6 @@ from accounts.models import User
 from actions.models import Action
 from bench.timing import percentile_ms
 
-THINKING_SECONDS = 0.1  # between two requests of one visitor
 PAGES = ("/", "/actions", "/portfolio", "/notifications", "/status", "/log", "/actions/new")
 READS = ("/actions?page_size=50", "/executions", "/portfolios", "/monitoring/status")
 NEW_RULE = {
@@ -61,13 +61,22 @@ class Answers:
 
 
 class Visitor(threading.Thread):
-    """Somebody who reads pages and the API, writes rules, and pauses and resumes them."""
+    """Somebody who reads pages and the API, writes rules, and pauses and resumes them; who thinks
+    for some seconds after each answer."""
 
     def __init__(
-        self, user: User, url: str, answers: Answers, stop: threading.Event, seed: int
+        self,
+        user: User,
+        url: str,
+        answers: Answers,
+        stop: threading.Event,
+        *,
+        thinks: float,
+        seed: int,
     ) -> None:
         super().__init__(name=f"visitor-{seed}", daemon=True)
         self._url, self._answers, self._stop_asked = url, answers, stop
+        self._thinks = thinks
         self._random = random.Random(seed)
         self._cookies, self._token = _signed_in(user)
         rules = Action.objects.filter(user=user, status="active").values_list("pk", flat=True)
@@ -75,7 +84,7 @@ class Visitor(threading.Thread):
 
     def run(self) -> None:
         with requests.Session() as session:
-            while not self._stop_asked.wait(THINKING_SECONDS):
+            while not self._stop_asked.wait(self._thinks):
                 self._do_something(session)
 
     def _do_something(self, session: requests.Session) -> None:
@@ -109,14 +118,21 @@ class Visitor(threading.Thread):
         self._answers.add(f"{method} {_ID.sub('...', path)}", status, perf_counter() - began)
 
 
-def visit(
-    users: Sequence[User], url: str, answers: Answers, stop: threading.Event
-) -> list[Visitor]:
-    """Begins a visitor for each user."""
-    visitors = [Visitor(user, url, answers, stop, n) for n, user in enumerate(users)]
+@contextmanager
+def visiting(users: Sequence[User], url: str, *, thinks: float) -> Iterator[Answers]:
+    """A visitor for each user, until the end of it; what they have been answered."""
+    answers, stop = Answers(), threading.Event()
+    visitors = [
+        Visitor(user, url, answers, stop, thinks=thinks, seed=n) for n, user in enumerate(users)
+    ]
     for visitor in visitors:
         visitor.start()
-    return visitors
+    try:
+        yield answers
+    finally:
+        stop.set()
+        for visitor in visitors:
+            visitor.join()
 
 
 def _signed_in(user: User) -> tuple[Mapping[str, str], str]:
