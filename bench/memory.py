@@ -19,7 +19,7 @@ import psutil
 
 FLAT = 1.0  # % an hour, at most
 SPAN_SECONDS = 30  # whose samples count as one, their median
-FEWEST_SPANS = 4  # fewer tell no slope
+FEWEST_SPANS = 4
 MB = 1e6
 _TWO_SIDED = NormalDist().inv_cdf(0.975)
 
@@ -92,7 +92,7 @@ class Growth:
 
 
 def growth(seen: Sequence[Sample]) -> Growth | None:
-    """How a process grew; None where it lived for less than two minutes.
+    """How a process grew; None where it lived for less than four spans.
 
     Told by spans, since the samples of a moment are alike, and would make it look surer than it is.
     """

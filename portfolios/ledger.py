@@ -9,7 +9,7 @@ its amount, a sale takes away the basis of the shares held in proportion, rounde
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -50,22 +50,23 @@ class RefusalCode(StrEnum):
     UNKNOWN_SYMBOL = "unknown_symbol"
 
 
-class Position(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Position:
     """Shares held, and the dollars that they cost."""
 
     quantity: Decimal = ZERO
     cost_basis: Decimal = ZERO
 
 
-NO_POSITIONS: Mapping[str, Position] = {}  # never written to
 NO_POSITION = Position()
 
 
-class Snapshot(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Snapshot:
     """A portfolio at one moment: dollars, and a position for every symbol that is held."""
 
     cash: Decimal = ZERO
-    positions: Mapping[str, Position] = NO_POSITIONS
+    positions: Mapping[str, Position] = field(default_factory=dict)
 
     def position(self, symbol: str) -> Position:
         return self.positions.get(symbol, NO_POSITION)

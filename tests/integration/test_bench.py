@@ -317,7 +317,7 @@ def test_a_rise_of_memory_is_told_in_percent_an_hour() -> None:
     assert rising.percent_per_hour == pytest.approx(100 / 1.0833, rel=0.01), "of its median size"
     assert rising.least <= rising.percent_per_hour <= rising.most
     assert rising.minutes == 10
-    assert growth(seen(0)[:20]) is None, "a minute and a half tells nothing"
+    assert growth(seen(0)[:18]) is None, "a minute and a half tells nothing"
 
 
 def test_a_step_and_a_spike_hardly_move_a_slope() -> None:
