@@ -109,6 +109,7 @@ def _firings(measured: Sequence[Measured]) -> Iterator[str]:
     yield f"| {' | '.join(heads)} |"
     yield "|---" + "|---:" * (len(shown) + 2) + "|"
     for each in measured:
-        others = [str(each["differing_bars"].get(name, "")) for name in shown.values()]
+        differing = each["differing_bars"]
+        others = [f"{differing[name]:,}" if name in differing else "" for name in shown.values()]
         cells = [RULES[each["kind"]], f"{each['bars']:,}", f"{each['fires']:,}", *others]
         yield f"| {' | '.join(cells)} |"
