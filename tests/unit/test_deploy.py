@@ -134,6 +134,12 @@ def test_gunicorn_understands_its_settings() -> None:
     run(PROGRAMS / "gunicorn", "--check-config", *config, "tradingrules.wsgi")
 
 
+def test_a_web_process_has_its_views_before_it_serves_and_keeps_the_collector_from_them() -> None:
+    asked = "import gc, sys, tradingrules.wsgi; print('actions.api.rules' in sys.modules, end=' ')"
+    frozen = "print(gc.get_freeze_count() > 10 * len(gc.get_objects()))"
+    assert run(sys.executable, "-c", f"{asked}; {frozen}") == "True True\n"
+
+
 def test_the_example_environment_names_variables_that_there_are() -> None:
     named = set(re.findall(r"^#?([A-Z_]+)=", (DEPLOY / "example.env").read_text(), re.MULTILINE))
     known = {name.upper() for name in Environment.model_fields}
