@@ -35,7 +35,8 @@ def instant_array(values: Iterable[datetime | None]) -> str:
 
 def age_array(values: Iterable[datetime], now: datetime) -> str:
     """Of instants, each as the microseconds that it lies before `now` (`%s::bigint[]`): numbers are
-    written here and read there in half the time."""
+    written here and read there in half the time. PostgreSQL's intervals give them back exactly
+    within 285 years."""
     return f"{{{','.join([str((now - instant) // _MICROSECOND) for instant in values])}}}"
 
 

@@ -70,6 +70,7 @@ def test_quotes_are_written_in_the_order_of_their_symbols_so_that_no_two_writers
     kinds = {node["Node Type"] for node in stored}
     assert "Merge Join" in kinds, "what it yields comes by symbol"
     assert not kinds & {"Hash Join", "Nested Loop"}
+    assert "market_quote" not in read_whole(stored), "they are read in that order, not sorted"
 
 
 def test_trailing_stops_are_found_by_their_marks_and_no_others_are_read(

@@ -131,6 +131,23 @@ def test_the_cost_of_a_quiet_tick_does_not_follow_the_rules(
     assert quiet_tick(now + 3 * SECOND) == with_one
 
 
+def test_a_tick_leases_only_where_somebody_is_awake_whoever_woke_them(
+    owner: User, feed: Feed, now: datetime
+) -> None:
+    def tick(price: str, at: datetime) -> tuple[int, int, bool]:
+        feed.says("AAPL", price, at)
+        with CaptureQueriesContext(connection) as queries:
+            report = run_tick(now=at)
+        leased = any("pg_advisory_xact_lock" in query["sql"] for query in queries)
+        return report.woken, report.fired, leased
+
+    rule(owner, now, "150")
+    assert tick("160", now) == (1, 0, True), "its first look"
+    assert tick("160", now + SECOND) == (0, 0, False)
+    take_in([Sample("AAPL", Decimal(149), now + 2 * SECOND)], now + 2 * SECOND)
+    assert tick("149", now + 3 * SECOND) == (0, 1, True), "woken by a price that came by itself"
+
+
 def test_those_longest_not_looked_at_are_leased_first(
     owner: User, feed: Feed, now: datetime
 ) -> None:
