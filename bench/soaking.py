@@ -4,12 +4,12 @@ import os
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import pairwise
+from itertools import cycle, pairwise
 from math import inf
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,6 +21,7 @@ from django.db import connection
 from django.db.models import Count
 
 from accounts.models import User
+from actions.evaluator import end_evaluators_session
 from actions.models import Action, ActionExecution, Tick
 from bench.command import Command, Failed, running
 from bench.feed import PRICES, PricesInAFile
@@ -33,18 +34,22 @@ from portfolios.models import Holding
 from portfolios.selectors import discrepancies
 
 SETTINGS = "bench.soak_settings"
+DEPLOYED = ("worker", "evaluator", "evaluator")  # as the units and the compose file have them
 AS_DEPLOYED = {"MALLOC_ARENA_MAX": "1"}  # as the units and the image have it
 LOOK_SECONDS = 0.5
 SAMPLE_SECONDS = 5
-START_SECONDS = 60
 RESTART_SECONDS = 2  # as a service manager waits before it starts what has died
 THINKING_SECONDS = 0.1  # between two requests of one visitor
 # A process is as large as its busiest moment has made it. So before the clock starts, all are asked
 # for more at once than they are afterwards: what still grows then is not for lack of such a moment.
 WARM_UP_CROWD = 2  # times as many visitors, who do not think
-WARM_UP_TICKS = 60
-WARM_UP_MOVES = (Decimal("1.04"), Decimal("0.92"), Decimal("1.04"))  # thousands of rules fire
-WARM_UP_SECONDS = 900  # at most
+WARM_UP_TICKS = 10  # after each move
+# Thousands of rules fire at each: first one evaluator's storm, then, further out, the other one's.
+WARM_UP_MOVES = (
+    (Decimal("1.04"), Decimal("0.92"), Decimal("1.04")),
+    (Decimal("1.08"), Decimal("0.85"), Decimal("1.09")),
+)
+WAIT_SECONDS = 600  # for any of this
 STEP = 0.002  # of a price, the standard deviation of its move in a second
 CENT = Decimal("0.01")
 
@@ -80,7 +85,7 @@ class Service:
     """A command of manage.py that is started anew whenever it has ended, as systemd does."""
 
     def __init__(self, name: str, *, prices: Path, interval: float) -> None:
-        self._name, self._prices, self._interval = name, prices, interval
+        self.name, self._prices, self._interval = name, prices, interval
         self._stack = ExitStack()
         self._command: Command | None = None
         self._start_at = 0.0
@@ -92,7 +97,7 @@ class Service:
         if self._command is None and monotonic() >= self._start_at:
             self._command = self._stack.enter_context(
                 running(
-                    self._name,
+                    self.name,
                     prices=self._prices,
                     interval=self._interval,
                     environment={"DJANGO_SETTINGS_MODULE": SETTINGS, **AS_DEPLOYED},
@@ -136,6 +141,7 @@ class Soak:
     say: Callable[[str], None]
     _memory: Memory = field(default_factory=Memory, init=False)
     _killed: Counter[str] = field(default_factory=Counter, init=False)
+    _chance: random.Random = field(default_factory=lambda: random.Random(7), init=False)
 
     def run(self) -> dict[str, Any]:
         """The figures. Raises Failed when nobody ticks."""
@@ -146,16 +152,13 @@ class Soak:
         users = list(User.objects.order_by("username"))
         prices = self.folder / "prices.json"
         market = Market(PricesInAFile(prices), population.prices)
-        services = {
-            name: Service(name, prices=prices, interval=self.interval)
-            for name in ("worker", "evaluator")
-        }
+        services = [Service(name, prices=prices, interval=self.interval) for name in DEPLOYED]
         with ExitStack() as stack:
-            for service in services.values():
+            for service in services:
                 stack.callback(service.end)
             market.start()
             stack.callback(market.end)
-            self._wait_for_ticks(services)
+            _wait_for_ticks(services, 2)
             os.environ[PRICES] = str(prices)  # the pages ask this feed, too
             os.environ |= AS_DEPLOYED
             url, web = stack.enter_context(served(SETTINGS, "--config=deploy/gunicorn_conf.py"))
@@ -173,31 +176,17 @@ class Soak:
             ended = datetime.now(UTC)
         return self._figures(began, ended, answers, before=[crowd, calm])
 
-    def _wait_for_ticks(self, services: Mapping[str, Service]) -> None:
-        deadline = monotonic() + START_SECONDS
-        while Tick.objects.count() < 2:
-            _look(services)
-            if monotonic() > deadline:
-                raise Failed(f"nobody has ticked within {START_SECONDS} s.")
-            sleep(LOOK_SECONDS)
+    def _warm_up(self, services: Sequence[Service], market: Market, crowd: Answers) -> None:
+        for moves in WARM_UP_MOVES:
+            for move in moves:
+                market.move_all(move)
+                _wait_for_ticks(services, WARM_UP_TICKS)
+            end_evaluators_session()  # so that the other one goes on
+        _wait_for(services, lambda: len(crowd.seconds) >= self.warm_up, f"{self.warm_up} answers")
 
-    def _warm_up(self, services: Mapping[str, Service], market: Market, crowd: Answers) -> None:
-        deadline = monotonic() + WARM_UP_SECONDS
-        moves, first = list(WARM_UP_MOVES), Tick.objects.count()
-        ticks = 0
-        while len(crowd.seconds) < self.warm_up or ticks < WARM_UP_TICKS:
-            _look(services)
-            if moves and ticks > WARM_UP_TICKS / 2:
-                market.move_all(moves.pop(0))
-            if monotonic() > deadline:
-                raise Failed(f"not warm within {WARM_UP_SECONDS} s.")
-            sleep(LOOK_SECONDS)
-            ticks = Tick.objects.count() - first
-
-    def _soak(
-        self, services: Mapping[str, Service], web: int, *, seconds: float, kills: bool
-    ) -> None:
-        chance = random.Random(7)
+    def _soak(self, services: Sequence[Service], web: int, *, seconds: float, kills: bool) -> None:
+        worker, *evaluators = services
+        turns = cycle(evaluators)  # one ticks until its turn, and the other does from then on
         began = monotonic()
         kill_at = began + self.kill_every if kills else inf
         sample_at = 0.0
@@ -208,17 +197,16 @@ class Soak:
                 sample_at = now + SAMPLE_SECONDS
             if now >= kill_at:
                 # The evaluators last, whose memory is told until then.
-                name = "worker" if now < began + seconds / 2 else "evaluator"
-                self._kill_one(services, name, chance)
+                self._kill_one(worker if now < began + seconds / 2 else next(turns))
                 kill_at += self.kill_every
             sleep(LOOK_SECONDS)
 
-    def _kill_one(self, services: Mapping[str, Service], name: str, chance: random.Random) -> None:
-        mortal = services[name].mortal()
+    def _kill_one(self, service: Service) -> None:
+        mortal = service.mortal()
         with suppress(psutil.Error):
             if mortal:
-                chance.choice(mortal).kill()
-                self._killed[name] += 1
+                self._chance.choice(mortal).kill()
+                self._killed[service.name] += 1
 
     def _figures(
         self, began: datetime, ended: datetime, answers: Answers, before: Sequence[Answers]
@@ -263,13 +251,29 @@ class Soak:
         }
 
 
-def _look(services: Mapping[str, Service]) -> None:
-    for service in services.values():
+def _wait_for_ticks(services: Sequence[Service], count: int) -> None:
+    enough = Tick.objects.count() + count
+    _wait_for(services, lambda: Tick.objects.count() >= enough, f"{count} ticks")
+
+
+def _wait_for(services: Sequence[Service], condition: Callable[[], bool], what: str) -> None:
+    deadline = monotonic() + WAIT_SECONDS
+    while not condition():
+        _look(services)
+        if monotonic() > deadline:
+            raise Failed(f"{what} did not come within {WAIT_SECONDS} s.")
+        sleep(LOOK_SECONDS)
+
+
+def _look(services: Sequence[Service]) -> None:
+    for service in services:
         service.look()
 
 
-def _by_role(services: Mapping[str, Service], web: int) -> dict[str, list[int]]:
-    roles = {name: [each.pid for each in service.processes()] for name, service in services.items()}
+def _by_role(services: Sequence[Service], web: int) -> dict[str, list[int]]:
+    roles: dict[str, list[int]] = {}
+    for service in services:
+        roles.setdefault(service.name, []).extend(each.pid for each in service.processes())
     with suppress(psutil.Error):
         roles["web"] = [web, *(each.pid for each in psutil.Process(web).children())]
     with connection.cursor() as cursor:
