@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--visitors", type=int, default=4)
     parser.add_argument("--kill-every", type=float, default=60, help="seconds")
     parser.add_argument(
-        "--warm-up", type=int, default=12_000, help="requests before the clock starts"
+        "--warm-up", type=int, default=24_000, help="requests before the clock starts"
     )
     parser.add_argument("--calm", type=float, default=120, help="seconds without a kill after them")
     parser.add_argument("--no-fsync", action="store_true", help="let the disk forget")

@@ -28,6 +28,9 @@ NEW_RULE = {
     "trigger_type": "price_above",
     "trigger_params": {"threshold": "999"},
 }
+# Whoever of the server's processes takes a connection has all that is asked on it. Of visitors who
+# come at once and stay, one process would have them all, and the other would be told to be flat.
+REQUESTS_A_CONNECTION = 20
 _A_DAY = timedelta(days=1)
 _ID = re.compile(r"[0-9a-f-]{36}|\?.*")
 
@@ -83,9 +86,12 @@ class Visitor(threading.Thread):
         self._rules = [str(pk) for pk in rules[:20]]
 
     def run(self) -> None:
-        with requests.Session() as session:
-            while not self._stop_asked.wait(self._thinks):
-                self._do_something(session)
+        while not self._stop_asked.is_set():
+            with requests.Session() as session:
+                for _ in range(REQUESTS_A_CONNECTION):
+                    if self._stop_asked.wait(self._thinks):
+                        break
+                    self._do_something(session)
 
     def _do_something(self, session: requests.Session) -> None:
         chosen, rule = self._random.random(), self._random.choice(self._rules)
