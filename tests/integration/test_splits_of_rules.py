@@ -141,7 +141,7 @@ def test_a_rule_on_another_symbol_is_rescaled_in_its_trigger_only(
     assert balance.action_params == {"targets": weights}
     assert balance.trigger_params == {"tolerance_pct": "5"}
     assert stranger.trigger_params == {"threshold": "600"}
-    assert all(watch.at == NIGHT for watch in balance.watches.filter(symbol="AAPL"))
+    assert [watch.at for watch in balance.watches.filter(symbol="AAPL")] == [NIGHT]
 
 
 def test_what_the_market_knows_is_rescaled(feed: Feed, owner: User, now: datetime) -> None:
