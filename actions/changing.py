@@ -12,7 +12,8 @@ from actions.drafting import Draft, apply
 from actions.history import watching
 from actions.lifecycle import BY_PEOPLE, check_transition
 from actions.models import Action
-from actions.rules import InvalidRule, Rule, Status
+from actions.parts import InvalidRule
+from actions.rules import Rule, Status
 from portfolios.models import Portfolio
 
 STAYS_REHEARSAL = "An edit does not make a rehearsal trade. Promote it."

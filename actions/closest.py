@@ -7,7 +7,8 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Protocol
 from uuid import UUID
 
-from actions.rules import InvalidRule, Rule, Threshold
+from actions.parts import InvalidRule
+from actions.rules import Rule, Threshold
 from market.ranges import PriceRange, price_ranges
 from portfolios.money import format_price
 

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from accounts.models import User
 from actions.models import Action
+from actions.parts import InvalidRule
 from actions.registry import parse_effect, parse_trigger, stored_params
-from actions.rules import InvalidRule, Rule
+from actions.rules import Rule
 from market.directory import Listing
 from market.services import admit, calendar
 from portfolios.models import Portfolio

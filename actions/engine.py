@@ -17,7 +17,8 @@ from actions.execute import commit_firings
 from actions.judge import Finding, judge
 from actions.lease import Leased, count_awake, lease_actions_for_evaluation
 from actions.pace import tick_interval
-from actions.rules import InvalidRule, Rule
+from actions.parts import InvalidRule
+from actions.rules import Rule
 from actions.settle import Look, after_fault, ask_out_of_time, expire_paused, settle
 from actions.sight import Sight
 from actions.splits import apply_due_splits, tell_of_doubts

@@ -19,8 +19,8 @@ import pghistory
 from accounts.models import User
 from actions.models import Action, ActionHistory
 from actions.models.history import SETTINGS
+from actions.parts import InvalidRule
 from actions.registry import parse_effect, parse_trigger
-from actions.rules import InvalidRule
 from actions.sentence import REHEARSAL, duration, in_zone
 from portfolios.models import Portfolio
 

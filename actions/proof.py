@@ -13,7 +13,8 @@ from itertools import chain
 from actions.coverage import Kind, Span, Stretch, coverage, stretches
 from actions.history import Era, eras_of
 from actions.models import Action
-from actions.rules import InvalidRule, Threshold
+from actions.parts import InvalidRule
+from actions.rules import Threshold
 from actions.selectors import symbols_of
 from actions.tick_record import without_tick
 from market.freshness import Silence, silences

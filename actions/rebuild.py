@@ -10,7 +10,8 @@ from django.db import transaction
 
 from actions.judge import Finding, judge
 from actions.models import Action, Watch
-from actions.rules import InvalidRule, Rule, Status, View, Wake
+from actions.parts import InvalidRule
+from actions.rules import Rule, Status, View, Wake
 from actions.sight import Sight, Standing
 from actions.turns import Turn
 from actions.watches import Row, alone, set_watches, watch_rows, widen_alerts

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from actions import effects, triggers
-from actions.rules import Effect, InvalidRule, Part, Trigger
+from actions.parts import InvalidRule, Part
+from actions.rules import Effect, Trigger
 
 SIZE_COLUMNS = frozenset({"quantity", "amount_usd"})  # columns of the rule, not action_params
 

@@ -86,7 +86,6 @@ _WANTED = {
     "external_id": "external_id = %s",
     "search": "(strpos(lower(symbol), lower(%s)) > 0 OR strpos(lower(notes), lower(%s)) > 0)",
 }
-FILTERS = tuple(_WANTED)
 _ORDERED = ("updated_at", "last_triggered_at", "symbol", "status", "executions_count")
 ORDERS = {
     "-created_at": "created_at DESC, id",  # as the index of a user's rules has it

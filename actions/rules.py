@@ -17,16 +17,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-)
+from pydantic import Field
 
 from actions.fields import Symbol
 from actions.marks import Mark
-from actions.scaling import Factor, parameter_after, price_after
+from actions.parts import InvalidRule, Part
+from actions.scaling import Factor, price_after
 from actions.turns import Turn
 from market.hours import TradingCalendar
 from market.quotes import Bar, Sample, is_fresh
@@ -48,14 +44,6 @@ class Status(StrEnum):
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     FAILED = "failed"
-
-
-class InvalidRule(ValueError):
-    """A rule that cannot be: `errors` maps each field's path to what is wrong with it."""
-
-    def __init__(self, errors: Mapping[str, str]) -> None:
-        self.errors = dict(errors)
-        super().__init__("; ".join(f"{path}: {words}" for path, words in self.errors.items()))
 
 
 # --- What a rule sees, and when it wants to be woken ---
@@ -170,57 +158,6 @@ class Evaluation(NamedTuple):
 
 
 # --- Triggers and effects: one file each, found by the registry ---
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """Parameters that make sense, and the sentence they read as."""
-
-    params: Mapping[str, Any]
-    reads: str
-
-
-class Part(BaseModel):
-    """What triggers and effects have in common: their fields are the parameters people set."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    title: ClassVar[str]
-    summary: ClassVar[str]
-    examples: ClassVar[tuple[Example, ...]]
-    either: ClassVar[tuple[str, ...]] = ()  # fields of which exactly one is set
-
-    @classmethod
-    def key(cls) -> str:
-        """The name of the file it lives in."""
-        return cls.__module__.rpartition(".")[2]
-
-    def named(self) -> Mapping[str, str]:
-        """The symbols that its parameters name, by the path of each parameter."""
-        return {}
-
-    def after_split(self, factor: Factor) -> Self:
-        """The same in new shares: a parameter whose type is `Price` is divided by the factor, one
-        of `Quantity` (or another that is annotated with Scales) multiplied by it.
-
-        Raises InvalidRule, by the parameter's name, where that is nothing it could be set to.
-        """
-        params = self.model_dump(exclude_unset=True)
-        for name, parameter in type(self).model_fields.items():
-            if name in params:
-                up = self.rounds_up(name)
-                params[name] = parameter_after(parameter, params[name], factor, up=up)
-        try:
-            return type(self).model_validate(params)
-        except ValidationError as invalid:
-            raise InvalidRule(
-                {".".join(map(str, error["loc"])): error["msg"] for error in invalid.errors()}
-            ) from None
-
-    def rounds_up(self, parameter: str) -> bool:
-        """Whether this parameter is rounded up where a split leaves it between two prices or
-        numbers of shares: so that no rule fires that would not have fired before it."""
-        return True
 
 
 class Trigger(Part):

@@ -12,7 +12,8 @@ from accounts.models import User
 from actions.coverage import missed_after
 from actions.limits import Gate
 from actions.models import Action, ActionExecution, Tick, Watch, WaterMark
-from actions.rules import Band, InvalidRule, View
+from actions.parts import InvalidRule
+from actions.rules import Band, View
 from actions.sentence import in_zone
 from actions.turns import Turn, Turning
 from actions.watches import on_grid

@@ -21,8 +21,9 @@ from actions.history import Support, because
 from actions.lifecycle import BY_PEOPLE, check_promotion, check_transition
 from actions.limits import has_expired
 from actions.models import Action
+from actions.parts import InvalidRule
 from actions.rows import version_of
-from actions.rules import InvalidRule, Rule, Status
+from actions.rules import Rule, Status
 from actions.selectors import owned_action
 from actions.starting import starting_state
 from actions.watches import first_look, sleep_for_good

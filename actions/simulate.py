@@ -18,7 +18,8 @@ from actions.booking import check_paused, trades_of
 from actions.drafting import Draft, parse, portfolio_of
 from actions.judge import Finding, Verdict, hold_back, judge, move_on
 from actions.limits import Gate, Refused
-from actions.rules import Desk, InvalidRule, Rule, State, View, Wake
+from actions.parts import InvalidRule
+from actions.rules import Desk, Rule, State, View, Wake
 from actions.selectors import owned_action
 from actions.sight import Sight, Standing
 from actions.starting import starting_state

@@ -26,9 +26,10 @@ from actions import watches
 from actions.history import because, edited_since, keep_as_it_was
 from actions.models import Action
 from actions.notify.outbox import Notice, tell
+from actions.parts import InvalidRule
 from actions.receipts import doubted_message, split_message
 from actions.registry import stored_params
-from actions.rules import InvalidRule, Rule, Status, Wake
+from actions.rules import Rule, Status, Wake
 from actions.sentence import sentence
 from actions.water_marks import followed
 from market.arrays import json_array, plain_array, text_array, uuid_array

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from bench.database import throw_away_database
+from bench.database import asked_in_process, throw_away_database
 from bench.machine import machine, machine_in_words
 from bench.terminal import run_until_stopped, say
 from bench.timing import percentile_ms
@@ -39,29 +39,21 @@ SELECT a.user_id, a.id, done.id, 'fired', 'Told.', 'Told.', done.triggered_at, d
 
 def run(*, rules: int = RULES, rounds: int = ROUNDS) -> dict[str, Any]:
     """The figures, as `--json` prints them."""
-    with throw_away_database(fsync=False):
-        from django.test.utils import override_settings  # noqa: PLC0415 -- Django is set up by now
-
-        plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
-        storages = {
-            "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-            "staticfiles": {"BACKEND": plain},
+    with throw_away_database(fsync=False), asked_in_process():
+        say(f"making {rules:,} rules, executions and notifications ...")
+        site = _Site(rules)
+        pages = {}
+        for name, path in site.paths.items():
+            say(f"{name} ...")
+            pages[name] = site.measure(path, rounds)
+        say("as Django would ...")
+        return {
+            "pages": pages,
+            "naive": dict(site.naive()),
+            "rules": rules,
+            "rounds": rounds,
+            "machine": machine(),
         }
-        with override_settings(SECURE_SSL_REDIRECT=False, STORAGES=storages):
-            say(f"making {rules:,} rules, executions and notifications ...")
-            site = _Site(rules)
-            pages = {}
-            for name, path in site.paths.items():
-                say(f"{name} ...")
-                pages[name] = site.measure(path, rounds)
-            say("as Django would ...")
-            return {
-                "pages": pages,
-                "naive": dict(site.naive()),
-                "rules": rules,
-                "rounds": rounds,
-                "machine": machine(),
-            }
 
 
 class _Site:

@@ -51,5 +51,19 @@ def throw_away_database(*, fsync: bool) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def asked_in_process() -> Iterator[None]:
+    """Has pages answered to who asks without a server: over plain HTTP, and with static files by
+    their own names, which nobody has collected."""
+    from django.test.utils import override_settings  # noqa: PLC0415 -- Django is set up by now
+
+    storages = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    with override_settings(SECURE_SSL_REDIRECT=False, STORAGES=storages):
+        yield
+
+
 def _end(signum: int, frame: FrameType | None) -> None:
     sys.exit(128 + signum)

@@ -18,7 +18,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-from bench.database import throw_away_database
+from bench.database import asked_in_process, throw_away_database
 from bench.machine import machine, machine_in_words
 from bench.terminal import run_until_stopped, say
 from bench.timing import percentile_ms
@@ -54,21 +54,13 @@ def run(
     *, rules: int = RULES, executions: int = EXECUTIONS, rounds: int = ROUNDS
 ) -> dict[str, Any]:
     """The figures, as `--json` prints them."""
-    with throw_away_database(fsync=False):
-        from django.test.utils import override_settings  # noqa: PLC0415 -- Django is set up by now
-
-        plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
-        storages = {
-            "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-            "staticfiles": {"BACKEND": plain},
-        }
-        with override_settings(SECURE_SSL_REDIRECT=False, STORAGES=storages):
-            say(f"making {rules:,} rules and {executions:,} executions ...")
-            site = _Site(rules, executions)
-            pages = {}
-            for name, path in site.paths.items():
-                say(f"{name} ...")
-                pages[name] = site.measure(path, rounds)
+    with throw_away_database(fsync=False), asked_in_process():
+        say(f"making {rules:,} rules and {executions:,} executions ...")
+        site = _Site(rules, executions)
+        pages = {}
+        for name, path in site.paths.items():
+            say(f"{name} ...")
+            pages[name] = site.measure(path, rounds)
         return {
             "pages": pages,
             "rules": rules,

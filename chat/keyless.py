@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from actions.models import Action
-from actions.rules import InvalidRule
+from actions.parts import InvalidRule
 from actions.selectors import owned_action
 from chat import tools
 from chat.knowledge import knowledge_of

@@ -7,7 +7,7 @@ from typing import Any
 
 from accounts.models import User
 from actions.models import Action
-from actions.rules import InvalidRule
+from actions.parts import InvalidRule
 from actions.selectors import actions_of
 from chat.phrases import KnownRule
 from market.directory import Directory, Listing, shipped

@@ -14,7 +14,7 @@ from actions.drafting import Draft
 from actions.execute_now import GateRefused, execute_now
 from actions.lifecycle import TransitionRefused
 from actions.models import Action, RuleDraft
-from actions.rules import InvalidRule
+from actions.parts import InvalidRule
 from actions.selectors import owned_action
 from actions.services import (
     EditRefused,

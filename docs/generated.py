@@ -12,8 +12,8 @@ from django.core.management import get_commands, load_command_class  # noqa: E40
 from django.core.management.base import BaseCommand  # noqa: E402
 from pydantic import SecretStr  # noqa: E402
 
+from actions.parts import Part  # noqa: E402
 from actions.registry import action_types, trigger_types  # noqa: E402
-from actions.rules import Part  # noqa: E402
 from tradingrules.api import schema  # noqa: E402
 from tradingrules.environment import BASE_DIR, Environment  # noqa: E402
 from tradingrules.reference import Field, fields, operations  # noqa: E402

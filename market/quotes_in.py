@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from market.arrays import age_array, plain_array, text_array
 from market.bulk import run, send, write
@@ -245,8 +245,13 @@ def accept_quotes(*, samples: Iterable[Sample], now: datetime, max_age: timedelt
     level, whether this call stored it or an earlier one: a level that was set meanwhile is not
     missed. A sample from the future is refused, and one of a live feed that jumps is held until a
     second one confirms it; both are recorded as incidents and fire nothing. One of a symbol that
-    nobody follows is ignored. Belongs in a transaction of the caller's.
+    nobody follows is ignored.
+
+    Raises TransactionManagementError outside a transaction: what is stored and whom it wakes must
+    be committed together.
     """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("Quotes are accepted in a transaction.")
     sane = _without_future(_newest(samples), now)
     if sane:
         _store(sane, now)

@@ -28,7 +28,9 @@ SAME = timedelta(days=7)  # the same factor twice within these is one split, dat
 
 _LOCK = "SELECT FROM market_instrument WHERE symbol = ANY(%s) ORDER BY symbol FOR {} "
 
-_ANY_DUE = 'SELECT FROM market_announcedsplit WHERE applied_at IS NULL AND "on" <= %s LIMIT 1'
+_DUE = 'FROM market_announcedsplit WHERE applied_at IS NULL AND "on" <= %s'
+_ANY_DUE = f"SELECT {_DUE} LIMIT 1"
+_ALL_DUE = f'SELECT * {_DUE} ORDER BY "on", symbol'
 
 # Multiplied first, divided once. A price that would be nothing is the least that there can be.
 _PRICE = """
@@ -109,8 +111,7 @@ def ask_if_splits_are_due(*, now: datetime) -> Callable[[], bool]:
 
 def due_splits(*, now: datetime) -> list[AnnouncedSplit]:
     """Those that have taken effect by `now` and are not applied yet, oldest first."""
-    due = AnnouncedSplit.objects.filter(applied_at__isnull=True, on__lte=_day_of(now))
-    return list(due.order_by("on", "instrument_id"))
+    return list(AnnouncedSplit.objects.raw(_ALL_DUE, [_day_of(now)]))
 
 
 def _day_of(now: datetime) -> date:

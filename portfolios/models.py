@@ -131,7 +131,11 @@ class Holding(models.Model):
         Portfolio, on_delete=models.PROTECT, related_name="holdings", db_index=False
     )
     instrument = models.ForeignKey(
-        "market.Instrument", on_delete=models.PROTECT, related_name="+", db_column="symbol"
+        "market.Instrument",
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_column="symbol",
+        db_index=False,
     )
     quantity = models.DecimalField(max_digits=28, decimal_places=8)
     cost_basis = models.DecimalField(
@@ -146,6 +150,8 @@ class Holding(models.Model):
                 condition=Q(cost_basis__gte=0), name="holding_cost_basis_not_negative"
             ),
         ]
+        # Of its own: Django's would bring a second one for LIKE, which nobody asks of a symbol.
+        indexes = [models.Index(fields=["instrument"], name="holding_symbol")]
 
     def __str__(self) -> str:
         return f"{self.quantity:f} {self.instrument_id}"
@@ -203,6 +209,7 @@ class Transaction(models.Model):
         on_delete=models.PROTECT,
         related_name="+",
         db_column="symbol",
+        db_index=False,
         null=True,
         blank=True,
     )
@@ -281,6 +288,7 @@ class Transaction(models.Model):
         ]
         indexes = [
             models.Index(fields=["at"], name="transaction_at"),
+            models.Index(fields=["instrument"], name="transaction_symbol"),  # as a holding's
             models.Index(
                 fields=["reference"],
                 condition=Q(reference__isnull=False),

@@ -59,3 +59,10 @@ def _sent(body: Any) -> bytes | str:
 def wrong_fields(response: Any) -> list[str]:
     """The paths of the fields that a problem names."""
     return [error["field"] for error in response.json()["errors"]]
+
+
+def written(api: Api, **changes: Any) -> dict[str, Any]:
+    """A rule that is written over the API, PRICE_BELOW but for these changes, as it is answered."""
+    response = api.post("/actions", {**PRICE_BELOW, **changes})
+    assert response.status_code == 201, response.json()
+    return dict(response.json())

@@ -6,7 +6,6 @@ names the variable and the remedy, never with a default that happens to work.
 """
 
 import os
-import re
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,8 +15,6 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.core.validators import validate_email
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import (
     Field,
     SecretStr,
@@ -325,46 +322,3 @@ def _in_words(error: Any) -> str:
     # The value is named only where there is one variable to name: a whole-model error carries
     # every value, secrets included.
     return f"{name}={error['input']!r}: {reason}" if name else reason
-
-
-def database_from_url(url: str) -> dict[str, Any]:
-    """Django's settings for a PostgreSQL address, read by libpq's own parser.
-
-    Raises ImproperlyConfigured with one line that names the address (password hidden) and the form
-    that is expected.
-    """
-    try:
-        parts = conninfo_to_dict(url) if url.startswith(("postgresql://", "postgres://")) else {}
-    except ProgrammingError:
-        parts = {}
-    port = str(parts.pop("port", "") or "")
-    name = parts.pop("dbname", None)
-    if not name or not (port == "" or (port.isdigit() and 0 < int(port) < 65536)):
-        raise ImproperlyConfigured(
-            f"DATABASE_URL={hide_password(url)!r} is not a PostgreSQL address. "
-            "Expected postgresql://user:password@host:5432/name."
-        )
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": name,
-        "USER": parts.pop("user", ""),
-        "PASSWORD": parts.pop("password", ""),
-        "HOST": parts.pop("host", ""),
-        "PORT": port,
-        "OPTIONS": {key: value for key, value in parts.items() if value is not None},
-    }
-
-
-def hide_password(url: str) -> str:
-    """The address with whatever may be a password left out, also where it is malformed."""
-    scheme, mark, rest = url.partition("://")
-    if not mark:
-        return re.split(r"[:=@\s]", url, maxsplit=1)[0] + "***"
-    user_info, at, place = rest.rpartition("@")
-    user, colon, _ = user_info.partition(":")
-    address, question, query = place.partition("?")
-    if not at:  # what follows a colon and is no port may be a password that lost its @
-        address = re.sub(r":(?!\d*(/|$)).*", ":***", address)
-    if "password" in query.lower():
-        query = "***"
-    return f"{scheme}://{user}{':***' if colon else ''}{at}{address}{question}{query}"

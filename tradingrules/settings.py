@@ -3,14 +3,13 @@
 import sys
 from datetime import timedelta
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import django_stubs_ext
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
 from portfolios.limits import Limits
-from tradingrules.environment import BASE_DIR, database_from_url, read_environment
+from tradingrules.addresses import database_from_url, mailer_from_url, with_limits
+from tradingrules.environment import BASE_DIR, read_environment
 
 django_stubs_ext.monkeypatch()
 environment = read_environment()
@@ -96,44 +95,22 @@ FORM_RENDERER = "accounts.rendering.OurRenderer"
 
 # --- Database: PostgreSQL, always ---
 
-# A process that hangs amid a transaction holds its rules and its portfolio until PostgreSQL ends
-# its session. Whoever waits for a lock gives up before that, and tries again.
-_SILENCE = environment.idle_transaction_seconds
-_SESSION = f"-c idle_in_transaction_session_timeout={_SILENCE}s -c lock_timeout=15s"
-
-# A machine that vanishes from the network says nothing more either, and by default TCP takes hours
-# to notice. Both ends ask after half of that time, three times, and then let go: PostgreSQL of the
-# locks, and we of a connection that nobody answers. Sockets on one machine need none of it.
-_ASK_AFTER, _ASK_AGAIN = max(1, _SILENCE // 2), max(1, _SILENCE // 6)
-_SESSION += (
-    f" -c tcp_keepalives_idle={_ASK_AFTER} -c tcp_keepalives_interval={_ASK_AGAIN}"
-    f" -c tcp_keepalives_count=3 -c tcp_user_timeout={_SILENCE}s"
-)
-_CONNECTION = {
-    "connect_timeout": 10,  # seconds, of each address that the host has
-    "keepalives_idle": _ASK_AFTER,
-    "keepalives_interval": _ASK_AGAIN,
-    "keepalives_count": 3,
-    "tcp_user_timeout": _SILENCE * 1000,  # milliseconds
-}
-
 EMBEDDED_POSTGRES_DIR = environment.embedded_postgres_dir
 EMBEDDED_POSTGRES_FSYNC = environment.embedded_postgres_fsync
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": (
+    "default": with_limits(
         database_from_url(environment.database_url)
         if environment.database_url
-        else {"ENGINE": "tradingrules.embedded", "NAME": "tradingrules"}
+        else {"ENGINE": "tradingrules.embedded", "NAME": "tradingrules"},
+        silence=environment.idle_transaction_seconds,
     )
     # Long-lived connections, never psycopg's pool: the cluster forks, and a pool does not survive.
     | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 }
-_options = DATABASES["default"].setdefault("OPTIONS", {})
-# The address has the last word.
-_session = f"{_SESSION} {_options.get('options', '')}".rstrip()
-_options |= _CONNECTION | _options | {"options": _session}
 # By this name PostgreSQL, and so /monitoring, tells which process a session is of.
-_options.setdefault("application_name", f"trading-rules {' '.join(sys.argv[1:2])}".strip())
+DATABASES["default"]["OPTIONS"].setdefault(
+    "application_name", f"trading-rules {' '.join(sys.argv[1:2])}".strip()
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Accounts ---
@@ -307,34 +284,16 @@ if not DEBUG:
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.default_from_email
 EMAIL_SUBJECT_PREFIX = "Trading Rules: "
 ADMINS = environment.operators_email
-
-
-def _mailer(url: str) -> dict[str, Any]:
-    if not url and DEBUG:
-        return {
+MAILERS: dict[str, dict[str, Any]] = {
+    "default": (
+        {
             "BACKEND": "django.core.mail.backends.filebased.EmailBackend",
             "OPTIONS": {"file_path": BASE_DIR / ".data" / "mail"},
         }
-    parts = urlsplit(url or "smtp://localhost:25")
-    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-        raise ImproperlyConfigured(
-            "EMAIL_URL must look like smtp://user:password@host:587 or smtps://host:465."
-        )
-    return {
-        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
-        "OPTIONS": {
-            "host": parts.hostname,
-            "port": parts.port or (465 if parts.scheme == "smtps" else 25),
-            "username": unquote(parts.username or ""),
-            "password": unquote(parts.password or ""),
-            "use_ssl": parts.scheme == "smtps",
-            "use_tls": parts.scheme == "smtp" and bool(parts.username),
-            "timeout": 10,
-        },
-    }
-
-
-MAILERS = {"default": _mailer(environment.email_url)}
+        if DEBUG and not environment.email_url
+        else mailer_from_url(environment.email_url or "smtp://localhost:25")
+    )
+}
 
 # --- Telling people ---
 

@@ -26,9 +26,9 @@ from actions.models import (
     Watch,
     WaterMark,
 )
+from actions.parts import InvalidRule
 from actions.rebuild import rebuild_watches_of
 from actions.registry import trigger_types
-from actions.rules import InvalidRule
 from actions.services import cancel_action, pause_action, resume_action
 from support.interventions import InterveningAdmin, Mandate, Refused, intervention
 from support.links import link, list_url

@@ -9,7 +9,7 @@ from accounts.models import User
 from actions.backtesting.runs import BacktestEnded, TooManyBacktests
 from actions.execute_now import GateRefused, InvalidKey, KeyReused
 from actions.lifecycle import TransitionRefused
-from actions.rules import InvalidRule
+from actions.parts import InvalidRule
 from actions.services import EditRefused, RuleChanged
 from rest.problems import Problem, invalid
 from rest.views import ApiView, Refusals

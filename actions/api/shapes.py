@@ -25,8 +25,9 @@ from pydantic import (
 
 from actions.drafting import LONGEST_EXTERNAL_ID, Draft
 from actions.fields import Quantity, Usd
+from actions.parts import Part
 from actions.registry import SIZE_COLUMNS, action_types, trigger_types
-from actions.rules import Effect, Part, Status
+from actions.rules import Effect, Status
 from rest.bodies import Body, Instant, InstantOrDay
 from rest.paging import Page
 

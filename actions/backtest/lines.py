@@ -23,8 +23,9 @@ from actions.backtest.series import BadSplit, Series, Split, in_words
 from actions.backtest.splits import SplitFactor
 from actions.effects.notify import Notify
 from actions.fields import Symbol
+from actions.parts import InvalidRule
 from actions.registry import parse_trigger, problems_of
-from actions.rules import InvalidRule, Rule
+from actions.rules import Rule
 from market.hours import TradingCalendar
 
 INVALID = "invalid"  # the status of a line that is no rule

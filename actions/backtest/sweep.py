@@ -24,8 +24,9 @@ from actions.backtest.series import PER_DOLLAR, Ints, Series, instant, price
 from actions.backtest.sight import Past, Sight
 from actions.backtest.waking import NEARLY, Floats, after, ceiling, first_turn, floor, turned
 from actions.effects.notify import Notify
+from actions.parts import InvalidRule
 from actions.registry import parse_trigger
-from actions.rules import Band, InvalidRule, Rule, Trigger
+from actions.rules import Band, Rule, Trigger
 from actions.turns import Turn
 from market.hours import TradingCalendar
 from portfolios.limits import Limits

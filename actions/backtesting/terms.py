@@ -28,7 +28,8 @@ from actions.backtest.settings import numbers_of, spread
 from actions.backtest.sweep import at_setting
 from actions.backtest.ticks import EveryBar
 from actions.drafting import Draft, parse
-from actions.rules import InvalidRule, Rule
+from actions.parts import InvalidRule
+from actions.rules import Rule
 from actions.wizard.drafts import asker_for
 from actions.wizard.past import YEAR
 from actions.wizard.trial import portfolio_tried

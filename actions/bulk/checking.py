@@ -21,8 +21,9 @@ from actions.changing import EditRefused, check_editable, edit, end_watch, resum
 from actions.drafting import Admits, Draft, apply, has_portfolio, instant_of, parse
 from actions.lifecycle import TransitionRefused
 from actions.models import Action
+from actions.parts import InvalidRule
 from actions.registry import parse_effect, parse_trigger, problems_of, stored_params
-from actions.rules import InvalidRule, Rule, Status
+from actions.rules import Rule, Status
 from actions.services import UNWATCHED
 from actions.turns import Turn
 from actions.water_marks import followed

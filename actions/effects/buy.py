@@ -1,7 +1,8 @@
 """Buys at the price seen when the rule fires."""
 
 from actions.effects._sized import Sized
-from actions.rules import Desk, Example, Plan, Rule
+from actions.parts import Example
+from actions.rules import Desk, Plan, Rule
 from portfolios.ledger import Order, Refusal, Side
 
 

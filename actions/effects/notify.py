@@ -3,7 +3,8 @@
 from pydantic import Field
 
 from actions.fields import Text
-from actions.rules import Desk, Effect, Example, Plan, Rule
+from actions.parts import Example
+from actions.rules import Desk, Effect, Plan, Rule
 from portfolios.ledger import Refusal
 
 

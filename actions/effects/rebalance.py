@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from actions.fields import Number, Symbol, in_capitals
-from actions.rules import Desk, Effect, Example, InvalidRule, Plan, Rule
+from actions.parts import Example, InvalidRule
+from actions.rules import Desk, Effect, Plan, Rule
 from portfolios.ledger import Order, Refusal, RefusalCode, Side, Snapshot, shares_for_amount
 from portfolios.money import CENT, EXACT, format_usd, times
 

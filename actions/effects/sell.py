@@ -6,7 +6,8 @@ from pydantic import Field
 
 from actions.effects._sized import Sized
 from actions.fields import Fraction
-from actions.rules import Desk, Example, Plan, Rule
+from actions.parts import Example
+from actions.rules import Desk, Plan, Rule
 from portfolios.ledger import Order, Refusal, RefusalCode, Side
 
 SMALLEST_LOT = Decimal("0.00000001")

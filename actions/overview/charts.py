@@ -7,7 +7,8 @@ from typing import Any
 
 from actions.marks import Axis, Level, Line
 from actions.models import Action
-from actions.rules import InvalidRule, View
+from actions.parts import InvalidRule
+from actions.rules import View
 from market.hours import NEW_YORK
 from market.quotes import Bar, Sample
 

@@ -29,7 +29,7 @@ from actions.backtesting.terms import Terms, undated
 from actions.drafting import Draft, parse
 from actions.models import Action, Backtest, RuleDraft
 from actions.pages.found import found_in
-from actions.rules import InvalidRule
+from actions.parts import InvalidRule
 from actions.selectors import actions_of, owned_action
 from actions.sentence import sentence
 from actions.wizard.drafts import asker_for, owned_draft

@@ -9,7 +9,8 @@ from typing import Any
 from actions.marks import Axis, Level, Line, Mark, Span
 from actions.models import ActionExecution
 from actions.pages.lines import RuleLine
-from actions.rules import InvalidRule, Needs, Rule, View
+from actions.parts import InvalidRule
+from actions.rules import Needs, Rule, View
 from actions.sight import Sight, Standing
 from actions.wizard.outline import Outline
 from actions.wizard.trial import Trial

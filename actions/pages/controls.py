@@ -19,7 +19,8 @@ from accounts.http import SignedIn, told
 from accounts.models import User
 from actions.lifecycle import TransitionRefused
 from actions.models import Action
-from actions.rules import InvalidRule, Status
+from actions.parts import InvalidRule
+from actions.rules import Status
 from actions.selectors import owned_action
 from actions.services import UndoRefused, cancel_action, pause_action, resume_action, take_back
 

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.http import SignedIn, page_or_part, told
 from actions.execute_now import GateRefused, InvalidKey, KeyReused, execute_now, try_execution
 from actions.models import Action, ActionExecution
-from actions.rules import InvalidRule
+from actions.parts import InvalidRule
 from actions.selectors import owned_action
 from actions.services import RuleChanged
 

@@ -18,8 +18,8 @@ from actions.drafting import Draft
 from actions.lifecycle import TransitionRefused
 from actions.models import Action
 from actions.pages.controls import in_words
+from actions.parts import InvalidRule
 from actions.rows import version_of
-from actions.rules import InvalidRule
 from actions.selectors import owned_action, symbols_of
 from actions.services import RuleChanged, make_real, promote_action
 from actions.wizard.drafts import asker_for

@@ -8,8 +8,8 @@ from decimal import Decimal
 from accounts.models import User
 from actions.models import RuleDraft
 from actions.pages.chart import chart_of_draft
+from actions.parts import InvalidRule, Part
 from actions.registry import action_types, trigger_types
-from actions.rules import InvalidRule, Part
 from actions.wizard.forecast import Forecast, forecast
 from actions.wizard.outline import ASKING, Outline, Page
 from actions.wizard.part_form import MEASURE, MEASURED_IN, Spoken

@@ -25,7 +25,7 @@ from actions.lifecycle import TransitionRefused
 from actions.models import Action, RuleDraft
 from actions.pages.held import held_for, hold
 from actions.pages.showing import context_of
-from actions.rules import InvalidRule
+from actions.parts import InvalidRule
 from actions.services import EditRefused, RuleChanged
 from actions.wizard.drafts import (
     Incomplete,

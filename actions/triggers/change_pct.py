@@ -10,18 +10,8 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from actions.levels import above, below
 from actions.marks import Mark
-from actions.rules import (
-    ANY_PRICE,
-    Band,
-    Evaluation,
-    Example,
-    Needs,
-    Outcome,
-    Rule,
-    Trigger,
-    View,
-    Wake,
-)
+from actions.parts import Example
+from actions.rules import ANY_PRICE, Band, Evaluation, Needs, Outcome, Rule, Trigger, View, Wake
 from actions.triggers._levels import fires_at, measured_from
 from actions.triggers._moves import (
     Percent,

@@ -11,18 +11,8 @@ from pydantic import Field
 from actions.effects.rebalance import Rebalance
 from actions.levels import next_above, next_below
 from actions.marks import Mark
-from actions.rules import (
-    Band,
-    Evaluation,
-    Example,
-    InvalidRule,
-    Needs,
-    Outcome,
-    Rule,
-    Trigger,
-    View,
-    Wake,
-)
+from actions.parts import Example, InvalidRule
+from actions.rules import Band, Evaluation, Needs, Outcome, Rule, Trigger, View, Wake
 from actions.triggers._levels import fires_at
 from actions.triggers._moves import PercentBelow100, band
 from portfolios.ledger import Snapshot

@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from actions.marks import Mark
-from actions.rules import Band, Evaluation, Example, Needs, Outcome, Rule, Trigger, View, Wake
+from actions.parts import Example
+from actions.rules import Band, Evaluation, Needs, Outcome, Rule, Trigger, View, Wake
 from actions.triggers._levels import fires_at, measured_from
 from actions.triggers._moves import Percent, band, moved_in_words, percent_in_words, whose_price
 from portfolios.ledger import Position

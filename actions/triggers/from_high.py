@@ -9,18 +9,8 @@ from pydantic import Field
 
 from actions.levels import below, next_above
 from actions.marks import Mark
-from actions.rules import (
-    ANY_PRICE,
-    Evaluation,
-    Example,
-    Needs,
-    Outcome,
-    Rule,
-    State,
-    Trigger,
-    View,
-    Wake,
-)
+from actions.parts import Example
+from actions.rules import ANY_PRICE, Evaluation, Needs, Outcome, Rule, State, Trigger, View, Wake
 from actions.triggers._levels import fires_at, measured_from
 from actions.triggers._moves import (
     PercentBelow100,

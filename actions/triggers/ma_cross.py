@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from pydantic import AliasChoices, Field, ValidationInfo, field_validator
 
 from actions.marks import Line, Mark, Point
-from actions.rules import Evaluation, Example, Needs, Outcome, Rule, State, Trigger, View, Wake
+from actions.parts import Example
+from actions.rules import Evaluation, Needs, Outcome, Rule, State, Trigger, View, Wake
 from actions.triggers._sessions import missing
 from actions.triggers._since import since, state_since
 from actions.triggers._whole import Whole

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from actions.rules import Example
+from actions.parts import Example
 from actions.triggers._price_level import PriceLevel
 
 

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from actions.marks import Mark, Span
-from actions.rules import Evaluation, Example, Outcome, Rule, State, Trigger, View, Wake
+from actions.parts import Example
+from actions.rules import Evaluation, Outcome, Rule, State, Trigger, View, Wake
 from actions.triggers._since import since, state_since
 from actions.triggers._whole import Whole
 from actions.triggers._words import day_in_words

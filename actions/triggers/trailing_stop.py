@@ -10,7 +10,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from actions.fields import Price
 from actions.marks import Level, Line, Mark, Point, Role
-from actions.rules import Band, Evaluation, Example, Outcome, Rule, State, Trigger, View, Wake
+from actions.parts import Example
+from actions.rules import Band, Evaluation, Outcome, Rule, State, Trigger, View, Wake
 from actions.triggers._levels import fires_at, measured_from
 from actions.triggers._moves import PercentBelow100, band, percent_in_words, whose_price
 from actions.turns import Turn, Turning

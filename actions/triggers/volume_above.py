@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 
 from actions.fields import Number
 from actions.marks import Axis, Level, Mark, Role
-from actions.rules import Band, Evaluation, Example, Needs, Outcome, Rule, Trigger, View, Wake
+from actions.parts import Example
+from actions.rules import Band, Evaluation, Needs, Outcome, Rule, Trigger, View, Wake
 from actions.scaling import Scales
 from actions.triggers._sessions import INSTANT, SPARE, closed_before, last_close_before, missing
 from actions.triggers._whole import Whole

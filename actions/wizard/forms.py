@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 from django import forms
 
 from actions.drafting import Draft
+from actions.parts import InvalidRule, Part
 from actions.registry import SIZE_COLUMNS, action_types, trigger_types
-from actions.rules import Effect, InvalidRule, Part, Rule, Trigger
+from actions.rules import Effect, Rule, Trigger
 from actions.wizard.part_form import MEASURE, PartForm, Spoken
 from actions.wizard.questions import LONGEST, plain, symbol_input
 from actions.wizard.widgets import UnitInput

@@ -17,8 +17,9 @@ from django.utils.datastructures import MultiValueDict
 
 from accounts.models import User
 from actions.drafting import Draft, parse, portfolio_of
+from actions.parts import InvalidRule
 from actions.registry import action_types, trigger_types
-from actions.rules import Effect, InvalidRule, Trigger
+from actions.rules import Effect, Trigger
 from actions.wizard.forms import (
     ActionForm,
     Asker,

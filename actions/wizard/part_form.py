@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 
-from actions.rules import Part
+from actions.parts import Part
 from actions.wizard.questions import LONGEST, NumberQuestion, Question, is_number, questions
 from actions.wizard.widgets import UnitInput
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from actions.alarm import take_in_and_call
 from actions.drafting import parse
-from actions.rules import InvalidRule
+from actions.parts import InvalidRule
 from actions.wizard.outline import Outline
 from actions.wizard.past import YEAR
 from market.services import admit, look_soon

@@ -15,7 +15,7 @@ from typing import Any
 from django import forms
 from django.urls import reverse_lazy
 
-from actions.rules import Part
+from actions.parts import Part
 from actions.wizard.widgets import TableField, UnitInput
 from portfolios.money import EXACT, plain_number
 
@@ -104,7 +104,7 @@ class NumberQuestion(Question):
 
     @property
     def is_price(self) -> bool:
-        """Whether it is dollars a share (actions.rules.Price)."""
+        """Whether it is dollars a share (actions.fields.Price)."""
         return (self.schema.get("max_digits"), self.schema.get("decimal_places")) == (18, 6)
 
     def field(self) -> forms.Field:

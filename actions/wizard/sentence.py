@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from actions.parts import InvalidRule
 from actions.registry import parse_effect, parse_trigger
-from actions.rules import Effect, InvalidRule, Trigger
+from actions.rules import Effect, Trigger
 from actions.sentence import REHEARSAL, limits_in_words
 from actions.wizard.forms import takes_symbol
 from actions.wizard.outline import Outline, Page

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from accounts.models import User
 from actions.drafting import Draft, parse
-from actions.rules import InvalidRule, Rule, View
+from actions.parts import InvalidRule
+from actions.rules import Rule, View
 from actions.sight import Sight, Standing
 from actions.starting import state_by
 from actions.wizard.forms import Asker

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from actions.parts import InvalidRule
 from actions.registry import parse_effect, parse_trigger
-from actions.rules import InvalidRule, Rule
+from actions.rules import Rule
 from chat.phrases import limits
 from chat.phrases.conditions import (
     Setting,

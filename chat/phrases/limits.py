@@ -24,7 +24,6 @@ SECONDS = {
     "month": 30 * 86_400,
     "year": 365 * 86_400,
 }
-_LAST_MONTH = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import Any
 
 from actions.models import Action
-from actions.rules import InvalidRule
+from actions.parts import InvalidRule
 from chat.tools import market, proposing, rules
 from chat.tools.base import Tool, shaped
 from chat.tools.schemas import without_nulls

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actions.models import Action
-from actions.rules import InvalidRule
+from actions.parts import InvalidRule
 from chat.tools.schemas import strict
 from chat.turn import Asker, Told, ToolError
 from rest.bodies import Body, validated

@@ -11,8 +11,9 @@ from pydantic import Field, StrictInt
 from actions.fields import Price
 from actions.lifecycle import TransitionRefused
 from actions.models import Action
+from actions.parts import InvalidRule
 from actions.registry import action_types, trigger_types
-from actions.rules import InvalidRule, Status
+from actions.rules import Status
 from actions.selectors import actions_of, executions_of, explain, owned_action, why_in_words
 from actions.services import pause_action as pause
 from actions.services import resume_action as resume

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from actions.rules import Part
+from actions.parts import Part
 
 _KEPT = ("type", "description", "enum")
 _NULL = {"type": "null"}

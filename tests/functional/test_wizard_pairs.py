@@ -16,8 +16,9 @@ from playwright.sync_api import Locator, Page
 from accounts.models import User
 from actions.engine import take_in
 from actions.models import Action
+from actions.parts import Example
 from actions.registry import action_types, trigger_types
-from actions.rules import Effect, Example, Trigger
+from actions.rules import Effect, Trigger
 from actions.wizard.drafts import asker_for
 from actions.wizard.forms import ConditionForm, TargetForm, takes_symbol, triggers_for
 from actions.wizard.part_form import as_answers

@@ -22,6 +22,7 @@ from bench.population import Population
 from bench.tick import sizes_up_to, table
 from bench.timing import percentile_ms
 from market.services import accept_quotes
+from tests.benches import prepared
 from tests.conftest import Feed
 from tradingrules.embedded.cluster import Cluster
 from tradingrules.embedded.sockets import temporary_directory
@@ -51,13 +52,14 @@ def test_it_measures_at_each_power_of_ten() -> None:
     assert sizes_up_to(500) == [500]
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
-    return run_of("bench.tick", *TINY, *arguments)
-
-
 def run_of(module: str, *arguments: str) -> subprocess.Popen[str]:
+    """One whose tables were made before."""
+    return run("-m", "tests.benches", str(prepared()), module, *arguments)
+
+
+def run(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
+        [sys.executable, *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -81,7 +83,8 @@ def at_work_for(bench: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def test_it_says_what_it_found_and_leaves_nothing_behind() -> None:
-    bench = started("--trailing=100", "--json")
+    """With tables that it makes itself, as every bench does."""
+    bench = run("-m", "bench.tick", *TINY, "--trailing=100", "--json")
     said, complained = bench.communicate(timeout=120)
     assert bench.returncode == 0, complained
     figures = json.loads(said)
@@ -140,17 +143,10 @@ def test_an_import_is_measured_beside_the_naive_way() -> None:
 
 @pytest.mark.slow
 def test_a_storm_is_measured_beside_its_floors() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.fires", *SMALL, "--no-fsync", "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-        env={name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
-    )
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
+    bench = run_of("bench.fires", *SMALL, "--no-fsync", "--json")
+    said, complained = bench.communicate(timeout=240)
+    assert bench.returncode == 0, complained
+    figures = json.loads(said)
     for key in (
         "trades_per_s",
         "two_evaluators_per_s",
@@ -213,7 +209,7 @@ def test_no_evaluator_outlives_the_bench_that_started_it(how: signal.Signals) ->
 
 
 def test_a_backtest_is_measured_without_its_peers_too() -> None:
-    bench = run_of("bench.backtest", "--sizes=300", "--rounds=1", "--alone", "--json")
+    bench = run("-m", "bench.backtest", "--sizes=300", "--rounds=1", "--alone", "--json")
     said, complained = bench.communicate(timeout=120)
     assert bench.returncode == 0, complained
     figures = json.loads(said)
@@ -291,7 +287,7 @@ def test_a_percentile_is_one_of_what_was_measured() -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_whoever_stops_it_finds_nothing_left(how: signal.Signals) -> None:
-    bench = started("--naive-seconds=60")
+    bench = run_of("bench.tick", *TINY, "--naive-seconds=60")
     assert bench.stderr is not None
     assert "making them" in bench.stderr.readline()
     assert left_by(bench) != []

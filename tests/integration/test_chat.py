@@ -1,4 +1,4 @@
-"""The chat without a model, its cards, and both over the API."""
+"""The chat without a model, and its cards."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from chat.proposals import (
 from chat.services import LONGEST, InvalidText, TooManyMessages, say, show_executions
 from portfolios.ledger import Side
 from portfolios.services import deposit, primary_portfolio, trade, withdraw
-from tests.api import Api, wrong_fields
+from tests.api import Api
 from tests.conftest import Feed, list_instruments
 from tests.factories import UserFactory
 
@@ -350,54 +350,6 @@ def test_what_is_said_is_written_as_text(ada: User, now: datetime) -> None:
     page = client.get(f"/chat/{message.conversation_id}").content.decode()
     assert "<script>alert" not in page
     assert "&lt;script&gt;" in page
-
-
-# --- Over the API ---
-
-
-@pytest.fixture
-def caller(feed: Feed) -> User:
-    return rich("cleo", timezone.now(), feed)
-
-
-def test_the_api_answers_with_a_proposal_that_is_confirmed_once(caller: User) -> None:
-    api = Api(caller)
-    answer = api.post("/chat", {"text": "sell 10 AAPL below 150"})
-    assert answer.status_code == 200
-    told = answer.json()
-    proposal = told["proposal"]
-    assert told["proposals"] == [proposal]
-    assert (proposal["status"], proposal["fires_now"]) == ("open", False)
-    assert proposal["payload"]["action"]["trigger_params"] == {"threshold": 150}
-    first, second = (api.post(f"/chat/proposals/{proposal['id']}/confirm") for _ in range(2))
-    assert first.status_code == second.status_code == 200
-    assert first.json() == second.json()
-    assert first.json()["outcome"]["action_ids"] == [str(Action.objects.get().pk)]
-    more = {"text": "show my rules", "conversation_id": told["conversation_id"]}
-    again = api.post("/chat", more).json()
-    assert (again["conversation_id"], again["proposal"]) == (told["conversation_id"], None)
-    assert "Sell 10 AAPL" in again["text"]
-
-
-def test_the_api_refuses_in_words(caller: User, settings: Settings) -> None:
-    api = Api(caller)
-    assert wrong_fields(api.post("/chat", {"text": ""})) == ["text"]
-    assert wrong_fields(api.post("/chat", {"text": 5, "user": "bob"})) == ["text", "user"]
-    theirs = Conversation.objects.create(
-        user=UserFactory.create(), title="", created_at=timezone.now(), updated_at=timezone.now()
-    )
-    foreign = {"text": "hello", "conversation_id": str(theirs.pk)}
-    assert api.post("/chat", foreign).status_code == 404
-    told = api.post("/chat", {"text": "sell 10 AAPL below 150"}).json()["proposal"]
-    address = f"/chat/proposals/{told['id']}"
-    assert api.post(f"{address}/dismiss").json()["status"] == "dismissed"
-    refused = api.post(f"{address}/confirm")
-    assert (refused.status_code, refused.json()["code"]) == (409, "proposal_closed")
-    assert api.get(address).json()["status"] == "dismissed"
-    assert Api().post("/chat", {"text": "hello"}).status_code == 401
-    settings.CHAT_MESSAGES_PER_DAY = 1
-    limited = api.post("/chat", {"text": "hello"})
-    assert (limited.status_code, limited.json()["code"]) == (429, "too_many_messages")
 
 
 def test_what_a_rule_has_become_meanwhile_is_said_by_its_card(ada: User, now: datetime) -> None:

@@ -176,3 +176,22 @@ def test_whoever_has_a_ledger_cannot_be_deleted(portfolio: Portfolio) -> None:
 
 def holding_of(portfolio: Portfolio) -> Holding:
     return portfolio.holdings.get()
+
+
+def test_a_line_is_entered_into_no_index_that_nobody_asks() -> None:
+    """Django would make a second one of a symbol, for LIKE."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexname FROM pg_indexes"
+            " WHERE tablename IN ('portfolios_transaction', 'portfolios_holding')"
+        )
+        assert sorted(name for (name,) in cursor.fetchall()) == [
+            "holding_symbol",
+            "holding_unique",
+            "portfolios_holding_pkey",
+            "portfolios_transaction_pkey",
+            "transaction_at",
+            "transaction_reference",
+            "transaction_sequence_unique",
+            "transaction_symbol",
+        ]

@@ -209,7 +209,8 @@ def test_whoever_narrows_waits_for_a_tick_and_then_finds_its_price(
             wait_until_somebody_waits_for_a_lock()
         narrowed.result(PATIENCE_SECONDS)
     # The price did not move, and the next tick wakes all the same.
-    assert accept_quotes(samples=[], now=now, max_age=minute) == ["AAPL"]
+    with transaction.atomic():
+        assert accept_quotes(samples=[], now=now, max_age=minute) == ["AAPL"]
 
 
 def test_ticks_narrowings_and_recomputations_neither_deadlock_nor_lose_a_level(

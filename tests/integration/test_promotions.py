@@ -16,8 +16,8 @@ from actions.history import history_of
 from actions.lease import Leased, lease_actions_for_evaluation
 from actions.lifecycle import TransitionRefused
 from actions.models import Action, ActionHistory, Watch
+from actions.parts import InvalidRule
 from actions.rows import version_of
-from actions.rules import InvalidRule
 from actions.services import (
     RuleChanged,
     UndoRefused,

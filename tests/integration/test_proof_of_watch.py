@@ -1,4 +1,4 @@
-"""Proof of watch: what is kept of ticks and of quotes, and what a rule's owner is told by it."""
+"""Proof of watch: what a rule's owner is told of when it was watched."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,13 +11,11 @@ from pytest_django import DjangoAssertNumQueries
 
 from actions.coverage import Kind
 from actions.engine import run_tick
-from actions.models import Action, ActionExecution, ActionHistory, Tick, TickGap, TickHour
+from actions.models import Action, ActionExecution, ActionHistory
 from actions.proof import proof_of_watch
 from actions.services import Draft, create_action
-from actions.tick_record import roll_up_ticks, without_tick
-from market.freshness import prune_gaps, silences
 from market.hours import Exchange
-from market.models import DailyBar, FeedIncident, QuoteGap
+from market.models import DailyBar, QuoteGap
 from portfolios.models import PortfolioPause
 from portfolios.services import (
     deposit,
@@ -28,6 +26,7 @@ from portfolios.services import (
 from tests.api import Api
 from tests.conftest import Feed
 from tests.factories import PortfolioFactory
+from tests.integration.test_tick_record import ticked
 
 pytestmark = pytest.mark.django_db
 
@@ -58,172 +57,10 @@ def tick(feed: Feed, at: datetime, price: str = "160") -> None:
     run_tick(now=at)
 
 
-def ticked(*spans: tuple[datetime, datetime]) -> None:
-    """Records a tick every 10 s of each span, its end included."""
-    Tick.objects.bulk_create(
-        Tick(
-            started_at=begin + n * 10 * SECOND,
-            duration=SECOND / 10,
-            next_in=10 * SECOND,
-            symbols=1,
-            woken=2,
-            fired=1,
-            errors=["No quotes: test"] if n == 1 else [],
-        )
-        for begin, end in spans
-        for n in range(int((end - begin) / (10 * SECOND)) + 1)
-    )
-
-
 def kinds(action: Action, since: datetime, until: datetime) -> list[tuple[Kind, int]]:
     """Each span's kind, and its length in seconds."""
     spans = proof_of_watch(action=action, since=since, until=until).spans
     return [(span.kind, round(span.length.total_seconds())) for span in spans]
-
-
-def test_hours_are_put_together_and_pauses_kept(now: datetime) -> None:
-    ticked((now, now + 80 * MINUTE), (now + 100 * MINUTE, now + 4 * HOUR))
-    TickGap.objects.all().delete()
-    before = without_tick(since=now, until=now + 4 * HOUR)
-    roll_up_ticks(now=now + 4 * HOUR)
-    first, second, *rest = TickHour.objects.order_by("hour")
-    assert (first.hour, first.ticks, first.woken, first.fired) == (now, 360, 720, 360)
-    assert (first.faults, first.longest) == (1, SECOND / 10)
-    assert first.longest_pause == 9.9 * SECOND
-    assert second.longest_pause == 20 * MINUTE - SECOND / 10
-    assert [each.hour for each in rest] == [now + 2 * HOUR]
-    assert before == [(now + 80 * MINUTE + SECOND / 10, now + 100 * MINUTE)]
-    assert without_tick(since=now, until=now + 4 * HOUR) == before
-    ever, pause = TickGap.objects.order_by("since")
-    assert (ever.since.year, ever.until) == (1970, now), "before the first tick there was none"
-    assert [(pause.since, pause.until)] == before
-
-
-def test_to_put_hours_together_twice_changes_nothing_and_what_is_new_is_added(
-    now: datetime,
-) -> None:
-    ticked((now, now + 2 * HOUR + 30 * MINUTE))
-    for _ in range(2):
-        roll_up_ticks(now=now + 2 * HOUR + 30 * MINUTE)
-        assert [each.ticks for each in TickHour.objects.all()] == [360, 360]
-    ticked((now + 2 * HOUR + 31 * MINUTE, now + 4 * HOUR))
-    roll_up_ticks(now=now + 4 * HOUR)
-    assert TickHour.objects.first().ticks == 354 + 1  # type: ignore[union-attr]
-    gaps = [gap for gap in TickGap.objects.all() if gap.since > now]
-    assert [(gap.since, gap.until) for gap in gaps] == [
-        (now + 2 * HOUR + 30 * MINUTE + SECOND / 10, now + 2 * HOUR + 31 * MINUTE)
-    ]
-
-
-def test_old_ticks_go_and_an_outage_of_days_is_still_known(now: datetime) -> None:
-    ticked((now, now + 90 * MINUTE))
-    back = now + timedelta(days=5)
-    assert [roll_up_ticks(now=back), roll_up_ticks(now=back)] == [0, 540]
-    went = now + 90 * MINUTE + SECOND / 10
-    assert without_tick(since=now, until=back) == [(went, back)]
-    ticked((back, back + 2 * HOUR))
-    for _ in range(2):
-        roll_up_ticks(now=back + timedelta(days=4))
-        assert without_tick(since=now, until=back + HOUR) == [(went, back)]
-    assert Tick.objects.get().started_at == back + 2 * HOUR, "a pause may begin with it"
-
-
-def test_ticks_that_are_half_a_minute_late_are_no_pause_and_a_long_tick_is_none(
-    now: datetime,
-) -> None:
-    ticked((now - HOUR, now), (now + 30 * SECOND, now + 30 * SECOND))
-    Tick.objects.filter(started_at=now).update(duration=5 * SECOND)
-    Tick.objects.filter(started_at=now + 30 * SECOND).update(duration=120 * SECOND)
-    ticked((now + 160 * SECOND, now + 160 * SECOND))
-    assert without_tick(since=now - MINUTE, until=now + 170 * SECOND) == []
-    late = without_tick(since=now - MINUTE, until=now + 300 * SECOND)
-    assert late == [(now + 160.1 * SECOND, now + 300 * SECOND)]
-
-
-def test_without_any_tick_nothing_was_watched(now: datetime) -> None:
-    ((_, until),) = without_tick(since=now, until=now + HOUR)
-    assert until == now + HOUR
-
-
-def test_a_quote_that_grows_stale_is_marked_when_it_does_and_when_a_fresh_one_comes(
-    rule: Action, feed: Feed, now: datetime
-) -> None:
-    tick(feed, now)
-    for seconds in (30, 60, 61, 90, 200):
-        run_tick(now=now + seconds * SECOND)
-    assert silences(symbols=["AAPL"], since=now, until=now + HOUR)[0].until is None
-    tick(feed, now + 210 * SECOND)
-    (gap,) = QuoteGap.objects.all()
-    assert (gap.since, gap.until) == (now + MINUTE, now + 210 * SECOND)
-    assert gap.reason == ""
-    assert kinds(rule, now, now + 220 * SECOND)[0] == (Kind.WATCHED, 60)
-
-
-def test_a_tick_at_which_nothing_changes_writes_nothing_of_freshness(
-    rule: Action, feed: Feed, now: datetime
-) -> None:
-    tick(feed, now)
-    for at in (now + SECOND, now + HOUR):  # fresh, and stale
-        run_tick(now=at)
-        rows = versions()
-        run_tick(now=at + SECOND)
-        assert versions() == rows
-    assert len(rows) == 1
-
-
-def versions() -> list[object]:
-    """What changes with every write to the table of gaps."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT ctid::text, cmin::text FROM market_quotegap")
-        return list(cursor.fetchall())
-
-
-def test_while_the_market_is_closed_no_quote_is_missed(
-    rule: Action, feed: Feed, now: datetime
-) -> None:
-    close = now + 6 * HOUR
-    tick(feed, close - 10 * SECOND)
-    run_tick(now=close + HOUR)
-    assert not QuoteGap.objects.exists()
-
-
-@pytest.mark.parametrize("symbol", [None, "AAPL"])
-def test_what_was_wrong_with_the_feed_is_the_reason_and_outlives_the_incident(
-    rule: Action, feed: Feed, now: datetime, symbol: str | None
-) -> None:
-    tick(feed, now)
-    FeedIncident.objects.create(
-        kind="no answer",
-        instrument_id=symbol,
-        verdict="failed",
-        provider="test",
-        reason="Key refused.",
-        first_at=now + 10 * SECOND,
-        last_at=now + 10 * SECOND,
-    )
-    for seconds in range(0, 190, 10):
-        run_tick(now=now + seconds * SECOND)
-    FeedIncident.objects.update(settled_at=now + 190 * SECOND)
-    tick(feed, now + 190 * SECOND)
-    FeedIncident.objects.all().delete()
-    since, until = now, now + 200 * SECOND
-    assert kinds(rule, since, until) == [
-        (Kind.WATCHED, 60),
-        (Kind.REFUSED, 130),
-        (Kind.WATCHED, 10),
-    ]
-    span = proof_of_watch(action=rule, since=since, until=until).spans[1]
-    assert span.reason == "No fresh price of AAPL: Key refused."
-
-
-def test_old_gaps_are_forgotten_and_those_that_last_are_not(
-    rule: Action, feed: Feed, now: datetime
-) -> None:
-    tick(feed, now)
-    run_tick(now=now + 5 * MINUTE)
-    QuoteGap.objects.create(instrument_id="IBM", since=now, until=now + MINUTE)
-    assert prune_gaps(now=now + 30 * HOUR, keep=HOUR) == 1
-    assert QuoteGap.objects.get().instrument_id == "AAPL"
 
 
 def bar(day: datetime, low: str) -> None:

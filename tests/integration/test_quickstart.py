@@ -1,4 +1,5 @@
-"""The commands of the quickstart print what it says, and those that go on for good exist."""
+"""The commands of the quickstart print what it says, those that go on for good exist, and what one
+asks for is there from the ones before it."""
 
 import re
 import shlex
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.core.management import get_commands
+from django.core.management import call_command, get_commands
 
+from market.models import ReplayRun
 from tests.integration.test_api_docs import command
 
 PAGE = settings.BASE_DIR / "docs" / "quickstart.md"
@@ -45,3 +47,12 @@ def test_each_command_prints_what_the_page_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize("asked", GOING_ON)
 def test_what_goes_on_for_good_is_a_command_that_there_is(asked: str) -> None:
     assert shlex.split(asked.removeprefix(MANAGE))[0] in get_commands()
+
+
+@pytest.mark.django_db
+def test_a_new_database_has_what_the_replay_plays() -> None:
+    asked = [shlex.split(asked.removeprefix(MANAGE)) for asked in GOING_ON]
+    for name, *arguments in asked:
+        if name in {"import_bars", "replay"}:
+            call_command(name, *arguments)
+    assert ReplayRun.objects.get().first_session.isoformat() == "2008-09-02"

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection, transaction
+from django.db.transaction import TransactionManagementError
 from pytest_django import Settings
 
 from market.models import FeedIncident, Quote
@@ -58,3 +59,11 @@ def test_the_second_writer_compares_with_what_the_first_one_stored(
         waiting.result(timeout=10)
     assert Quote.objects.get().price == Decimal(stored)
     assert FeedIncident.objects.filter(settled_at__isnull=True).exists() == held
+
+
+def test_outside_a_transaction_nothing_is_accepted_and_it_is_said_why(now: datetime) -> None:
+    follow(symbols=["AAPL"])
+    sample = Sample("AAPL", Decimal(150), now)
+    with pytest.raises(TransactionManagementError, match="accepted in a transaction"):
+        accept_quotes(samples=[sample], now=now, max_age=MINUTE)
+    assert Quote.objects.get().price is None

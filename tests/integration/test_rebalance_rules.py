@@ -9,7 +9,8 @@ import pytest
 from accounts.models import User
 from actions.engine import run_tick
 from actions.models import Action, ActionExecution, Notification, Watch
-from actions.rules import PRICE_STEP, InvalidRule
+from actions.parts import InvalidRule
+from actions.rules import PRICE_STEP
 from actions.services import Draft, create_action
 from market.hours import Exchange
 from portfolios.ledger import Side

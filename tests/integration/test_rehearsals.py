@@ -12,7 +12,7 @@ from accounts.models import User
 from actions.engine import run_tick
 from actions.execute_now import execute_now
 from actions.models import Action, ActionExecution, Notification
-from actions.rules import InvalidRule
+from actions.parts import InvalidRule
 from actions.services import Draft, RuleChanged, create_action, promote_action, update_action
 from portfolios.ledger import Side
 from portfolios.limits import Limits

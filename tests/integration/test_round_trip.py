@@ -12,8 +12,8 @@ from accounts.models import User
 from actions.bulk.imports import apply_import, check_import, confirm_import, open_import
 from actions.bulk.writing import MEDIA_TYPES, written
 from actions.models import Action
+from actions.parts import InvalidRule
 from actions.registry import action_types, trigger_types
-from actions.rules import InvalidRule
 from actions.services import Draft, create_action, pause_action
 from portfolios.services import open_portfolio, primary_portfolio
 from tests.conftest import list_instruments

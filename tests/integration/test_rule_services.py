@@ -10,7 +10,7 @@ from accounts.models import User
 from actions.engine import run_tick
 from actions.lifecycle import TransitionRefused
 from actions.models import Action, Watch
-from actions.rules import InvalidRule
+from actions.parts import InvalidRule
 from actions.services import Draft, cancel_action, create_action, pause_action, resume_action
 from market.hours import Exchange
 from market.models import Quote

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from actions.rules import InvalidRule
+from actions.parts import InvalidRule
 from actions.services import Draft, create_action
 from market.directory import Directory, Listing, shipped
 from market.models import FeedBudget, Instrument

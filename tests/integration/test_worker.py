@@ -80,6 +80,17 @@ class Worker:
     def idle(self) -> psutil.Process:
         return self._workers_by_use()[0]
 
+    def is_whole(self) -> bool:
+        """Whether all is there that a cluster has: whoever ticks may be what is left of one whose
+        end has not been noticed yet."""
+        try:
+            (leash,) = self.process.children()
+            (cluster,) = leash.children()
+            (sentinel,) = cluster.children()
+            return len(sentinel.children()) == 4
+        except (ValueError, psutil.NoSuchProcess):
+            return False
+
     def _parts(self) -> list[psutil.Process]:
         """In the order in which a sentinel starts them: two workers, the monitor, the pusher."""
         parts = sorted(self.sentinel().children(), key=lambda part: part.pid)
@@ -162,6 +173,7 @@ def test_ticks_resume_whatever_is_killed_and_no_orphan_stays(tmp_path: Path) -> 
             watched.cluster,
             watched.leash,
         ):
+            wait_for(watched.is_whole, "a whole cluster")
             groups.append(watched.leash().pid)
             part().kill()
             wait_for_ticks_of_a_later_shift(since=datetime.now(tz=UTC))

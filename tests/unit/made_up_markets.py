@@ -15,16 +15,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from actions.effects.rebalance import Rebalance
+from actions.parts import InvalidRule
 from actions.registry import parse_effect, trigger_types
-from actions.rules import (
-    PRICE_STEP,
-    Desk,
-    Effect,
-    InvalidRule,
-    Plan,
-    Rule,
-    Trigger,
-)
+from actions.rules import PRICE_STEP, Desk, Effect, Plan, Rule, Trigger
 from actions.scaling import Factor
 from market.hours import AlwaysOpen, TradingCalendar
 from market.quotes import PRICE_MAX, Bar, Sample

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from actions.backtest.run import backtest
 from actions.backtest.series import Series, instant
 from actions.backtest.sweep import MOST_VALUES, sweep
+from actions.parts import InvalidRule
 from actions.registry import parse_trigger
-from actions.rules import InvalidRule
 from market.bars import read_bars
 from tests.unit.conftest import NOTIFY, a_rule
 from tests.unit.real_bars import SHIPPED

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actions.marks import Level, Mark, Role
+from actions.parts import InvalidRule
 from actions.registry import parse_trigger
-from actions.rules import ANY_PRICE, Band, Evaluation, InvalidRule, Needs, Outcome, View, Wake
+from actions.rules import ANY_PRICE, Band, Evaluation, Needs, Outcome, View, Wake
 from market.hours import Exchange, TradingCalendar
 from market.quotes import Bar, Sample
 from tests.unit.conftest import NOTIFY, NOW, SECOND, HourlySessions, HourlyWithoutBreaks, a_rule

@@ -88,3 +88,39 @@ def test_the_variables_that_the_docs_set_are_there() -> None:
     others = {"ENV_FILE", "API", "TOKEN", "RULE", "PROPOSAL", "REHEARSAL", "ETAG"}
     read = {name.upper() for name in Environment.model_fields} | others
     assert {name for name, _ in named(r"export ([A-Z_]+)=")} <= read
+
+
+def test_what_the_docs_name_beside_a_file_stands_in_that_file() -> None:
+    """As in "`actions/engine.py` `run_tick(now=...)`": who is new reads the code by these."""
+    beside = re.compile(r"`([a-z_]+/[\w/]+\.py)`,? `(\w+)(?![\w.])")
+    found = {pair for page in PAGES for pair in beside.findall(page.read_text())}
+    assert len(found) > 10
+    files = {path: BASE_DIR / path for path, _ in found}
+    assert [path for path, file in files.items() if not file.is_file()] == []
+    assert [
+        (path, name)
+        for path, name in found
+        if not re.search(
+            rf"^(async )?(def|class) {name}\b|^ *{name}\b.* = ", files[path].read_text(), re.M
+        )
+    ] == []
+
+
+def test_each_table_of_the_docs_begins_with_its_head() -> None:
+    """A line that is left empty in it would leave the rows after it as plain text."""
+    tables = [
+        (page.name, lines.splitlines())
+        for page in PAGES
+        if page.suffix == ".md"
+        for lines in re.findall(r"(?:^ *\|.*\n?)+", page.read_text(), re.M)
+    ]
+    assert len(tables) > 50
+    assert [
+        (name, rows[0]) for name, rows in tables if not re.fullmatch(r" *[|: -]+", rows[1:2][0])
+    ] == []
+
+
+def test_the_glossary_goes_by_the_alphabet() -> None:
+    words = re.findall(r"^\| ([a-z, ]+?) \|", (BASE_DIR / "docs/glossary.md").read_text(), re.M)[1:]
+    assert words == sorted(words)
+    assert len(words) == len(set(words)) > 50

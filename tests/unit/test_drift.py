@@ -13,19 +13,9 @@ from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from actions.marks import Level, Role
+from actions.parts import InvalidRule
 from actions.registry import parse_effect, parse_trigger
-from actions.rules import (
-    PRICE_STEP,
-    Band,
-    Desk,
-    InvalidRule,
-    Needs,
-    Outcome,
-    Plan,
-    Rule,
-    View,
-    Wake,
-)
+from actions.rules import PRICE_STEP, Band, Desk, Needs, Outcome, Plan, Rule, View, Wake
 from market.quotes import PRICE_MAX
 from portfolios.ledger import Position, Refusal, Snapshot, apply_all
 from portfolios.money import CENT

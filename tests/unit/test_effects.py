@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actions.parts import InvalidRule
 from actions.registry import parse_effect
-from actions.rules import Desk, Effect, InvalidRule, Plan
+from actions.rules import Desk, Effect, Plan
 from market.quotes import Sample
 from portfolios.ledger import Order, Position, Refusal, RefusalCode, Side, Snapshot
 from tests.unit.conftest import NOW, a_rule

@@ -8,14 +8,8 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from tradingrules.environment import (
-    BASE_DIR,
-    DEVELOPMENT_KEY,
-    Environment,
-    database_from_url,
-    hide_password,
-    read_environment,
-)
+from tradingrules.addresses import database_from_url, hide_password, mailer_from_url
+from tradingrules.environment import BASE_DIR, DEVELOPMENT_KEY, Environment, read_environment
 
 PRODUCTION = {
     "SECRET_KEY": "a-key-of-production",
@@ -202,6 +196,46 @@ def test_an_address_becomes_djangos_settings() -> None:
 
 def test_an_address_without_a_password_is_shown_as_it_is() -> None:
     assert hide_password("postgresql://db/rules") == "postgresql://db/rules"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "mail.example.org",
+        "http://mail",
+        "smtp://",
+        "smtp://mail:port",
+        "smtp://mail:99999",
+        "smtp://mail:0",
+        "smtp://[mail:25",
+        "smtps://rules:pa55word@:465",
+    ],
+)
+def test_an_address_of_no_mail_server_is_refused_with_the_form_that_is_expected(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        mailer_from_url(url)
+    assert str(refusal.value) == (
+        "EMAIL_URL must look like smtp://user:password@host:587 or smtps://host:465."
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("smtp://mail", {"host": "mail", "port": 25, "use_tls": False, "use_ssl": False}),
+        ("smtps://mail", {"host": "mail", "port": 465, "use_tls": False, "use_ssl": True}),
+        (
+            "smtp://rules%40example.org:pa%2F55@mail:587",
+            {"port": 587, "username": "rules@example.org", "password": "pa/55", "use_tls": True},
+        ),
+    ],
+)
+def test_a_mail_servers_address_becomes_djangos_settings(
+    url: str, options: dict[str, object]
+) -> None:
+    found = mailer_from_url(url)["OPTIONS"]
+    assert found | options == found
 
 
 def test_manage_ends_with_one_line_when_the_environment_is_wrong() -> None:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actions.marks import Level, Role
+from actions.parts import InvalidRule
 from actions.registry import parse_trigger
-from actions.rules import Band, InvalidRule, Needs, Outcome, View, Wake
+from actions.rules import Band, Needs, Outcome, View, Wake
 from market.quotes import PRICE_MAX
 from portfolios.ledger import Position, Snapshot
 from tests.unit.conftest import a_rule

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from actions.judge import Finding, judge
 from actions.marks import Level, Role
+from actions.parts import InvalidRule
 from actions.registry import parse_trigger
-from actions.rules import ANY_PRICE, Band, Evaluation, InvalidRule, Needs, Outcome, State, View
+from actions.rules import ANY_PRICE, Band, Evaluation, Needs, Outcome, State, View
 from actions.rules import Wake as Wakes
 from market.hours import Exchange
 from market.quotes import Bar, Sample

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from actions.judge import Finding, judge
 from actions.marks import Line, Point
+from actions.parts import InvalidRule
 from actions.registry import parse_trigger
-from actions.rules import InvalidRule, Needs, Outcome, Rule, View, Wake
+from actions.rules import Needs, Outcome, Rule, View, Wake
 from market.bars import read_bars
 from market.hours import Exchange
 from market.quotes import Bar

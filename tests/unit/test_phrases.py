@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from actions.rules import InvalidRule
+from actions.parts import InvalidRule
 from chat.phrases import Intent, KnownRule, Understood, read
 from chat.phrases.compose import rule_of
 from market.directory import shipped

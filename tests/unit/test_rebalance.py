@@ -9,8 +9,9 @@ from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from actions.effects.rebalance import LEAST_TRADE, MOST_TARGETS, Rebalance
+from actions.parts import InvalidRule
 from actions.registry import parse_effect
-from actions.rules import Desk, Effect, InvalidRule, Plan
+from actions.rules import Desk, Effect, Plan
 from market.quotes import Sample
 from portfolios import ledger
 from portfolios.ledger import Order, Position, Refusal, RefusalCode, Snapshot

@@ -11,8 +11,9 @@ import pytest
 
 import actions
 from actions import registry
+from actions.parts import InvalidRule, Part
 from actions.registry import action_types, parse_effect, parse_trigger, trigger_types
-from actions.rules import Effect, InvalidRule, Part, Trigger
+from actions.rules import Effect, Trigger
 
 FOLDER = Path(actions.__file__).parent
 PARTS: dict[str, type[Part]] = {**trigger_types(), **action_types()}

@@ -14,19 +14,9 @@ from hypothesis import assume, event, given, reject, settings
 from hypothesis import strategies as st
 
 from actions.judge import Finding, judge
+from actions.parts import InvalidRule
 from actions.registry import parse_trigger
-from actions.rules import (
-    ANY_PRICE,
-    Band,
-    Evaluation,
-    InvalidRule,
-    Outcome,
-    Rule,
-    Status,
-    Trigger,
-    View,
-    Wake,
-)
+from actions.rules import ANY_PRICE, Band, Evaluation, Outcome, Rule, Status, Trigger, View, Wake
 from actions.triggers.price_below import PriceBelow
 from market.hours import AlwaysOpen, TradingCalendar
 from market.quotes import BadBar, BadQuote, Sample

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from actions.judge import Finding, judge, move_on
 from actions.marks import Span
+from actions.parts import InvalidRule
 from actions.registry import parse_trigger
-from actions.rules import InvalidRule, Outcome, Rule, View, Wake
+from actions.rules import Outcome, Rule, View, Wake
 from market.hours import Exchange, TradingCalendar
 from tests.unit.conftest import NOTIFY, SECOND, a_rule, a_view
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from actions.judge import Finding, judge
 from actions.marks import Level, Role
+from actions.parts import InvalidRule
 from actions.registry import parse_trigger
-from actions.rules import ANY_PRICE, PRICE_STEP, Band, InvalidRule, Rule, State, Wake
+from actions.rules import ANY_PRICE, PRICE_STEP, Band, Rule, State, Wake
 from actions.turns import Turn, Turning
 from tests.unit.conftest import (
     BUY_TEN,

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from actions.marks import Level, Role
+from actions.parts import InvalidRule
 from actions.registry import parse_effect, parse_trigger
-from actions.rules import Band, InvalidRule, Outcome, Trigger
+from actions.rules import Band, Outcome, Trigger
 from market.quotes import AlertLevels
 from tests.unit.conftest import NOTIFY, a_rule, a_view
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from actions.marks import Axis, Level, Role
+from actions.parts import InvalidRule
 from actions.registry import parse_trigger
-from actions.rules import Band, Evaluation, InvalidRule, Needs, Outcome, Rule, View, Wake
+from actions.rules import Band, Evaluation, Needs, Outcome, Rule, View, Wake
 from market.bars import read_bars
 from market.hours import AlwaysOpen, Exchange, TradingCalendar
 from market.quotes import VOLUME_MAX, Bar, Sample
