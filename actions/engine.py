@@ -14,7 +14,7 @@ from django.conf import settings
 from actions import watches
 from actions.booking import Firing
 from actions.execute import commit_firings
-from actions.judge import Finding, judge
+from actions.judge import Finding, begin, judge
 from actions.lease import Leased, count_awake, lease_actions_for_evaluation
 from actions.pace import tick_interval
 from actions.rules import InvalidRule, Rule
@@ -211,6 +211,7 @@ def _look_at(batch: list[Leased], now: datetime, report: Report) -> None:
     for leased, rule in rules:
         try:
             view = sight.view(leased, rule)
+            rule = begin(rule, view)
             verdict = judge(rule, view)
         except Exception as error:  # one bad rule never stops another
             asleep.append(_fault(leased, error, now, report))

@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError
 
 from actions.booking import Booked, Firing, book, check_paused
-from actions.judge import Finding, hold_back, judge
+from actions.judge import Finding, begin, hold_back, judge
 from actions.lease import Leased, lock_leased
 from actions.limits import Gate, first_refusal
 from actions.notify.outbox import Notice, tell
@@ -189,7 +189,7 @@ def _still_true(
         if leased is None:
             continue  # somebody else has it now, or it was paused: the firing is theirs to judge
         if leased is not firing.leased:
-            rule = leased.as_rule()
+            rule = begin(leased.as_rule(), firing.view)
             if first_refusal(rule, firing.view):
                 shut.append(Look(leased, judge(rule, firing.view), rule.symbols))
                 continue

@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from accounts.models import User
 from actions.drafting import Draft, parse
+from actions.judge import state_by
 from actions.rules import InvalidRule, Rule, View
 from actions.sight import Sight, Standing
-from actions.starting import state_by
 from actions.wizard.forms import Asker
 from market.quotes import Sample
 from market.services import unlisted
