@@ -25,7 +25,7 @@ from portfolios.ledger import Entry, Order, Position, Refusal, RefusalCode, Side
 from portfolios.limits import Day, Limits, day_of, ill_sized
 from portfolios.models import Holding, Portfolio, Split, Transaction
 from portfolios.recording import Line, write_ledger
-from portfolios.selectors import ask_positions, positions_of
+from portfolios.selectors import ask_positions, pause_in_words, positions_of
 
 PRIMARY_NAME = "Main"
 NAME_TAKEN = "You already have a portfolio of this name."
@@ -186,16 +186,13 @@ def _ask_portfolios(statement: str, wanted: set[uuid.UUID]) -> Callable[[], Lock
 def _locked(row: tuple[Any, ...], positions: Mapping[str, Position]) -> LockedPortfolio:
     id, cash, count, by_owner, by_staff, *rest = row
     least, most, day_executions, day_usd, counted_on, executions, usd = rest
-    paused = "Support has paused this portfolio." if by_staff else ""
-    if by_owner:
-        paused = paused or "You have paused this portfolio."
     return LockedPortfolio(
         id,
         Snapshot(cash, positions),
         count,
         Day(counted_on or date.min, executions, usd),
         Limits(least, most, day_executions, day_usd).tightened(by=settings.SITE_LIMITS),
-        paused,
+        pause_in_words(by_owner=by_owner, by_staff=by_staff),
     )
 
 
