@@ -37,7 +37,7 @@ from market.services import (
     fetch_quotes,
     quote_max_age,
 )
-from portfolios.services import take_changed
+from portfolios.services import take_changed, tell_again
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ def take_in(samples: list[Sample], now: datetime) -> int:
     # Together or not at all: a crossing that is stored has woken its rules. Watches are written
     # before quotes, as where a rule is fired: neither then waits for the other for ever.
     with transaction_sent_ahead():
-        watches.stir(portfolio_ids=take_changed(), now=now)
+        tell_again(portfolio_ids=watches.stir(portfolio_ids=take_changed(), now=now))
         broken = accept_quotes(samples=samples, now=now, max_age=quote_max_age())
         record_history(now=now)
         woken = watches.wake(symbols=broken, now=now)

@@ -38,7 +38,6 @@ UPDATE portfolios_portfolio p SET changed = false FROM changed WHERE p.id = chan
 RETURNING p.id
 """
 
-
 _READ = """
 SELECT id, cash, transactions_count, paused_by_owner, paused_by_staff,
        order_least, order_most, day_executions, day_usd,
@@ -379,3 +378,9 @@ def take_changed() -> list[uuid.UUID]:
     One that is being written to at this moment is told the next time.
     """
     return [id for (id,) in run(_TAKE_CHANGED, [])]
+
+
+def tell_again(*, portfolio_ids: Collection[uuid.UUID]) -> None:
+    """Has take_changed tell of these portfolios the next time, too."""
+    if portfolio_ids:
+        Portfolio.objects.filter(id__in=portfolio_ids).update(changed=True)
