@@ -47,7 +47,7 @@ WITH books AS (
              WHERE until <= %(now)s
                AND (book IN (SELECT book FROM books WHERE rules_before < %(limit)s)) IS TRUE
            ) AS awake
-     ORDER BY book_looked_at, book, looked_at, created_at, action_id LIMIT %(limit)s
+     ORDER BY book_looked_at, book, created_at, action_id LIMIT %(limit)s
 ), due AS MATERIALIZED (
     SELECT a.id FROM actions a
      WHERE a.id = ANY(ARRAY(SELECT action_id FROM turn))
