@@ -54,10 +54,10 @@ class Booked(NamedTuple):
     notice: Notice
 
 
-def check_paused(portfolio: LockedPortfolio | None) -> None:
-    """Raises HeldBack where the rule's portfolio is paused."""
-    if portfolio and portfolio.paused:
-        raise HeldBack(Refused(Gate.PORTFOLIO, portfolio.paused))
+def check_paused(paused: str) -> None:
+    """Raises HeldBack where the rule's portfolio is paused, for the reason that is told."""
+    if paused:
+        raise HeldBack(Refused(Gate.PORTFOLIO, paused))
 
 
 def book(firing: Firing, *, desk: Desk, portfolio: LockedPortfolio | None, sequence: int) -> Booked:

@@ -14,7 +14,7 @@ from django.conf import settings
 from actions import watches
 from actions.booking import Firing
 from actions.execute import commit_firings
-from actions.judge import Finding, judge
+from actions.judge import Finding, begin, judge
 from actions.lease import Leased, count_awake, lease_actions_for_evaluation
 from actions.pace import tick_interval
 from actions.parts import InvalidRule
@@ -38,7 +38,7 @@ from market.services import (
     fetch_quotes,
     quote_max_age,
 )
-from portfolios.services import take_changed
+from portfolios.services import take_changed, tell_again
 
 logger = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ def take_in(samples: list[Sample], now: datetime) -> int:
     # Together or not at all: a crossing that is stored has woken its rules. Watches are written
     # before quotes, as where a rule is fired: neither then waits for the other for ever.
     with transaction_sent_ahead():
-        watches.stir(portfolio_ids=take_changed(), now=now)
+        tell_again(portfolio_ids=watches.stir(portfolio_ids=take_changed(), now=now))
         broken = accept_quotes(samples=samples, now=now, max_age=quote_max_age())
         record_history(now=now)
         woken = watches.wake(symbols=broken, now=now)
@@ -212,6 +212,7 @@ def _look_at(batch: list[Leased], now: datetime, report: Report) -> None:
     for leased, rule in rules:
         try:
             view = sight.view(leased, rule)
+            rule = begin(rule, view)
             verdict = judge(rule, view)
         except Exception as error:  # one bad rule never stops another
             asleep.append(_fault(leased, error, now, report))

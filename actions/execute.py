@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import batched
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 
 from actions.booking import Booked, Firing, book, check_paused
-from actions.judge import Finding, hold_back, judge
+from actions.judge import Finding, begin, hold_back, judge
 from actions.lease import Leased, lock_leased
 from actions.limits import Gate, first_refusal
 from actions.notify.outbox import Notice, tell
@@ -29,6 +30,7 @@ from actions.watches import set_watches
 from market.bulk import transaction_sent_ahead
 from market.quotes import Sample
 from market.selectors import ask_latest_quotes, latest_quotes
+from portfolios.selectors import ask_paused_primaries
 from portfolios.services import (
     Locked,
     LockedPortfolio,
@@ -59,6 +61,16 @@ class Fired:
         self.executions += other.executions
         self.looks += other.looks
         self.faults += other.faults
+
+
+class _Standing(NamedTuple):
+    """What firings are booked by: the portfolios, by the rule's own name for each (its id, or its
+    user's where it trades and names none), the quotes, and why the primary portfolio is paused that
+    a rule which only tells and names none belongs to, by its user."""
+
+    portfolios: Mapping[UUID, LockedPortfolio]
+    quotes: Mapping[str, Sample]
+    paused: Mapping[UUID, str]
 
 
 def commit_firings(*, firings: Sequence[Firing], lease: timedelta) -> Fired:
@@ -130,47 +142,46 @@ def _log(words: str, outcome: str, booked: Sequence[Booked]) -> None:
 
 def _fire(firings: Sequence[Firing]) -> tuple[Fired, list[Booked]]:
     now = firings[0].view.now
-    ours, shut, portfolios, quotes = _lock(firings)
+    ours, shut, standing = _lock(firings)
     sequences = last_sequences(leased=[firing.leased for firing in ours])
     fired = Fired(looks=shut)
     wakes: dict[UUID, tuple[frozenset[str], Wake]] = {}
     done: list[Booked] = []
     for some in batched(ours, BOOKED_AT_ONCE, strict=False):
-        booked, held, faults = _book(some, portfolios, quotes, sequences)
+        booked, held, faults = _book(some, standing, sequences)
         write_executions(executions=[each.execution for each in booked], at=now)
         write_rules(booked=booked, now=now)
         tell(notices=[each.notice for each in booked] + _spent_days(held), now=now)
         wakes |= {each.firing.leased.id: (each.after.symbols, each.wake) for each in booked}
         fired.add(Fired(len(booked), held, faults))
         done += booked
-    write(locked=portfolios.values(), at=now)
+    write(locked=standing.portfolios.values(), at=now)
     # Of a rule that has ended nothing is left to wait for. The engine widens the levels of a whole
     # batch at once, so that batches beside each other do not queue for a symbol's row.
     set_watches(wakes=wakes)
     return fired, done
 
 
-def _lock(
-    firings: Sequence[Firing],
-) -> tuple[list[Firing], list[Look], Mapping[UUID, LockedPortfolio], Mapping[str, Sample]]:
+def _lock(firings: Sequence[Firing]) -> tuple[list[Firing], list[Look], _Standing]:
     """Locks the rules and the portfolios, and reads the quotes, all asked for at once: by what is
     known of the rules. What that did not bring, since a rule is another now, is asked for again.
 
-    The firings that are still ours and may be; the looks at those that may no longer; the
-    portfolios, by the rule's own name for each: its id, or its user's where it trades and names
-    none; and the quotes.
+    The firings that are still ours and may be; the looks at those that may no longer; and what the
+    firings are booked by.
     """
     rules = lock_leased(batch=[firing.leased for firing in firings])
     portfolios = ask_locked(portfolio_ids=_named(firings))
     asked = _symbols(firings)
     quotes = ask_latest_quotes(symbols=asked)
+    tellers = _nameless(firings, trade=False)
+    paused = ask_paused_primaries(user_ids=tellers) if tellers else dict
     ours, shut = _still_true(firings, rules())
     books, prices = portfolios(), quotes()
-    if _named(ours) - books.keys() or _nameless(ours):
+    if _named(ours) - books.keys() or _nameless(ours, trade=True):
         books |= _lock_others(ours, books)
     if (wanted := _symbols(ours)) - asked:
         prices = latest_quotes(symbols=wanted)
-    return ours, shut, books, prices
+    return ours, shut, _Standing(books, prices, paused())
 
 
 def _still_true(
@@ -189,7 +200,7 @@ def _still_true(
         if leased is None:
             continue  # somebody else has it now, or it was paused: the firing is theirs to judge
         if leased is not firing.leased:
-            rule = leased.as_rule()
+            rule = begin(leased.as_rule(), firing.view)
             if first_refusal(rule, firing.view):
                 shut.append(Look(leased, judge(rule, firing.view), rule.symbols))
                 continue
@@ -200,7 +211,7 @@ def _still_true(
 
 def _lock_others(firings: Sequence[Firing], books: Mapping[UUID, LockedPortfolio]) -> Locked:
     """The portfolios of these rules that are not among the books."""
-    nameless = _nameless(firings)
+    nameless = _nameless(firings, trade=True)
     primaries = primary_portfolios(user_ids=nameless) if nameless else {}
     found = {**books, **locked(portfolio_ids=(_named(firings) | {*primaries.values()}) - {*books})}
     return found | {user_id: found[id] for user_id, id in primaries.items()}
@@ -210,24 +221,22 @@ def _named(firings: Sequence[Firing]) -> set[UUID]:
     return {each.leased.portfolio_id for each in firings if each.leased.portfolio_id}
 
 
-def _nameless(firings: Sequence[Firing]) -> set[UUID]:
-    """The owners of those rules that trade and name no portfolio."""
-    trading = [each.leased for each in firings if each.rule.effect.trades]
-    return {leased.user_id for leased in trading if not leased.portfolio_id}
+def _nameless(firings: Sequence[Firing], *, trade: bool) -> set[UUID]:
+    """The owners of those rules that name no portfolio, and `trade` or only tell."""
+    leased = [each.leased for each in firings if each.rule.effect.trades is trade]
+    return {each.user_id for each in leased if not each.portfolio_id}
 
 
 def _book(
-    firings: Sequence[Firing],
-    portfolios: Mapping[UUID, LockedPortfolio],
-    quotes: Mapping[str, Sample],
-    sequences: Mapping[UUID, int],
+    firings: Sequence[Firing], standing: _Standing, sequences: Mapping[UUID, int]
 ) -> tuple[list[Booked], list[Look], list[tuple[Leased, Exception]]]:
     """What the firings lead to, in their order; the looks at those whose portfolio holds them back;
     those at fault. One rule's fault leaves the others alone."""
     booked, held, faults = [], [], []
+    quotes = standing.quotes
     for firing in firings:
         leased, rule = firing.leased, firing.rule
-        mine = portfolios.get(leased.portfolio_id or leased.user_id)
+        mine = standing.portfolios.get(leased.portfolio_id or leased.user_id)
         portfolio = mine if rule.effect.trades else None
         wanted = rule.effect.symbols(rule)
         desk = Desk(
@@ -237,7 +246,7 @@ def _book(
         )
         sequence = sequences.get(leased.id, 0) + 1
         try:
-            check_paused(mine)
+            check_paused(mine.paused if mine else standing.paused.get(leased.user_id, ""))
             booked.append(book(firing, desk=desk, portfolio=portfolio, sequence=sequence))
         except HeldBack as back:
             held.append(Look(leased, hold_back(rule, firing.view, back.refused), rule.symbols))

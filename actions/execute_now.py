@@ -27,6 +27,7 @@ from actions.watches import sleep_for_good
 from market.quotes import max_age
 from market.selectors import latest_quotes
 from market.services import calendar
+from portfolios.selectors import paused_primaries
 from portfolios.services import LockedPortfolio, lock_portfolio, primary_portfolios, write
 
 LONGEST_KEY = 200
@@ -140,11 +141,12 @@ def _execute(leased: Leased, now: datetime) -> Booked:
     )
     _check_gates(rule, view)
     portfolio = _portfolio(leased) if rule.effect.trades or leased.portfolio_id else None
+    of_primary = {} if portfolio else paused_primaries(user_ids=[leased.user_id])
     verdict = Verdict(Finding.FIRED, BY_HAND, rule.state, Wake())
     sequence = last_sequences(leased=[leased]).get(leased.id, 0) + 1
     firing = Firing(leased, rule, verdict, view)
     try:
-        check_paused(portfolio)
+        check_paused(portfolio.paused if portfolio else of_primary.get(leased.user_id, ""))
         portfolio = portfolio if rule.effect.trades else None
         standing = portfolio.snapshot if portfolio else None
         desk = Desk(now=now, quotes=view.quotes, portfolio=standing)

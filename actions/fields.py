@@ -6,13 +6,13 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from actions.scaling import Scales
-from portfolios.money import plain_number
+from portfolios.money import EXACT, plain_number
 
 
 def _shortest(value: Decimal) -> Decimal:
     if value.is_zero():
         return Decimal(0)  # never a negative zero
-    return Decimal(f"{value.normalize():f}")
+    return Decimal(f"{EXACT.normalize(value):f}")
 
 
 def _storable(text: str) -> str:

@@ -34,6 +34,34 @@ class Verdict(NamedTuple):
     faults: int = 0
 
 
+def state_by(rule: Rule, view: View) -> State:
+    """What the trigger of a rule that begins at the view's instant remembers; nothing if it is not
+    valid yet.
+
+    The last quote counts as the price at this instant if it is not older than the last close: until
+    there is another it tells what the price is. One from before tells what it was.
+    """
+    if rule.valid_from > view.now:
+        return {}
+    last_close = view.calendar.last_close(view.now)
+    watched = rule.trigger.watched(rule)
+    standing = {
+        symbol: quote
+        for symbol, quote in view.quotes.items()
+        if symbol in watched and quote.as_of >= last_close
+    }
+    return rule.trigger.activate(rule, view._replace(quotes=standing))
+
+
+def begin(rule: Rule, view: View) -> Rule:
+    """The rule with the state that its trigger has started from, as of the instant at which the
+    rule became valid: for the first look since then."""
+    if rule.begun or rule.valid_from > view.now:
+        return rule
+    began = view._replace(now=rule.valid_from)
+    return rule._replace(state=state_by(rule, began), begun=True)
+
+
 def judge(rule: Rule, view: View) -> Verdict:
     """The verdict on `rule` at `view.now`.
 
@@ -41,6 +69,7 @@ def judge(rule: Rule, view: View) -> Verdict:
     rule that would fire there sleeps until the gate opens, and is looked at before only where that
     changes its state (`Trigger.follow`).
     """
+    rule = begin(rule, view)
     refused = first_refusal(rule, view)
     if refused and has_expired(rule, view.now):
         return Verdict(Finding.EXPIRED, refused.reason, rule.state, Wake(), gate=refused.gate)

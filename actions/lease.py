@@ -25,6 +25,7 @@ _COLUMNS = """
     r.amount_usd, r.action_params::text, r.trigger_type, r.trigger_params::text,
     r.runtime_state::text, COALESCE(r.valid_from, r.created_at), r.valid_until, r.max_executions,
     r.executions_count, r.cooldown_seconds, r.last_triggered_at, r.consecutive_failures,
+    r.updated_at, r.last_evaluated_at,
     COALESCE((r.last_evaluation->>'faults')::int, 0), r.last_evaluation->>'gate',
     r.status_reason, r.rehearsal, r.promoted_at, r.processing_lease_until, r.waking_quote::text,
     r.version
@@ -46,7 +47,7 @@ WITH books AS (
              WHERE until <= %(now)s
                AND (book IN (SELECT book FROM books WHERE rules_before < %(limit)s)) IS TRUE
            ) AS awake
-     ORDER BY book_looked_at, book, looked_at, created_at, action_id LIMIT %(limit)s
+     ORDER BY book_looked_at, book, created_at, action_id LIMIT %(limit)s
 ), due AS MATERIALIZED (
     SELECT a.id FROM actions a
      WHERE a.id = ANY(ARRAY(SELECT action_id FROM turn))
@@ -131,6 +132,8 @@ class Leased(NamedTuple):
     cooldown_seconds: int | None
     last_triggered_at: datetime | None
     consecutive_failures: int
+    updated_at: datetime
+    last_evaluated_at: datetime | None
     faults: int
     gate: str | None
     status_reason: str
@@ -163,6 +166,13 @@ class Leased(NamedTuple):
         """The trigger as it is stored."""
         return {"type": self.trigger_type, "params": _json(self.trigger_params)}
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether its trigger was given the state to start from: one that was made or changed
+        before it was valid has none until the first look from then on."""
+        last = max(self.updated_at, self.last_evaluated_at or self.updated_at)
+        return bool(self.state) or last >= self.valid_from
+
     def as_rule(self) -> Rule:
         """The rule as the pure core sees it. Raises InvalidRule when what is stored is not one."""
         return Rule(
@@ -180,6 +190,7 @@ class Leased(NamedTuple):
             consecutive_failures=self.consecutive_failures,
             state=self.state,
             rehearsal=self.rehearsal,
+            begun=self.has_begun,
         )
 
     def sentence(self) -> str:

@@ -330,7 +330,8 @@ class Effect(Part):
 class Rule(NamedTuple):
     """A user's rule as the pure core sees it, its parameters parsed.
 
-    A `rehearsal` does all that a rule does but trade.
+    A `rehearsal` does all that a rule does but trade. One that has not `begun` has a trigger whose
+    state is still to be started.
     """
 
     id: UUID | None
@@ -347,6 +348,7 @@ class Rule(NamedTuple):
     consecutive_failures: int = 0
     state: State = NOTHING
     rehearsal: bool = False
+    begun: bool = True
 
     @property
     def symbols(self) -> frozenset[str]:

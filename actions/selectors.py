@@ -22,6 +22,7 @@ from market.quotes import Sample, is_fresh
 from market.services import calendar, quote_max_age
 from portfolios.models import Holding
 from portfolios.money import format_price
+from portfolios.selectors import paused_primaries
 
 
 def owned_action(*, user: User, action_id: UUID, lock: bool = False) -> Action:
@@ -108,13 +109,15 @@ class Explanation:
 def explain(
     *, actions: Sequence[Action], quotes: Mapping[str, Sample], now: datetime
 ) -> dict[UUID, Explanation]:
-    """Why each of these rules has not fired, by the latest `quotes`; one query for all."""
+    """Why each of these rules has not fired, by the latest `quotes`; two queries for all."""
     sleeps = _sleeps(actions)
+    nameless = {action.user_id for action in actions if action.portfolio_id is None}
+    paused = paused_primaries(user_ids=nameless)
     view = View(now=now, woken_at=now, calendar=calendar(), max_age=timedelta(0))
     stale = _stale(quotes, now)
     return {
         action.pk: _explanation(
-            _gates(action, view), sleeps.get(action.pk, _Sleep()), quotes, stale
+            _gates(action, view, paused), sleeps.get(action.pk, _Sleep()), quotes, stale
         )
         for action in actions
     }
@@ -208,12 +211,14 @@ def _sleeps(actions: Sequence[Action]) -> Mapping[UUID, _Sleep]:
     return sleeps
 
 
-def _gates(action: Action, view: View) -> Sequence[GateState]:
+def _gates(action: Action, view: View, primaries: Mapping[UUID, str]) -> Sequence[GateState]:
     try:
         states = gate_states(action.as_rule(), view)
     except InvalidRule:
         return ()
     portfolio = action.portfolio
-    paused = portfolio is not None and (portfolio.paused_by_owner or portfolio.paused_by_staff)
+    paused = action.user_id in primaries
+    if portfolio is not None:
+        paused = portfolio.paused_by_owner or portfolio.paused_by_staff
     reason = "Its portfolio is paused." if paused else ""
     return [*states, GateState(Gate.PORTFOLIO, open=not paused, reason=reason)]

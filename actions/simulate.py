@@ -29,6 +29,7 @@ from market.quotes import Bar, Sample
 from market.selectors import latest_quotes
 from market.services import calendar, quote_max_age
 from portfolios.ledger import Entry, Refusal, Snapshot
+from portfolios.selectors import paused_primaries
 from portfolios.services import LockedPortfolio, as_if_locked
 
 # What a trigger may fail with on a state that is none of its own.
@@ -78,7 +79,7 @@ class Simulation:
 def simulate_action(*, user: User, action_id: UUID, market: MadeUp) -> Simulation:
     """A stored rule, tried. Raises Action.DoesNotExist for another's, InvalidRule."""
     action = owned_action(user=user, action_id=action_id)
-    return _simulate(action.as_rule(), action.portfolio_id, market)
+    return _simulate(user, action.as_rule(), action.portfolio_id, market)
 
 
 def simulate_draft(*, user: User, draft: Draft, market: MadeUp) -> Simulation:
@@ -89,18 +90,19 @@ def simulate_draft(*, user: User, draft: Draft, market: MadeUp) -> Simulation:
         portfolio_id = portfolio.pk if portfolio else None
         state = starting_state(rule, portfolio_id, market.at)
         try:
-            return _simulate(rule.with_state(state), portfolio_id, market)
+            return _simulate(user, rule.with_state(state), portfolio_id, market)
         finally:
             transaction.set_rollback(True)
 
 
-def _simulate(rule: Rule, portfolio_id: UUID | None, market: MadeUp) -> Simulation:
+def _simulate(user: User, rule: Rule, portfolio_id: UUID | None, market: MadeUp) -> Simulation:
     if market.state is not None:
         rule = rule.with_state(market.state)
     view = _view(rule, portfolio_id, market)
     portfolio = as_if_locked(portfolio_id=portfolio_id) if portfolio_id else None
+    paused = portfolio.paused if portfolio else paused_primaries(user_ids=[user.pk]).get(user.pk)
     try:
-        return outcome_of(rule, view, portfolio)
+        return outcome_of(rule, view, portfolio, paused or "")
     except _NO_STATE as error:
         if market.state is None or isinstance(error, InvalidRule):
             raise
@@ -175,8 +177,11 @@ def _bars(symbol: str, market: MadeUp, real: Sequence[Bar]) -> Sequence[Bar]:
 # --- What comes of it ---
 
 
-def outcome_of(rule: Rule, view: View, portfolio: LockedPortfolio | None) -> Simulation:
-    """What would come of a look at the rule with this view."""
+def outcome_of(
+    rule: Rule, view: View, portfolio: LockedPortfolio | None, paused: str
+) -> Simulation:
+    """What would come of a look at the rule with this view. `paused` is why its portfolio is, or
+    where it names none, why its owner's primary one is."""
     verdict = judge(rule, view)
     before = portfolio.snapshot if portfolio else None
     plan = traded = None
@@ -185,7 +190,7 @@ def outcome_of(rule: Rule, view: View, portfolio: LockedPortfolio | None) -> Sim
         desk = Desk(view.now, view.quotes, before)
         plan = rule.effect.plan(rule, desk)
         try:
-            check_paused(portfolio)
+            check_paused(paused)
             trading = portfolio if rule.effect.trades else None
             traded = trades_of(plan, trading, uuid4(), view.now)
         except HeldBack as back:
@@ -198,7 +203,7 @@ def outcome_of(rule: Rule, view: View, portfolio: LockedPortfolio | None) -> Sim
         would_fire=verdict.finding is Finding.FIRED,
         outcome=verdict.finding,
         reason=verdict.reason,
-        gates=_gates(rule, view, portfolio, held),
+        gates=_gates(rule, view, portfolio, paused, held),
         refusal=refusal,
         entries=[line.entry for line in lines],
         message=getattr(plan, "message", "") if refusal is None else "",
@@ -217,12 +222,12 @@ def _next(rule: Rule, verdict: Verdict, view: View, *, succeeded: bool) -> tuple
 
 
 def _gates(
-    rule: Rule, view: View, portfolio: LockedPortfolio | None, held: Refused | None
+    rule: Rule, view: View, portfolio: LockedPortfolio | None, paused: str, held: Refused | None
 ) -> Sequence[GateState]:
     states = gate_states(rule, view)
-    if portfolio:
-        paused = portfolio.paused
+    if portfolio or paused:
         states.append(GateState(Gate.PORTFOLIO, open=not paused, reason=paused))
+    if portfolio:
         spent = held if held and held.gate is Gate.DAY else None
         reason, until = (spent.reason, spent.until) if spent else ("", None)
         states.append(GateState(Gate.DAY, open=spent is None, reason=reason, until=until))

@@ -130,7 +130,14 @@ SELECT symbol,
         FROM water_marks m WHERE m.symbol = asked.symbol) AS mark
 """
 
-_STIR = "UPDATE watches SET at = %s WHERE portfolio_id = ANY(%s::uuid[])"
+_STIR = """
+WITH stirred AS (
+    UPDATE watches SET at = %s WHERE portfolio_id = ANY(%s::uuid[])
+    RETURNING action_id, portfolio_id
+)
+SELECT DISTINCT stirred.portfolio_id FROM stirred JOIN actions a ON a.id = stirred.action_id
+ WHERE a.processing_lease_until IS NOT NULL
+"""
 
 _REMOVE = "DELETE FROM watches WHERE action_id = ANY(%s::uuid[])"
 
@@ -213,10 +220,17 @@ def set_watches(wakes: Mapping[UUID, tuple[frozenset[str], Wake]]) -> None:
     narrow_alerts(levels=levels)
 
 
-def stir(*, portfolio_ids: Collection[UUID], now: datetime) -> None:
-    """Has the rules that follow these portfolios looked at from `now` on."""
-    if portfolio_ids:
-        send(_STIR, [now, uuid_array(portfolio_ids)])
+def stir(*, portfolio_ids: Collection[UUID], now: datetime) -> set[UUID]:
+    """Has the rules that follow these portfolios looked at from `now` on.
+
+    Returns the portfolios of which somebody is just looking at a rule: it may have seen them as
+    they were, and will write its next watch over this one. They are to be told of again.
+    """
+    if not portfolio_ids:
+        return set()
+    # Twice: a watch that was written while the first statement waited is seen by the second alone.
+    stirred = [run(_STIR, [now, uuid_array(portfolio_ids)]) for _ in range(2)]
+    return {id for rows in stirred for (id,) in rows}
 
 
 def first_look(*, action_id: UUID, symbols: frozenset[str], at: datetime) -> None:

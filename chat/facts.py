@@ -78,7 +78,7 @@ def _traded(user: User, draft: Draft, rule: Rule, market: Desk) -> tuple[bool, s
     standing = as_if_locked(portfolio_id=portfolio.pk)
     desk = Desk(market.now, market.quotes, standing.snapshot)
     try:
-        check_paused(standing)
+        check_paused(standing.paused)
         traded = trades_of(rule.effect.plan(rule, desk), standing, uuid4(), market.now)
     except HeldBack as back:
         return True, f"It would be held back: {back.refused.reason}"

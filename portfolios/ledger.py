@@ -258,7 +258,12 @@ def shares_for_amount(amount: Decimal, price: Decimal) -> Decimal:
 
 
 def _malformed(order: Order) -> Refusal | None:
-    """A quantity or price that the columns could not keep as it is."""
+    """A quantity or price that the columns could not keep as it is, or no quantity at all."""
+    if order.quantity.is_zero():  # what is left of an amount or a fraction that was rounded down
+        return Refusal(
+            RefusalCode.INVALID_QUANTITY,
+            f"That comes to 0 shares of {order.symbol}: too little to {order.side.lower()}.",
+        )
     if not money.storable(order.quantity, step=money.QUANTITY_STEP, maximum=money.MAX_QUANTITY):
         return Refusal(
             RefusalCode.INVALID_QUANTITY,

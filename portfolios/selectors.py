@@ -32,6 +32,11 @@ SELECT portfolio.id, portfolio.cash, held.symbol, held.quantity, held.cost_basis
  WHERE portfolio.id = ANY(%s::uuid[]) ORDER BY portfolio.id, held.symbol
 """
 
+_PAUSED_PRIMARIES = """
+SELECT user_id, paused_by_owner, paused_by_staff FROM portfolios_portfolio
+ WHERE user_id = ANY(%s::uuid[]) AND is_primary AND (paused_by_owner OR paused_by_staff)
+"""
+
 
 def primary_portfolio_of(*, user: User) -> Portfolio | None:
     """The user's primary portfolio if there is one yet (services.primary_portfolio opens it)."""
@@ -57,6 +62,28 @@ def pause_by(*, switches: Collection[Sequence[bool]]) -> Pause:
     if not all(owner or staff for owner, staff in switches):
         return Pause.IN_PART
     return Pause.BY_STAFF if any(staff for _, staff in switches) else Pause.BY_OWNER
+
+
+def pause_in_words(*, by_owner: bool, by_staff: bool) -> str:
+    """Why no rule of a portfolio may fire; empty where they may."""
+    if by_staff:
+        return "Support has paused this portfolio."
+    return "You have paused this portfolio." if by_owner else ""
+
+
+def paused_primaries(*, user_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Why no rule may fire that names no portfolio, of those of these users whose primary one is
+    paused."""
+    return ask_paused_primaries(user_ids=user_ids)() if user_ids else {}
+
+
+def ask_paused_primaries(*, user_ids: Collection[uuid.UUID]) -> Callable[[], dict[uuid.UUID, str]]:
+    """As `paused_primaries`: asks, and gives what is called for the answer (`market.bulk.ask`)."""
+    rows = ask(_PAUSED_PRIMARIES, [uuid_array(user_ids)])
+    return lambda: {
+        user_id: pause_in_words(by_owner=by_owner, by_staff=by_staff)
+        for user_id, by_owner, by_staff in rows()
+    }
 
 
 @dataclass(frozen=True, slots=True)

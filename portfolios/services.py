@@ -25,7 +25,7 @@ from portfolios.ledger import Entry, Order, Position, Refusal, RefusalCode, Side
 from portfolios.limits import Day, Limits, day_of, ill_sized
 from portfolios.models import Holding, Portfolio, Split, Transaction
 from portfolios.recording import Line, write_ledger
-from portfolios.selectors import ask_positions, positions_of
+from portfolios.selectors import ask_positions, pause_in_words, positions_of
 
 PRIMARY_NAME = "Main"
 NAME_TAKEN = "You already have a portfolio of this name."
@@ -37,7 +37,6 @@ WITH changed AS (
 UPDATE portfolios_portfolio p SET changed = false FROM changed WHERE p.id = changed.id
 RETURNING p.id
 """
-
 
 _READ = """
 SELECT id, cash, transactions_count, paused_by_owner, paused_by_staff,
@@ -186,16 +185,13 @@ def _ask_portfolios(statement: str, wanted: set[uuid.UUID]) -> Callable[[], Lock
 def _locked(row: tuple[Any, ...], positions: Mapping[str, Position]) -> LockedPortfolio:
     id, cash, count, by_owner, by_staff, *rest = row
     least, most, day_executions, day_usd, counted_on, executions, usd = rest
-    paused = "Support has paused this portfolio." if by_staff else ""
-    if by_owner:
-        paused = paused or "You have paused this portfolio."
     return LockedPortfolio(
         id,
         Snapshot(cash, positions),
         count,
         Day(counted_on or date.min, executions, usd),
         Limits(least, most, day_executions, day_usd).tightened(by=settings.SITE_LIMITS),
-        paused,
+        pause_in_words(by_owner=by_owner, by_staff=by_staff),
     )
 
 
@@ -382,3 +378,9 @@ def take_changed() -> list[uuid.UUID]:
     One that is being written to at this moment is told the next time.
     """
     return [id for (id,) in run(_TAKE_CHANGED, [])]
+
+
+def tell_again(*, portfolio_ids: Collection[uuid.UUID]) -> None:
+    """Has take_changed tell of these portfolios the next time, too."""
+    if portfolio_ids:
+        Portfolio.objects.filter(id__in=portfolio_ids).update(changed=True)

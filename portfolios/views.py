@@ -26,6 +26,7 @@ from portfolios.services import (
     make_primary,
     open_portfolio,
     pause_portfolio,
+    primary_portfolio,
     rename_portfolio,
     set_limits,
     unpause_portfolio,
@@ -203,6 +204,7 @@ def pause_everything(request: SignedIn) -> HttpResponse:
     """Pauses the rules of all the user's portfolios, or lets them go on: `paused` is "on" or
     absent. `next` is where to go then."""
     paused = request.POST.get("paused") == "on"
+    primary_portfolio(user=request.user)  # that which rules belong to that name none
     for portfolio in portfolios_of(user=request.user).order_by("id"):
         if paused:
             pause_portfolio(portfolio_id=portfolio.pk)

@@ -84,9 +84,8 @@ class Player:
         self._trades: list[Trade] = []
         self._portfolios = [(micros(start), books.snapshot or Snapshot())]
         self._expired = False
-        if rule.valid_from <= start:
-            view = sight.standing(rule, start, self._books.snapshot)
-            self._rule = rule.with_state(rule.trigger.activate(rule, view))
+        view = sight.standing(rule, max(start, rule.valid_from), self._books.snapshot)
+        self._rule = rule.with_state(rule.trigger.activate(rule, view))
 
     def play(self, end: datetime | None, beat: Beat | None = None) -> Result:
         """Looks at it until `end`. After each look `beat` is told; what it raises ends the play."""

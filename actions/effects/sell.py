@@ -1,6 +1,6 @@
 """Sells at the price seen when the rule fires."""
 
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 
 from pydantic import Field
 
@@ -8,9 +8,8 @@ from actions.effects._sized import Sized
 from actions.fields import Fraction
 from actions.parts import Example
 from actions.rules import Desk, Plan, Rule
+from portfolios import money
 from portfolios.ledger import Order, Refusal, RefusalCode, Side
-
-SMALLEST_LOT = Decimal("0.00000001")
 
 
 class Sell(Sized):
@@ -41,7 +40,7 @@ class Sell(Sized):
         position = desk.portfolio.positions.get(rule.traded) if desk.portfolio else None
         if position is None:
             return Refusal(RefusalCode.INSUFFICIENT_SHARES, f"There is no {rule.traded} to sell.")
-        quantity = (position.quantity * self.fraction).quantize(SMALLEST_LOT, ROUND_DOWN)
+        quantity = money.quantity(money.EXACT.multiply(position.quantity, self.fraction))
         return Plan(orders=(Order(Side.SELL, rule.traded, quantity, price),))
 
     def describe(self, symbol: str | None) -> str:

@@ -62,10 +62,22 @@ def _days(value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """The instants from `start` on, and before `end`."""
+    """The instants from the beginning of a span on, and before its end: of one span, or of two
+    where clocks are put back, between which they show what they have shown before."""
 
-    start: datetime
-    end: datetime
+    spans: tuple[tuple[datetime, datetime], ...]
+
+    @property
+    def start(self) -> datetime:
+        return self.spans[0][0]
+
+    @property
+    def end(self) -> datetime:
+        return self.spans[-1][1]
+
+    def opens(self, now: datetime) -> datetime:
+        """When it opens next, or has opened if it is open at `now`, which is before its end."""
+        return next(begin for begin, end in self.spans if end > now)
 
 
 class TimeOfDay(Trigger):
@@ -127,11 +139,12 @@ class TimeOfDay(Trigger):
 
     def evaluate(self, rule: Rule, view: View) -> Evaluation:
         window = self._awaited(rule, view)
-        is_open = window.start <= view.now
+        opens = window.opens(view.now)
+        is_open = opens <= view.now
         told = (
             f"It is {self._clock_at(view.now)}, within {self.window_minutes} min of {self.time}."
             if is_open
-            else f"The next window opens {self._clock_at(window.start)}."
+            else f"The next window opens {self._clock_at(opens)}."
         )
         if missed := self._missed(rule, view):
             told += f" The window of {self._clock_at(missed.start)} was missed."
@@ -140,7 +153,7 @@ class TimeOfDay(Trigger):
         return Evaluation(Outcome.NOT_FIRED, told, rule.state)
 
     def watch(self, rule: Rule, view: View) -> Wake:
-        return Wake(at=self._awaited(rule, view).start)
+        return Wake(at=self._awaited(rule, view).opens(view.now))
 
     def describe(self, symbol: str | None) -> str:
         place = f"{_city(self.timezone)} {self._days_in_words()}"
@@ -196,7 +209,7 @@ class TimeOfDay(Trigger):
         start = local.astimezone(UTC)
         if start.astimezone(zone).replace(tzinfo=None) != local.replace(tzinfo=None):
             return None
-        return _Window(start, _end(start, timedelta(minutes=self.window_minutes), zone))
+        return _Window(_spans(start, timedelta(minutes=self.window_minutes), zone))
 
     def _day_of(self, instant: datetime) -> date:
         return instant.astimezone(ZoneInfo(self.timezone)).date()
@@ -206,11 +219,14 @@ class TimeOfDay(Trigger):
         return f"{day_in_words(local)} {local:%H:%M} {_city(self.timezone)}"
 
 
-def _end(start: datetime, length: timedelta, zone: ZoneInfo) -> datetime:
-    """When clocks that show a time at `start` no longer show one less than `length` after it.
+def _spans(
+    start: datetime, length: timedelta, zone: ZoneInfo
+) -> tuple[tuple[datetime, datetime], ...]:
+    """When clocks that show a time at `start` show it, and what is less than `length` after it, for
+    the first time.
 
-    Where they are put forward meanwhile, that comes sooner. Where they are put back, it is then:
-    what they show from there on, they have shown before.
+    Where they are put forward meanwhile, that ends sooner. Where they are put back, they first show
+    again what they have shown before, and then the rest.
     """
 
     def offset(instant: datetime) -> timedelta:
@@ -219,14 +235,18 @@ def _end(start: datetime, length: timedelta, zone: ZoneInfo) -> datetime:
     end, before = start + length, offset(start)
     ahead = offset(end) - before
     if not ahead:
-        return end
+        return ((start, end),)
     changed_by = bisect_left(
         range(length // _SECOND),
         True,
         key=lambda seconds: offset(start + seconds * _SECOND) != before,
     )
     change = start + changed_by * _SECOND
-    return max(change, end - ahead) if ahead > timedelta(0) else change
+    if ahead > timedelta(0):
+        return ((start, max(change, end - ahead)),)
+    if end == change:
+        return ((start, end),)
+    return (start, change), (change - ahead, end - ahead)
 
 
 def _city(zone: str) -> str:

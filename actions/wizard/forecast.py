@@ -56,7 +56,8 @@ class Forecast:
 def forecast(tried: Trial) -> Forecast:
     """What would come of it. Changes nothing."""
     rule, view = tried.rule, tried.view
-    simulation = outcome_of(rule, replace(view, max_age=quote_max_age()), tried.portfolio)
+    seen = replace(view, max_age=quote_max_age())
+    simulation = outcome_of(rule, seen, tried.portfolio, tried.paused)
     return Forecast(
         simulation=simulation,
         is_true=_is_true(rule, view),

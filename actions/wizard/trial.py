@@ -8,26 +8,28 @@ from decimal import Decimal
 
 from accounts.models import User
 from actions.drafting import Draft, parse
+from actions.judge import state_by
 from actions.parts import InvalidRule
 from actions.rules import Rule, View
 from actions.sight import Sight, Standing
-from actions.starting import state_by
 from actions.wizard.forms import Asker
 from market.quotes import Sample
 from market.services import unlisted
 from portfolios.models import Portfolio
+from portfolios.selectors import pause_in_words
 from portfolios.services import PRIMARY_NAME, LockedPortfolio, as_if_locked_by
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """`view` has the last prices, however old; `portfolio` is the one that the rule trades in or
-    looks at, by its `name`."""
+    looks at, by its `name`; `paused` is why that is, or the primary one where there is none."""
 
     rule: Rule
     view: View
     portfolio: LockedPortfolio | None
     name: str
+    paused: str
 
 
 def trial(
@@ -43,7 +45,12 @@ def trial(
     if portfolio and rule.trigger.needs(rule).portfolio:
         view = replace(view, portfolio=portfolio.snapshot)
     rule = rule.with_state(state_by(rule, view))
-    return Trial(rule, view, portfolio, mine.name if mine else "")
+    return Trial(rule, view, portfolio, mine.name if mine else "", _paused(mine, asker))
+
+
+def _paused(mine: Portfolio | None, asker: Asker) -> str:
+    its = mine or next((one for one in asker.portfolios if one.is_primary), Portfolio())
+    return pause_in_words(by_owner=its.paused_by_owner, by_staff=its.paused_by_staff)
 
 
 def portfolio_tried(user: User, draft: Draft, rule: Rule, asker: Asker) -> Portfolio | None:

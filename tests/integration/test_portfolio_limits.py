@@ -14,6 +14,7 @@ from actions.execute_now import GateRefused, execute_now
 from actions.models import Action, ActionExecution, Notification, Watch
 from actions.selectors import explain
 from actions.services import Draft, create_action
+from actions.simulate import MadeUp, simulate_action
 from portfolios.limits import Limits
 from portfolios.models import Portfolio
 from portfolios.selectors import discrepancies
@@ -116,6 +117,44 @@ def test_a_rule_that_only_tells_is_paused_with_its_portfolio(
     feed.says("AAPL", "149", now)
     assert run_tick(now=now).fired == 0
     assert finding(action) == ("blocked", "portfolio")
+
+
+def test_one_that_only_tells_and_names_no_portfolio_is_paused_with_the_primary_one(
+    owner: User, portfolio: Portfolio, feed: Feed, now: datetime
+) -> None:
+    action = buy(owner, now, action_type="NOTIFY", quantity=None)
+    theirs = buy(UserFactory.create(), now, action_type="NOTIFY", quantity=None)
+    assert action.portfolio_id is None
+    pause_portfolio(portfolio_id=portfolio.pk)
+    feed.says("AAPL", "149", now)
+    assert run_tick(now=now).fired == 1
+    assert ActionExecution.objects.get().action_id == theirs.pk
+    assert finding(action) == ("blocked", "portfolio")
+    with pytest.raises(GateRefused, match="You have paused this portfolio"):
+        execute_now(user=owner, action_id=action.pk, key="k", now=now)
+    why = explain(actions=[action], quotes={}, now=now)[action.pk]
+    assert why.blocking is not None
+    assert (why.blocking.gate, why.blocking.reason) == ("portfolio", "Its portfolio is paused.")
+    tried = simulate_action(user=owner, action_id=action.pk, market=MadeUp(at=now))
+    assert (tried.would_fire, tried.gates[-1].reason) == (False, "You have paused this portfolio.")
+    assert run_tick(now=now + SECOND).woken == 0, "it sleeps"
+
+    unpause_portfolio(portfolio_id=portfolio.pk)
+    assert run_tick(now=now + 2 * SECOND).fired == 1
+
+
+def test_who_has_only_notices_pauses_them_all_the_same(
+    feed: Feed, now: datetime, client: Client
+) -> None:
+    user = UserFactory.create()
+    buy(user, now, action_type="NOTIFY", quantity=None)
+    client.force_login(user)
+    client.post("/portfolio/pause", {"paused": "on"})
+    assert "All your rules are paused. None fires" in client.get("/actions").content.decode()
+    feed.says("AAPL", "149", now)
+    assert run_tick(now=now).fired == 0
+    client.post("/portfolio/pause")
+    assert run_tick(now=now + SECOND).fired == 1
 
 
 def test_a_day_that_is_spent_holds_rules_back_until_the_next(

@@ -2,13 +2,17 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 import pytest
 
 from accounts.models import User
+from actions import engine
 from actions.engine import run_tick
 from actions.models import Action, ActionExecution
 from actions.services import Draft, create_action
+from actions.settle import settle
 from market.history import prune_history, recent_samples
 from market.models import PastQuote, Quote
 from portfolios.ledger import Side
@@ -19,6 +23,7 @@ from tests.factories import UserFactory
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("instruments")]
 
 MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -97,6 +102,33 @@ def test_a_rule_on_the_average_cost_is_looked_at_again_when_the_cost_changes(
     report = run_tick(now=now + MINUTE)
     assert (report.woken, report.fired) == (1, 1)
     assert ActionExecution.objects.get().details["quotes"]["AAPL"]["price"] == "91.000000"
+
+
+def test_a_cost_that_changes_while_the_rule_is_looked_at_is_not_missed(
+    owner: User, feed: Feed, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portfolio = primary_portfolio(user=owner)
+    buy = partial(
+        trade, portfolio=portfolio, side=Side.BUY, symbol="AAPL", quantity=Decimal(10), at=now
+    )
+    notify(owner, now, "from_cost", percent="10", direction="down")
+    buy(price=Decimal(100))
+
+    def late(**look: Any) -> None:
+        """It was seen at $100; before that is written down, it costs more, and a tick sees it."""
+        monkeypatch.setattr(engine, "settle", settle)
+        buy(price=Decimal(104))
+        engine.take_in([], now + 2 * SECOND)
+        settle(**look)
+
+    feed.says("AAPL", "95", now)
+    assert run_tick(now=now).fired == 0
+    deposit(portfolio=portfolio, amount=Decimal(1), at=now)  # has it looked at once more
+    monkeypatch.setattr(engine, "settle", late)
+    feed.says("AAPL", "91", now + SECOND)
+    assert run_tick(now=now + SECOND).fired == 0
+    assert run_tick(now=now + 3 * SECOND).fired == 1
+    assert take_changed() == []
 
 
 def test_a_change_of_a_portfolio_is_told_once(owner: User, now: datetime) -> None:

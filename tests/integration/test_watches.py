@@ -151,7 +151,7 @@ def test_a_tick_leases_only_where_somebody_is_awake_whoever_woke_them(
 def test_those_longest_not_looked_at_are_leased_first(
     owner: User, feed: Feed, now: datetime
 ) -> None:
-    first, second, third = (rule(owner, now, "150") for _ in range(3))
+    first, second, third = (rule(UserFactory.create(), now, "150") for _ in range(3))
     Action.objects.filter(pk=first.pk).update(last_evaluated_at=now)
     Action.objects.filter(pk=second.pk).update(last_evaluated_at=now - SECOND)
     wake(symbols=[], now=now)
@@ -160,6 +160,17 @@ def test_those_longest_not_looked_at_are_leased_first(
     ]
     assert order == [third.pk, second.pk, first.pk]
     assert lease_actions_for_evaluation(now=now, limit=1, lease_seconds=30) == []
+
+
+def test_of_a_portfolio_that_is_more_than_a_batch_the_oldest_rules_are_leased_first(
+    owner: User, feed: Feed, now: datetime
+) -> None:
+    rules = [rule(owner, now + number * SECOND, "150") for number in range(3)]
+    Action.objects.filter(pk=rules[0].pk).update(last_evaluated_at=now + 3 * SECOND)
+    later = now + 5 * SECOND
+    wake(symbols=[], now=later)
+    leased = [lease_actions_for_evaluation(now=later, limit=1, lease_seconds=30) for _ in rules]
+    assert [one.id for batch in leased for one in batch] == [each.pk for each in rules]
 
 
 def test_with_a_rule_those_of_its_portfolio_are_leased(

@@ -53,12 +53,12 @@ class BarByBar:
 
     def play(self, start: datetime) -> None:
         self.day = Day(day_of(start))
-        if self.rule.valid_from <= start:
-            view = self.view(start)
-            last_close = self.calendar.last_close(start)
-            told = {symbol: q for symbol, q in view.quotes.items() if q.as_of >= last_close}
-            state = self.rule.trigger.activate(self.rule, replace(view, quotes=told))
-            self.rule = self.rule.with_state(state)
+        begins = max(start, self.rule.valid_from)
+        view = self.view(begins)
+        last_close = self.calendar.last_close(begins)
+        told = {symbol: q for symbol, q in view.quotes.items() if q.as_of >= last_close}
+        state = self.rule.trigger.activate(self.rule, replace(view, quotes=told))
+        self.rule = self.rule.with_state(state)
         instants = sorted({bar.at for of in self.bars.values() for bar in of if bar.at > start})
         for now in instants:
             if self.rule.status is Status.ACTIVE:

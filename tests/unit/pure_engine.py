@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from hypothesis import event
 
-from actions.judge import Finding, Verdict, judge, move_on
+from actions.judge import Finding, Verdict, begin, judge, move_on
 from actions.rules import (
     PRICE_STEP,
     Band,
@@ -70,6 +70,8 @@ class Engine:
         self.looks = 0
         if rule.valid_from <= START:
             self.rule = rule.with_state(rule.trigger.activate(rule, self.view(START)))
+        else:
+            self.rule = replace(rule, begun=False)
 
     def view(self, now: datetime) -> View:
         needs = self.rule.trigger.needs(self.rule)
@@ -122,6 +124,7 @@ class Engine:
         self.looks += 1
         self.rule = self.caught_up()
         view = self.view(instant.now)
+        self.rule = begin(self.rule, view)
         verdict = judge(self.rule, view)
         if verdict.finding is Finding.FIRED:
             self.fire(verdict, view, succeeds=instant.takes_orders or not self.rule.effect.trades)

@@ -105,7 +105,16 @@ def test_a_size_has_no_more_decimals_than_the_ledger_keeps(
     assert errors_of("BUY", {size: too_fine}, {}).keys() == {size}
 
 
+def test_a_number_with_too_many_digits_is_refused_however_many() -> None:
+    assert errors_of("BUY", {"quantity": f"1.{'0' * 30}1"}, {}).keys() == {"quantity"}
+
+
 # --- A part of the position ---
+
+
+def test_a_part_of_the_largest_position_is_cut_and_never_rounded_up() -> None:
+    half = the_order(sell("0.5"), desk("0.000001", held="99999999999999999999.99999999"))
+    assert half.quantity == Decimal("49999999999999999999.99999999")
 
 
 @pytest.mark.parametrize("value", [*NOT_NUMBERS, 0, "0", "-0.5", "1.0000001", 2], ids=repr)

@@ -120,6 +120,14 @@ def test_dust_worth_less_than_half_a_cent_can_be_sold_but_not_bought() -> None:
     assert (entry.amount, after) == (D(0), Snapshot(D(1), {}))
 
 
+def test_what_was_rounded_down_to_no_share_is_told_so() -> None:
+    order = Order(Side.SELL, "AAPL", D("0E-8"), D(150))
+    assert refused(ledger.apply(Snapshot(), order)) == (
+        "invalid_quantity",
+        "That comes to 0 shares of AAPL: too little to sell.",
+    )
+
+
 def test_nothing_grows_beyond_what_the_columns_hold() -> None:
     full = Snapshot(money.MAX_USD, {"AAPL": Position(money.MAX_QUANTITY, money.MAX_USD)})
     assert refused(ledger.apply(full, sell("1", "1")))[0] == "too_large"

@@ -361,6 +361,22 @@ def test_a_day_that_never_was_is_no_day_of_the_week() -> None:
     ) == ["2012-01-05 19:00"]
 
 
+def test_a_window_goes_on_once_clocks_that_were_put_back_show_what_is_new() -> None:
+    # New York's show 1:00 to 2:00 twice on 1 November 2026, a Sunday.
+    noon = utc("2026-11-01 17:00")
+    rule = clock_rule(noon, time="00:00", window_minutes=1440, days=["sun"])
+    assert rule.trigger.evaluate(rule, seen(noon)).outcome is Outcome.FIRED
+    rule = clock_rule(utc("2026-11-01 06:30"), time="00:30", window_minutes=120, days=["sun"])
+    repeated = seen(rule.valid_from)
+    told = rule.trigger.evaluate(rule, repeated)
+    assert told.outcome is Outcome.NOT_FIRED
+    assert told.reason == "The next window opens Sun 1 Nov 2026 02:00 New York."
+    assert rule.trigger.watch(rule, repeated).at == utc("2026-11-01 07:00")
+    assert fires_both_ways(
+        "2026-11-01 06:30", 1.9, time="00:30", window_minutes=120, days=EVERY_DAY
+    ) == ["2026-11-01 07:00", "2026-11-02 05:30"]
+
+
 CHANGES = [
     ("America/New_York", date(2008, 3, 9)),
     ("America/New_York", date(2013, 11, 3)),
@@ -413,17 +429,18 @@ def watch_the_wall(
     now = change - 4 * DAY
     opened: datetime | None = None
     begun: set[date] = set()
-    shown = now.astimezone(zone).replace(tzinfo=None)
+    before: set[datetime] = set()
     while now < change + 2 * DAY:
-        before, shown = shown, now.astimezone(zone).replace(tzinfo=None)
-        if opened and (shown < before or shown >= opened + window * MINUTE):
+        shown = now.astimezone(zone).replace(tzinfo=None)
+        if opened and shown >= opened + window * MINUTE:
             opened = None
         if f"{shown:%H:%M}" == clock and shown.date() not in begun:
             begun.add(shown.date())
             if EVERY_DAY[shown.weekday()] in days:
                 opened = shown
         if now >= change - DAY:
-            yield now, opened is not None
+            yield now, opened is not None and shown not in before
+        before.add(shown)
         now += STEP
 
 
