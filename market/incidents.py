@@ -16,6 +16,16 @@ from market.models import FeedIncident
 
 logger = logging.getLogger(__name__)
 
+# Between the falls that a 3:2 split and a 2:1 split take, each a twentieth more or less.
+_BELIEVE_SMALL = """
+UPDATE market_feedincident incident SET verdict = 'believed'
+  FROM market_quote quote
+ WHERE incident.symbol = ANY(%s::text[]) AND incident.first_at <= %s
+   AND incident.kind = 'jump' AND incident.verdict = 'doubted' AND incident.settled_at IS NULL
+   AND quote.symbol = incident.symbol AND incident.price BETWEEN quote.price * 0.6 AND quote.price
+RETURNING incident.symbol
+"""
+
 REASON_LENGTH = 300
 # What a good quote's statement settles by itself (see quotes_in): they are about its price.
 OF_PRICES = ("jump", "from the future")
@@ -140,6 +150,17 @@ def believe_move(*, symbols: Collection[str]) -> int:
         instrument__in=symbols, verdict=FeedIncident.Verdicts.DOUBTED, settled_at__isnull=True
     )
     return doubted.update(verdict=FeedIncident.Verdicts.BELIEVED)
+
+
+def believe_small_moves(*, symbols: Collection[str], now: datetime) -> int:
+    """The feed, asked at `now`, knows of no split of these symbols: then what was held by then is
+    confirmed by the next price, as any other, where it is no more than a 3:2 split would take.
+
+    Falls of that size, after bad news, are far commoner than such splits, and a stop must not sleep
+    through them. A price that has halved, or risen by half, is commonly a split's that the feed
+    does not know of yet: that is for support to say. Returns of how many that was in doubt.
+    """
+    return len(run(_BELIEVE_SMALL, [text_array(symbols), now]))
 
 
 def settle_doubt(*, symbol: str, now: datetime) -> None:

@@ -8,7 +8,7 @@ from market.asking import spend_credits
 from market.errors import ProviderError
 from market.feed import provider
 from market.hours import NEW_YORK
-from market.incidents import Said, raise_incidents
+from market.incidents import Said, believe_small_moves, raise_incidents
 from market.models import FeedIncident
 from market.providers import FeedFailed, SaidSplit, WebProvider
 
@@ -23,7 +23,8 @@ def ask_for_splits(*, symbols: Collection[str], now: datetime) -> list[SaidSplit
     """What the feed knows of splits of these symbols, past ones and those to come.
 
     Nothing, where it is a replay, where its credits do not go that far, or where it does not tell:
-    that is an incident, open until it does. Belongs outside any transaction.
+    that is an incident, open until it does. A fall that was held as perhaps a split's is held no
+    longer where the feed knows of none (`believe_small_moves`). Belongs outside any transaction.
     """
     try:
         feed = provider()
@@ -43,4 +44,6 @@ def ask_for_splits(*, symbols: Collection[str], now: datetime) -> list[SaidSplit
     FeedIncident.objects.filter(kind=_UNTOLD, settled_at__isnull=True).update(
         settled_at=now, outcome=FeedIncident.Outcomes.ENDED
     )
+    split = {each.symbol for each in said.splits}
+    believe_small_moves(symbols=[symbol for symbol in symbols if symbol not in split], now=now)
     return said.splits

@@ -1,17 +1,21 @@
 """Splits that a feed tells of, over real HTTP from a server on loopback."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_django import Settings
 
+from actions.engine import Report, look_at_the_woken, take_in
 from actions.models import Action
 from actions.services import Draft, create_action
 from actions.splits import record_announced
-from market.models import AnnouncedSplit, FeedBudget, FeedIncident
+from market.models import AnnouncedSplit, FeedBudget, FeedIncident, Quote
+from market.quotes import Sample
 from market.services import ask_for_splits
 from tests.conftest import list_instruments
 from tests.factories import UserFactory
@@ -114,6 +118,63 @@ def test_without_the_credits_it_is_not_asked(
     settings.TWELVEDATA_CREDITS_PER_MINUTE = 8
     assert record_announced(now=NOW) == 0
     assert live.asked == []
+
+
+def hold(last: str, price: str) -> None:
+    """A price of today that looks like that of a split since yesterday."""
+    for at, said in ((NOW - timedelta(days=1), last), (NOW, price)):
+        take_in([Sample("AAPL", Decimal(said), at)], at)
+    assert FeedIncident.objects.get(kind="jump").verdict == "doubted"
+
+
+def confirm(price: str) -> Decimal | None:
+    later = NOW + timedelta(minutes=1)
+    take_in([Sample("AAPL", Decimal(price), later)], later)
+    return Quote.objects.get(instrument="AAPL").price
+
+
+def test_a_stop_fires_after_bad_news_once_the_feed_knows_of_no_split(
+    live: FeedServer, rule: Action
+) -> None:
+    hold("250", "200")
+    look_at_the_woken(now=NOW, report=Report())
+    assert confirm("201") == 250
+    live.says(says([split("MSFT", 5, 4, "2026-11-17")]))
+    assert record_announced(now=NOW) == 0
+    later = NOW + timedelta(minutes=2)
+    take_in([Sample("AAPL", Decimal("199"), later)], later)
+    report = Report()
+    look_at_the_woken(now=later, report=report)
+    assert report.fired == 1
+    assert FeedIncident.objects.get(kind="jump").outcome == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("price", "answer"),
+    [
+        ("125", says([])),  # it may have halved: that is for a person to say
+        ("500", says([])),
+        ("200", says([split("AAPL", 5, 4, "2026-11-18")])),
+        ("200", says("", 502)),
+    ],
+)
+def test_what_may_still_be_a_split_is_held(
+    live: FeedServer, rule: Action, price: str, answer: Any
+) -> None:
+    hold("250", price)
+    live.says(answer)
+    record_announced(now=NOW)
+    assert confirm(price) == 250
+    assert FeedIncident.objects.get(kind="jump").verdict == "doubted"
+
+
+def test_what_is_held_only_after_the_feed_was_asked_is_not_believed_for_its_answer(
+    live: FeedServer, rule: Action
+) -> None:
+    hold("250", "200")
+    live.says(says([]))
+    record_announced(now=NOW - timedelta(seconds=1))
+    assert confirm("200") == 250
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the recorded bodies are not beside this checkout")
