@@ -8,7 +8,7 @@ from django import forms
 
 from portfolios.ledger import Side
 from portfolios.limits import Limits
-from portfolios.money import plain_number
+from portfolios.money import bare, plain_number
 
 NEW_FORM = (
     "This form was sent before, with something else in it, and nothing was done now. "
@@ -16,16 +16,26 @@ NEW_FORM = (
 )
 
 
+_WRONG = {
+    "max_digits": "Use at most %(max)d digits.",
+    "max_decimal_places": "Use at most %(max)d decimals.",
+    "max_whole_digits": "Use at most %(max)d digits before the decimals.",
+}
+
+
 class PlainNumber(forms.DecimalField):
-    """A number as people write one: 1,234.50 or $20."""
+    """A number as people write one: 1,234.50, $20 or 5 %."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("widget", forms.TextInput(attrs={"inputmode": "decimal"}))
-        super().__init__(**kwargs)
+        words = dict(_WRONG)
+        if (least := kwargs.get("min_value")) is not None:
+            words["min_value"] = f"Use {Decimal(least):f} or more."
+        super().__init__(error_messages=words, **kwargs)
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str):
-            value = value.strip().removeprefix("$").replace(",", "")
+            value = bare(value)
             try:
                 if value:
                     plain_number(value)

@@ -14,9 +14,10 @@ from actions.drafting import Draft
 from actions.registry import SIZE_COLUMNS, action_types, trigger_types
 from actions.rules import Effect, InvalidRule, Part, Rule, Trigger
 from actions.wizard.part_form import MEASURE, PartForm, Spoken
-from actions.wizard.questions import LONGEST, plain, symbol_input
+from actions.wizard.questions import LONGEST, symbol_input
 from actions.wizard.widgets import UnitInput
 from portfolios.models import Portfolio
+from portfolios.money import bare
 
 _ANY_SYMBOL = "AAPL"
 _UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
@@ -309,7 +310,7 @@ def _decimal(text: Any) -> Decimal | None:
 
 
 def _whole(text: str, words: str) -> int:
-    text = plain(text)
+    text = bare(text)
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise forms.ValidationError(words)
     return int(text)

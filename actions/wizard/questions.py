@@ -17,7 +17,7 @@ from django.urls import reverse_lazy
 
 from actions.rules import Part
 from actions.wizard.widgets import TableField, UnitInput
-from portfolios.money import EXACT, plain_number
+from portfolios.money import EXACT, bare, plain_number
 
 Schema = Mapping[str, Any]
 
@@ -25,7 +25,6 @@ LONG = 100  # characters from which on a text has lines
 LONGEST = 2000
 MOST_RADIOS = 4  # options from which on they are a list to choose from
 
-_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
 _HUNDRED = Decimal(100)
 
 
@@ -112,7 +111,7 @@ class NumberQuestion(Question):
         return forms.CharField(max_length=LONGEST, required=False, widget=widget)
 
     def parameter(self, typed: Any) -> Any:
-        text = plain(str(typed))
+        text = bare(str(typed))
         return (part_of(text) if self._is_part else text) or None
 
     def typed(self, parameter: Any) -> Any:
@@ -184,7 +183,7 @@ class TableQuestion(Question):
         return TableField(unit="%" if self._is_part else "")
 
     def parameter(self, typed: Any) -> Any:
-        rows = [(name.strip().upper(), plain(number)) for name, number in typed]
+        rows = [(name.strip().upper(), bare(number)) for name, number in typed]
         if len({name for name, _ in rows}) < len(rows):
             # The table of JSON names each once: the part is to say so of what was typed.
             rows = [(name + " " * n, number) for n, (name, number) in enumerate(rows, start=1)]
@@ -222,16 +221,10 @@ def symbol_input() -> forms.TextInput:
     )
 
 
-def plain(text: str) -> str:
-    """A number without what people put around it: "$1,500.00" is 1500.00, "5 %" is 5."""
-    text = text.strip().removeprefix("$").removesuffix("%").strip()
-    return text.replace(",", "") if _THOUSANDS.fullmatch(text) else text
-
-
 def is_number(text: str) -> bool:
     """Whether it is one that a parameter may be."""
     try:
-        plain_number(plain(text))
+        plain_number(bare(text))
     except ValueError:
         return False
     return True
