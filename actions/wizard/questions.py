@@ -15,8 +15,9 @@ from typing import Any
 from django import forms
 from django.urls import reverse_lazy
 
+from accounts.forms import zones
 from actions.rules import Part
-from actions.wizard.widgets import TableField, UnitInput
+from actions.wizard.widgets import OpenSelect, TableField, UnitInput
 from portfolios.money import EXACT, bare, plain_number
 
 Schema = Mapping[str, Any]
@@ -26,6 +27,7 @@ LONGEST = 2000
 MOST_RADIOS = 4  # options from which on they are a list to choose from
 
 _HUNDRED = Decimal(100)
+_MORE_THAN_ALL = "Use 100 % or less."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,24 @@ class Question(ABC):
         """What would be typed for the parameter."""
         return str(parameter)
 
+    def fault(self, typed: Any) -> str:
+        """What is wrong with what was typed, where the part itself would say it in other numbers or
+        words than those of the form. Empty: nothing."""
+        return ""
+
 
 class TextQuestion(Question):
     def field(self) -> forms.Field:
-        most = int(self.schema.get("maxLength", LONGEST))
+        most = int(self.schema.get("maxLength", 0))
         widget = forms.Textarea(attrs={"rows": 3}) if most > LONG else forms.TextInput()
         return forms.CharField(max_length=LONGEST, required=False, widget=widget)
+
+
+class ZoneQuestion(Question):
+    def field(self) -> forms.Field:
+        return forms.CharField(
+            max_length=LONGEST, required=False, widget=OpenSelect(choices=zones())
+        )
 
 
 class SymbolQuestion(Question):
@@ -117,6 +131,9 @@ class NumberQuestion(Question):
     def typed(self, parameter: Any) -> Any:
         return in_percent(parameter) if self._is_part else str(parameter)
 
+    def fault(self, typed: Any) -> str:
+        return _MORE_THAN_ALL if self._is_part and is_more_than_all(str(typed or "")) else ""
+
 
 class WholeQuestion(NumberQuestion):
     def field(self) -> forms.Field:
@@ -148,6 +165,19 @@ class SeveralQuestion(Question):
         return forms.MultipleChoiceField(
             choices=options, required=False, widget=forms.CheckboxSelectMultiple
         )
+
+    @property
+    def help(self) -> str:
+        description = str(self.schema.get("description", ""))
+        for word in self._alone:
+            description = description.replace(word, spoken(word).lower())
+        return description
+
+    def fault(self, typed: Any) -> str:
+        if not typed:
+            return "Choose at least one."
+        alone = [spoken(word) for word in self._alone if word in typed]
+        return f"Choose {alone[0]}, or others, but not both." if alone and len(typed) > 1 else ""
 
     def parameter(self, typed: Any) -> Any:
         if len(typed) == 1 and typed[0] in self._alone:
@@ -193,6 +223,10 @@ class TableQuestion(Question):
         number = in_percent if self._is_part else str
         return [(name, number(value)) for name, value in parameter.items()]
 
+    def fault(self, typed: Any) -> str:
+        wrong = [name.strip().upper() for name, number in typed or () if is_more_than_all(number)]
+        return f"{wrong[0]}: {_MORE_THAN_ALL}" if self._is_part and wrong else ""
+
 
 def questions(part: type[Part], *, without: Collection[str] = ()) -> dict[str, Question]:
     """What is asked for the part's parameters, by name, in their order."""
@@ -228,6 +262,11 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_more_than_all(percent: str) -> bool:
+    """Whether it is a number of percent that is no part."""
+    return is_number(percent) and Decimal(bare(percent)) > _HUNDRED
 
 
 def part_of(percent: str) -> str:
@@ -276,6 +315,8 @@ def _kind(schema: Schema) -> type[Question]:
 
 
 def _kind_of_text(schema: Schema) -> type[Question]:
+    if schema.get("format") == "timezone":
+        return ZoneQuestion
     pattern = str(schema.get("pattern", ""))
     if pattern and re.fullmatch(pattern, "23:59") and not re.fullmatch(pattern, "24:00"):
         return ClockQuestion

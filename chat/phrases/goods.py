@@ -212,4 +212,7 @@ def _of(size: Size) -> str:
     value = f"{size.value.normalize():,f}"
     if size.kind == "amount_usd":
         return f"${value}"
-    return f"{value} shares" if size.kind == "quantity" else f"{(size.value * 100).normalize():f}%"
+    shares = "share" if size.value == 1 else "shares"
+    return (
+        f"{value} {shares}" if size.kind == "quantity" else f"{(size.value * 100).normalize():f} %"
+    )
