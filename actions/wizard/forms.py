@@ -162,7 +162,7 @@ class LimitsForm(Spoken):
     ends_on = forms.DateField(
         label="Ends on",
         required=False,
-        help_text="Empty: never. Without a time it is the close of that day.",
+        help_text="Empty: never. Without a time it is the close in New York on that day.",
         widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
     )
     ends_at = forms.TimeField(
@@ -199,6 +199,7 @@ class LimitsForm(Spoken):
             field.optional = name not in {"often", "pause_in", "times"}  # type: ignore[attr-defined]
         city = zone.key.rpartition("/")[2].replace("_", " ")
         self.fields["begins"].help_text = f"Empty: at once. In {city} time."
+        self.fields["ends_at"].help_text = f"In {city} time."
 
     def clean_times(self) -> int | None:
         if self.cleaned_data.get("often") != "times":

@@ -84,6 +84,9 @@ if (toasts) {
   }).observe(toasts, { childList: true });
 }
 
+// A form that comes back with something wrong in it begins at the first field that is.
+document.querySelector("main [aria-invalid=true]")?.focus();
+
 // How many rows are selected, and all of them at once.
 document.addEventListener("change", ({ target }) => {
   const form = target.closest("form");

@@ -51,6 +51,10 @@ def test_what_was_done_what_is_written_and_what_is_answered_is_heard(
     page.get_by_role("button", name="Next").click()
     page.get_by_label("How much").fill("50")
     heard(page, "Sell 50 % of your AAPL when the price falls 5 % from its peak, once.")
+    page.get_by_label("How much").fill("half")
+    page.get_by_label("How much").press("Enter")
+    expect(page.get_by_text("Use a plain number, such as 150 or 0.5.")).to_be_visible()
+    expect(page.get_by_label("How much")).to_be_focused()  # with what is wrong, which describes it
 
     page.goto("/chat")
     page.get_by_label("Your message").fill("buy 10 AAPL if it drops below 150")

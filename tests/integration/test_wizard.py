@@ -382,7 +382,8 @@ def test_an_edit_of_a_rule_that_somebody_else_has_changed_is_refused_in_words(ad
     wizard = Wizard(ada, f"/actions/{action.pk}/edit").send(action_type="SELL", go="review")
     pause_action(user=ada, action_id=action.pk, now=datetime.now(UTC))
     wizard.send()
-    assert "has been changed since you read it" in wizard.said
+    assert "has been changed since you began to edit it" in wizard.said
+    assert f'<a href="/actions/{action.pk}/edit">Edit it as it is now</a>' in wizard.said
 
 
 def test_a_rule_that_has_ended_is_not_edited_and_anothers_is_not_there(ada: User) -> None:
