@@ -16,6 +16,10 @@ NEW_FORM = (
 )
 
 
+BOUNDS = {
+    "min_value": "Use %(limit_value)s or more.",
+    "max_value": "Use %(limit_value)s or less.",
+}
 _WRONG = {
     "max_digits": "Use at most %(max)d digits.",
     "max_decimal_places": "Use at most %(max)d decimals.",
@@ -124,6 +128,7 @@ class LimitsForm(forms.Form):
         required=False,
         min_value=1,
         max_value=2_147_483_647,
+        error_messages=BOUNDS,
         widget=forms.TextInput(attrs={"inputmode": "numeric"}),
         help_text="How often rules may trade here in a day.",
     )

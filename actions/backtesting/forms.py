@@ -19,7 +19,7 @@ from actions.rules import Rule
 from actions.wizard.part_form import Spoken
 from actions.wizard.questions import questions
 from actions.wizard.widgets import UnitInput
-from portfolios.forms import PlainNumber
+from portfolios.forms import BOUNDS, PlainNumber
 from portfolios.ledger import Snapshot
 
 _DAY = {"type": "date"}
@@ -84,6 +84,7 @@ class BacktestForm(Spoken):
         min_value=1,
         max_value=MOST_SETTINGS,
         initial=20,
+        error_messages=BOUNDS,
         widget=forms.TextInput(attrs={"inputmode": "numeric"}),
         help_text=f"Evenly apart, at most {MOST_SETTINGS}.",
     )

@@ -235,6 +235,7 @@ class LimitsForm(Spoken):
     def typed_for(self, draft: Draft) -> dict[str, Any]:
         """What would be typed for these limits."""
         found: dict[str, Any] = {"often": "always", "notes": draft.notes or ""}
+        found["pause_in"] = self.fields["pause_in"].initial
         if draft.max_executions is not None:
             found["often"] = "once" if draft.max_executions == 1 else "times"
             found["times"] = str(draft.max_executions)

@@ -175,7 +175,7 @@ FILE = as_csv(bars_of("AAPL", START, END)[:9])
         ({"parameter": "percent"}, "first", "This is needed to try several values."),
         ({"parameter": "colour"}, "parameter", "Select a valid choice."),
         ({"parameter": "percent", "first": "1", "last": "500"}, "first", "cannot be"),
-        ({"parameter": "percent", "steps": "1000000"}, "steps", "less than or equal to 100"),
+        ({"parameter": "percent", "steps": "1000000"}, "steps", "Use 100 or less."),
         ({"bars": FILE.replace("close,", "shut,")}, "bars", "bars line 1: the header has no colum"),
         ({"bars": re.sub(",[0-9]+$", ",x", FILE, flags=re.M)}, "bars", "line 2: volume .x. is not"),
         ({"bars": FILE.replace("AAPL", "IBM")}, "bars", "The file has no bars of AAPL"),

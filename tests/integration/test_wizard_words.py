@@ -98,3 +98,10 @@ def test_what_is_short_is_typed_into_one_line(ada: User) -> None:
     assert "<textarea" not in at_the_condition(ada, "change_pct").said
     stranger = UserFactory.create()
     assert "<textarea" in Wizard(stranger).send(action_type="NOTIFY").said
+
+
+@pytest.mark.parametrize("begin", ["/actions/new/limits", "/actions/new/limits?example=stop"])
+def test_a_pause_is_in_hours_unless_it_is_said_otherwise(ada: User, begin: str) -> None:
+    said = Wizard(ada, begin).said
+    assert '<option value="hours" selected>' in said
+    assert '<option value="seconds" selected>' not in said
