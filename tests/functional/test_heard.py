@@ -64,8 +64,12 @@ def test_what_was_done_what_is_written_and_what_is_answered_is_heard(
 
 def test_on_paper_there_is_what_is_told_and_nothing_to_press(visits: Visits, ada: User) -> None:
     page = visits.begin(user=ada)
-    page.goto("/log")
+    page.goto("/portfolio")
     page.emulate_media(media="print")
+    deposited = page.locator("main time").first
+    expect(deposited.locator("[aria-hidden]")).to_be_hidden()
+    assert deposited.inner_text().endswith("New York")  # the exact time, and not how long ago
+    page.goto("/log")
     expect(page.get_by_role("heading", name="Actions Log")).to_be_visible()
     for pressed in (".top", ".foot", ".page-head .button", ".filters .button"):
         expect(page.locator(pressed).first).to_be_hidden()
