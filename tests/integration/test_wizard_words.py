@@ -105,3 +105,7 @@ def test_a_pause_is_in_hours_unless_it_is_said_otherwise(ada: User, begin: str) 
     said = Wizard(ada, begin).said
     assert '<option value="hours" selected>' in said
     assert '<option value="seconds" selected>' not in said
+
+
+def test_no_line_ends_between_a_number_and_its_percent_sign(ada: User) -> None:
+    assert "falls 5\N{NO-BREAK SPACE}% from" in Wizard(ada, "/actions/new?example=stop").said
