@@ -28,9 +28,11 @@ _WRONG = {
 
 
 class PlainNumber(forms.DecimalField):
-    """A number as people write one: 1,234.50, $20 or 5 %."""
+    """A number as people write one, such as 1,234.50. `signs` may stand beside it: "$" before it,
+    "%" after it."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, signs: str = "", **kwargs: Any) -> None:
+        self.signs = signs
         kwargs.setdefault("widget", forms.TextInput(attrs={"inputmode": "decimal"}))
         words = dict(_WRONG)
         if (least := kwargs.get("min_value")) is not None:
@@ -39,7 +41,7 @@ class PlainNumber(forms.DecimalField):
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str):
-            value = bare(value)
+            value = bare(value, signs=self.signs)
             try:
                 if value:
                     plain_number(value)
@@ -50,7 +52,12 @@ class PlainNumber(forms.DecimalField):
 
 def _usd(label: str, **more: Any) -> PlainNumber:
     return PlainNumber(
-        label=label, min_value=Decimal("0.01"), max_digits=14, decimal_places=2, **more
+        label=label,
+        signs="$",
+        min_value=Decimal("0.01"),
+        max_digits=14,
+        decimal_places=2,
+        **more,
     )
 
 

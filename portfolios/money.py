@@ -56,12 +56,18 @@ def plain_number(value: object) -> object:
     return value
 
 
-def bare(text: str) -> str:
+def bare(text: str, *, signs: str = "$%") -> str:
     """A number without what people put around it: "$1,500.00" is 1500.00, "5 %" is 5.
 
-    A comma that does not part thousands stays: who types "1,5" means 1.5, and not 15.
+    A sign that is none of `signs` stays, and so does a comma that does not part thousands: who
+    types "1,5" means 1.5, and not 15.
     """
-    text = text.strip().removeprefix("$").removesuffix("%").strip()
+    text = text.strip()
+    if "$" in signs:
+        text = text.removeprefix("$")
+    if "%" in signs:
+        text = text.removesuffix("%")
+    text = text.strip()
     return text.replace(",", "") if _THOUSANDS.fullmatch(text) else text
 
 

@@ -43,7 +43,7 @@ class Subject:
 
 def _number(label: str, unit: str, **more: Any) -> PlainNumber:
     widget = UnitInput(unit, attrs={"inputmode": "decimal", "autocomplete": "off"})
-    return PlainNumber(label=label, widget=widget, required=False, **more)
+    return PlainNumber(label=label, widget=widget, signs=unit, required=False, **more)
 
 
 def _percent(label: str, help_text: str) -> PlainNumber:

@@ -27,6 +27,7 @@ LONGEST = 2000
 MOST_RADIOS = 4  # options from which on they are a list to choose from
 
 _HUNDRED = Decimal(100)
+_UNITS = {"$": "dollars", "%": "percent", "points": "percentage points"}
 _MORE_THAN_ALL = "Use 100 % or less."
 
 
@@ -132,7 +133,11 @@ class NumberQuestion(Question):
         return in_percent(parameter) if self._is_part else str(parameter)
 
     def fault(self, typed: Any) -> str:
-        return _MORE_THAN_ALL if self._is_part and is_more_than_all(str(typed or "")) else ""
+        text = str(typed or "")
+        if strange := [sign for sign in "$%" if sign in text and sign != self.unit]:
+            unit = _UNITS.get(self.unit) or self.label.lower()
+            return f"Leave out the {strange[0]}, or choose another measure: this one is {unit}."
+        return _MORE_THAN_ALL if self._is_part and is_more_than_all(text) else ""
 
 
 class WholeQuestion(NumberQuestion):
@@ -174,6 +179,8 @@ class SeveralQuestion(Question):
         return description
 
     def fault(self, typed: Any) -> str:
+        if typed is None:  # and said to be wrong already
+            return ""
         if not typed:
             return "Choose at least one."
         alone = [spoken(word) for word in self._alone if word in typed]

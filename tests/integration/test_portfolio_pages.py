@@ -244,3 +244,6 @@ def test_a_number_that_is_too_small_or_too_fine_is_refused_in_plain_words(
     assert "Use at most 2 decimals." in post(client, "deposit", main, amount="1.234")
     said = post(client, "trade", main, side="BUY", symbol="AAPL", quantity="0")
     assert "Use 0.00000001 or more." in said
+    for typed in ("$5", "5 %"):  # 5 shares are neither
+        said = post(client, "trade", main, side="BUY", symbol="AAPL", quantity=typed)
+        assert "Use a plain number" in said

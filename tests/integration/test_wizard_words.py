@@ -56,6 +56,23 @@ def test_a_part_is_judged_in_the_percent_that_were_typed(ada: User, typed: str, 
 
 
 @pytest.mark.parametrize(
+    ("measure", "measured_in", "words"),
+    [
+        ("$500", "quantity", "Leave out the $, or choose another measure: this one is shares."),
+        ("50 %", "quantity", "Leave out the %, or choose another measure: this one is shares."),
+        ("50 %", "amount_usd", "Leave out the %, or choose another measure: this one is dollars."),
+        ("$50", "fraction", "Leave out the $, or choose another measure: this one is percent."),
+    ],
+)
+def test_a_sign_of_another_measure_is_not_read_past(
+    ada: User, measure: str, measured_in: str, words: str
+) -> None:
+    wizard = Wizard(ada).send(action_type="SELL")
+    wizard.send(symbol="AAPL", measure=measure, measured_in=measured_in)
+    assert errors(wizard) == {"measure": words}
+
+
+@pytest.mark.parametrize(
     ("weights", "words"),
     [
         (["60", "50"], "The weights add up to 110 % (1.1). Use 100 % (1) or less in all."),

@@ -110,6 +110,12 @@ def test_storable_is_above_zero_on_a_step_and_within_the_maximum(number: str, fi
     assert storable is fine
 
 
+def test_a_sign_that_is_not_asked_for_stays() -> None:
+    assert money.bare("$5", signs="%") == "$5"
+    assert money.bare("5 %", signs="$") == "5 %"
+    assert money.bare("$1,500", signs="$") == "1500"
+
+
 @pytest.mark.parametrize(
     ("typed", "number"),
     [
