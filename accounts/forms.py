@@ -71,15 +71,18 @@ class _Plain:
 _PASSWORD_HELP = "At least 8 characters: not a common password, not your name, not only digits."  # noqa: S105
 
 
+_FORGOTTEN = lazy(format_html, str)(
+    '<a href="{}">Forgotten your password?</a>', reverse_lazy("account_reset_password")
+)
+
+
 class SignIn(_Plain, LoginForm):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         login = self.fields["login"]
         login.label = "E-mail or name"
         login.widget.attrs |= {"autocomplete": "username", "autocapitalize": "none"}
-        self.fields["password"].help_text = lazy(format_html, str)(
-            '<a href="{}">Forgotten your password?</a>', reverse_lazy("account_reset_password")
-        )
+        self.fields["password"].help_text = _FORGOTTEN
 
 
 class SignUp(_Plain, SignupForm):
@@ -132,7 +135,9 @@ class ChangeEmail(_Plain, AddEmailForm):
 
 
 class PasswordAgain(_Plain, ReauthenticateForm):
-    pass
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["password"].help_text = _FORGOTTEN
 
 
 class _CountedCode(_Plain):

@@ -71,4 +71,5 @@ def _last_look(action: Action, zone: ZoneInfo) -> str:
         return "Nobody has looked at it yet."
     gate = f" (gate: {found['gate']})" if found.get("gate") else ""
     faults = f" Faults in a row: {found['faults']}." if found.get("faults") else ""
-    return f"{in_zone(at, zone)}: {found['finding']}{gate}. {found['reason']}{faults}"
+    finding = found["finding"].replace("_", " ")
+    return f"{in_zone(at, zone)}: {finding}{gate}. {found['reason']}{faults}"

@@ -144,10 +144,12 @@ def _try[**P, R](
 def _limit_errors(draft: Draft) -> dict[str, str]:
     errors = {}
     if draft.max_executions is not None and not 1 <= draft.max_executions <= 1_000_000:
-        errors["max_executions"] = "Use a whole number from 1, or leave it out for no limit."
+        errors["max_executions"] = (
+            "Use a whole number from 1 to 1,000,000, or leave it out for no limit."
+        )
     cooldown = draft.cooldown_seconds
     if cooldown is not None and not 0 <= cooldown <= LONGEST_COOLDOWN_SECONDS:
-        errors["cooldown_seconds"] = "Use whole seconds, from 0 to a year."
+        errors["cooldown_seconds"] = "Use at most a year, in whole seconds."
     name = draft.external_id
     if name is not None and not (
         1 <= len(name) <= LONGEST_EXTERNAL_ID and name.isprintable() and name == name.strip()
@@ -185,7 +187,9 @@ def _check_span(rule: Rule, now: datetime) -> None:
     if rule.valid_until <= now:
         raise InvalidRule({"valid_until": "That has passed already. Choose a later end."})
     if rule.valid_until <= rule.valid_from:
-        raise InvalidRule({"valid_until": "It must be later than valid_from."})
+        raise InvalidRule(
+            {"valid_until": "The end must be later than the beginning. Choose a later end."}
+        )
 
 
 def instant_of(end: datetime | date | None) -> datetime | None:

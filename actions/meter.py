@@ -69,7 +69,7 @@ def distance_words(distance: Distance) -> str:
     percent = abs(distance.percent)
     if percent < Decimal("0.1"):
         return f"{format_price(abs(distance.to_go))} to go"
-    return f"{percent:.1f} % away"
+    return f"{percent:,.1f} % away"
 
 
 def _position(band: Band, distance: Distance, rising: bool) -> float:

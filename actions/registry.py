@@ -13,6 +13,23 @@ from actions import effects, triggers
 from actions.parts import InvalidRule, Part
 from actions.rules import Effect, Trigger
 
+# What is wrong, by the kind of a schema's error, with the bounds that it names.
+_WRONG: Mapping[str, str] = {
+    "missing": "This is needed.",
+    "extra_forbidden": "There is no such parameter.",
+    "string_pattern_mismatch": "Use a symbol: up to 16 letters, digits, dots, dashes, slashes.",
+    "string_too_long": "Use at most {max_length} characters.",
+    "string_type": "Use a text.",
+    "literal_error": "Use {expected}.",
+    "greater_than": "Use more than {gt}.",
+    "greater_than_equal": "Use {ge} or more.",
+    "less_than": "Use less than {lt}.",
+    "less_than_equal": "Use {le} or less.",
+    "decimal_max_digits": "Use at most {max_digits} digits.",
+    "decimal_max_places": "Use at most {decimal_places} decimals.",
+    "decimal_whole_digits": "Use at most {whole_digits} digits before the decimals.",
+}
+
 SIZE_COLUMNS = frozenset({"quantity", "amount_usd"})  # columns of the rule, not action_params
 
 
@@ -102,12 +119,14 @@ def _path(*location: int | str) -> str:
 
 
 def _in_words(error: Any) -> str:
-    words = {
-        "missing": "This is needed.",
-        "extra_forbidden": "There is no such parameter.",
-        "string_pattern_mismatch": "Use a symbol: up to 16 letters, digits, dots, dashes, slashes.",
-    }.get(error["type"])
-    return words or str(error["msg"]).removeprefix("Value error, ")
+    words = _WRONG.get(error["type"])
+    if words is None:
+        return str(error["msg"]).removeprefix("Value error, ")
+    return words.format_map({name: _bound(value) for name, value in error.get("ctx", {}).items()})
+
+
+def _bound(value: Any) -> str:
+    return value.replace("'", "") if isinstance(value, str) else f"{value:,}"
 
 
 def _not_one_of(name: str, known: Mapping[str, object]) -> str:

@@ -7,6 +7,8 @@ from actions.rules import Rule
 
 REHEARSAL = "Rehearsal: "
 
+_EACH = {60: "a minute", 3_600: "an hour", 86_400: "a day"}
+
 
 def sentence(rule: Rule, zone: ZoneInfo) -> str:
     """The rule in words, with its times in `zone`; that of a rehearsal begins with REHEARSAL.
@@ -57,5 +59,6 @@ def _how_often(max_executions: int | None, cooldown_seconds: int | None) -> str:
         return "once"
     times = "every time" if max_executions is None else f"up to {max_executions} times"
     if cooldown_seconds:
-        times += f", at most once every {duration(cooldown_seconds)}"
+        each = _EACH.get(cooldown_seconds) or f"every {duration(cooldown_seconds)}"
+        times += f", at most once {each}"
     return times

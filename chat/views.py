@@ -35,7 +35,7 @@ from chat.services import LONGEST, InvalidText, TooManyMessages, say, show_execu
 CONVERSATIONS_SHOWN = 30
 EXAMPLES = (
     "Sell 10 AAPL if it drops below 150 by Friday",
-    "Tell me when SPY falls 2% in a day",
+    "Tell me when SPY falls 2 % in a day",
     "Show my active rules",
     "What do I hold?",
     "Is the market open?",

@@ -8,7 +8,7 @@ from django import forms
 
 from portfolios.ledger import Side
 from portfolios.limits import Limits
-from portfolios.money import plain_number
+from portfolios.money import bare, plain_number
 
 NEW_FORM = (
     "This form was sent before, with something else in it, and nothing was done now. "
@@ -16,16 +16,32 @@ NEW_FORM = (
 )
 
 
-class PlainNumber(forms.DecimalField):
-    """A number as people write one: 1,234.50 or $20."""
+BOUNDS = {
+    "min_value": "Use %(limit_value)s or more.",
+    "max_value": "Use %(limit_value)s or less.",
+}
+_WRONG = {
+    "max_digits": "Use at most %(max)d digits.",
+    "max_decimal_places": "Use at most %(max)d decimals.",
+    "max_whole_digits": "Use at most %(max)d digits before the decimals.",
+}
 
-    def __init__(self, **kwargs: Any) -> None:
+
+class PlainNumber(forms.DecimalField):
+    """A number as people write one, such as 1,234.50. `signs` may stand beside it: "$" before it,
+    "%" after it."""
+
+    def __init__(self, *, signs: str = "", **kwargs: Any) -> None:
+        self.signs = signs
         kwargs.setdefault("widget", forms.TextInput(attrs={"inputmode": "decimal"}))
-        super().__init__(**kwargs)
+        words = dict(_WRONG)
+        if (least := kwargs.get("min_value")) is not None:
+            words["min_value"] = f"Use {Decimal(least):f} or more."
+        super().__init__(error_messages=words, **kwargs)
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str):
-            value = value.strip().removeprefix("$").replace(",", "")
+            value = bare(value, signs=self.signs)
             try:
                 if value:
                     plain_number(value)
@@ -36,7 +52,12 @@ class PlainNumber(forms.DecimalField):
 
 def _usd(label: str, **more: Any) -> PlainNumber:
     return PlainNumber(
-        label=label, min_value=Decimal("0.01"), max_digits=14, decimal_places=2, **more
+        label=label,
+        signs="$",
+        min_value=Decimal("0.01"),
+        max_digits=14,
+        decimal_places=2,
+        **more,
     )
 
 
@@ -114,6 +135,7 @@ class LimitsForm(forms.Form):
         required=False,
         min_value=1,
         max_value=2_147_483_647,
+        error_messages=BOUNDS,
         widget=forms.TextInput(attrs={"inputmode": "numeric"}),
         help_text="How often rules may trade here in a day.",
     )

@@ -32,6 +32,7 @@ EXACT = Context(
 )
 
 _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
 _LONGEST = 60  # characters
 
 # The same few numbers are written again and again, and hashing one is a tenth of writing it. Prices
@@ -53,6 +54,21 @@ def plain_number(value: object) -> object:
     if not plain:
         raise ValueError("Use a plain number, such as 150 or 0.5.")
     return value
+
+
+def bare(text: str, *, signs: str = "$%") -> str:
+    """A number without what people put around it: "$1,500.00" is 1500.00, "5 %" is 5.
+
+    A sign that is none of `signs` stays, and so does a comma that does not part thousands: who
+    types "1,5" means 1.5, and not 15.
+    """
+    text = text.strip()
+    if "$" in signs:
+        text = text.removeprefix("$")
+    if "%" in signs:
+        text = text.removesuffix("%")
+    text = text.strip()
+    return text.replace(",", "") if _THOUSANDS.fullmatch(text) else text
 
 
 def usd(amount: Decimal) -> Decimal:

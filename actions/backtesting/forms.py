@@ -19,7 +19,7 @@ from actions.rules import Rule
 from actions.wizard.part_form import Spoken
 from actions.wizard.questions import questions
 from actions.wizard.widgets import UnitInput
-from portfolios.forms import PlainNumber
+from portfolios.forms import BOUNDS, PlainNumber
 from portfolios.ledger import Snapshot
 
 _DAY = {"type": "date"}
@@ -43,7 +43,7 @@ class Subject:
 
 def _number(label: str, unit: str, **more: Any) -> PlainNumber:
     widget = UnitInput(unit, attrs={"inputmode": "decimal", "autocomplete": "off"})
-    return PlainNumber(label=label, widget=widget, required=False, **more)
+    return PlainNumber(label=label, widget=widget, signs=unit, required=False, **more)
 
 
 def _percent(label: str, help_text: str) -> PlainNumber:
@@ -84,6 +84,7 @@ class BacktestForm(Spoken):
         min_value=1,
         max_value=MOST_SETTINGS,
         initial=20,
+        error_messages=BOUNDS,
         widget=forms.TextInput(attrs={"inputmode": "numeric"}),
         help_text=f"Evenly apart, at most {MOST_SETTINGS}.",
     )

@@ -35,9 +35,11 @@ def _each_once(targets: object) -> object:
 
 def _at_most_all(targets: Mapping[str, Decimal]) -> Mapping[str, Decimal]:
     """The targets with the largest first: the database keeps no order that people chose."""
-    total = sum(targets.values())
+    total = sum(targets.values(), Decimal(0))
     if total > 1:
-        raise ValueError(f"The weights add up to {total}. They must not exceed 1, all there is.")
+        raise ValueError(
+            f"The weights add up to {_percent(total)} ({total}). Use 100 % (1) or less in all."
+        )
     return dict(sorted(targets.items(), key=lambda target: (-target[1], target[0])))
 
 

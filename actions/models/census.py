@@ -14,6 +14,7 @@ class Census(models.Model):
 
     class Meta:
         db_table = "census"
+        verbose_name_plural = "censuses"
 
     def __str__(self) -> str:
         return f"{self.counted_at:%Y-%m-%d %H:%M:%S}: {self.counts}"

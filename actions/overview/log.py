@@ -29,6 +29,7 @@ from portfolios.models import Portfolio
 from portfolios.selectors import portfolios_of
 
 PAGE_SIZE = 50
+_DAY = timedelta(days=1)
 _CHUNK = 500  # rows that the database hands over at once
 
 STATUSES = [("", "Any outcome"), ("success", "Done"), ("failed", "Refused")]
@@ -79,7 +80,7 @@ class LogFilter(forms.Form):
             portfolio=given.get("portfolio"),
             rehearsal={"yes": True, "no": False}.get(given.get("rehearsal", "")),
             since=self._midnight(given.get("since")),
-            until=self._midnight(until + timedelta(days=1)) if until else None,
+            until=self._midnight(until + _DAY) if until and until < date.max else None,
         )
 
     def _midnight(self, day: date | None) -> datetime | None:

@@ -54,7 +54,7 @@ def _page(request: SignedIn, portfolio_id: UUID) -> HttpResponseBase:
         raise no_such_portfolio()
     number = request.GET.get("page", "1")
     lines = _Ledger(chosen)
-    if not number.isdecimal() or not 1 <= int(number) <= lines.num_pages:
+    if not _is_page(number, lines.num_pages):
         told(request, f"There is no page {number[:12]} of transactions. This is the first.")
         return redirect("one-portfolio", portfolio_id=chosen.pk)
     market = calendar()
@@ -74,6 +74,10 @@ def _page(request: SignedIn, portfolio_id: UUID) -> HttpResponseBase:
         "lines": lines.page(number),
     }
     return page_or_part(request, "overview/portfolio.html", "live", context)
+
+
+def _is_page(number: str, most: int) -> bool:
+    return number.isdecimal() and len(number) <= len(str(most)) and 1 <= int(number) <= most
 
 
 class _Ledger(Paginator[Transaction]):

@@ -153,13 +153,17 @@ def _begun(request: SignedIn, action_id: UUID | None, now: datetime) -> RuleDraf
 
 @one_feed(may_ask=False)
 def _shown(
-    visit: Visit, *, wrong: Mapping[str, str] | None = None, form: object = None
+    visit: Visit,
+    *,
+    wrong: Mapping[str, str] | None = None,
+    form: object = None,
+    outdated: bool = False,
 ) -> HttpResponse:
+    """The page. `outdated`: the rule was changed elsewhere since its edit began."""
     if form is None and visit.page in ASKING and (typed := held_for(visit.request)) is not None:
         visit = _with_typed(visit, kept(typed, visit.outline.form(visit.page)))
-    return render(
-        visit.request, "actions/wizard/page.html", _context(visit, wrong=wrong, form=form)
-    )
+    context = {**_context(visit, wrong=wrong, form=form), "outdated": outdated}
+    return render(visit.request, "actions/wizard/page.html", context)
 
 
 @one_feed(may_ask=False)
@@ -232,7 +236,9 @@ def _make(visit: Visit) -> HttpResponse:
         action = use_draft(draft=visit.draft, now=visit.now)
     except InvalidRule as invalid:
         return _shown(visit, wrong=invalid.errors)
-    except (Incomplete, RuleChanged, EditRefused, TransitionRefused) as refused:
+    except RuleChanged:
+        return _shown(visit, outdated=True)
+    except (Incomplete, EditRefused, TransitionRefused) as refused:
         return _shown(visit, wrong={"": str(refused)})
     words = "Saved: " if edited else "Created: "
     told(visit.request, words + action.sentence(visit.request.user.zone))

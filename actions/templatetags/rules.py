@@ -43,6 +43,12 @@ def on_day(at: datetime | date) -> str:
 
 
 @register.filter
+def unbroken(words: str) -> str:
+    """Words of which no line ends between a number and its percent sign."""
+    return words.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+@register.filter
 def as_spoken(word: str) -> str:
     """A word of a program, such as a gate's or a refusal's, as people say it."""
     return spoken(word)

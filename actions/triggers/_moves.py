@@ -21,7 +21,7 @@ def band(*, below: Decimal | None = None, above: Decimal | None = None) -> Band:
 
 
 def moved_in_words(price: Decimal, base: Decimal) -> str:
-    """Such as "4.99% below" or "exactly at". Cut to 2 decimals: 4.999% is not yet 5%."""
+    """Such as "4.99 % below" or "exactly at". Cut to 2 decimals: 4.999 % is not yet 5 %."""
     if price == base:
         return "exactly at"
     change = EXACT.divide(EXACT.multiply(EXACT.subtract(price, base), Decimal(100)), base)
@@ -30,7 +30,7 @@ def moved_in_words(price: Decimal, base: Decimal) -> str:
 
 
 def percent_in_words(percent: Decimal) -> str:
-    return f"{EXACT.normalize(percent):f}%"
+    return f"{EXACT.normalize(percent):f} %"
 
 
 def whose_price(trigger: Trigger, symbol: str | None) -> str:

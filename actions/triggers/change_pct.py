@@ -65,19 +65,19 @@ class ChangePct(Trigger):
     examples = (
         Example(
             {"change": "5", "direction": "down"},
-            "when the price is 5% or more below the previous close",
+            "when the price is 5 % or more below the previous close",
         ),
         Example(
             {"change": "10", "direction": "up", "window": "5d"},
-            "when the price is 10% or more above its close 5 sessions back",
+            "when the price is 10 % or more above its close 5 sessions back",
         ),
         Example(
             {"change": "2.5", "window": "30m", "symbol": "SPY"},
-            "when SPY's price is 2.5% or more away from where it was 30 minutes ago",
+            "when SPY's price is 2.5 % or more away from where it was 30 minutes ago",
         ),
         Example(
             {"change": "3", "direction": "down", "window": "1h"},
-            "when the price is 3% or more below where it was 1 hour ago",
+            "when the price is 3 % or more below where it was 1 hour ago",
         ),
     )
 
@@ -96,7 +96,7 @@ class ChangePct(Trigger):
     @classmethod
     def _can_be(cls, change: Decimal, info: ValidationInfo) -> Decimal:
         if change >= 100 and info.data.get("direction") == "down":
-            raise ValueError("A price cannot fall by 100% or more.")
+            raise ValueError("A price cannot fall by 100 % or more.")
         return change
 
     def needs(self, rule: Rule) -> Needs:

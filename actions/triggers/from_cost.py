@@ -25,14 +25,14 @@ class FromCost(Trigger):
     title = "Away from my cost"
     summary = "Fires when the price is a percentage away from what your shares cost on average."
     examples = (
-        Example({"percent": "8"}, "when the price is 8% or more below your average cost"),
+        Example({"percent": "8"}, "when the price is 8 % or more below your average cost"),
         Example(
             {"percent": "25", "direction": "up"},
-            "when the price is 25% or more above your average cost",
+            "when the price is 25 % or more above your average cost",
         ),
         Example(
             {"percent": "12.5", "symbol": "SPY"},
-            "when SPY's price is 12.5% or more below your average cost",
+            "when SPY's price is 12.5 % or more below your average cost",
         ),
     )
 
@@ -49,7 +49,7 @@ class FromCost(Trigger):
     @classmethod
     def _can_be(cls, percent: Decimal, info: ValidationInfo) -> Decimal:
         if percent >= 100 and info.data.get("direction") == "down":
-            raise ValueError("A price cannot fall by 100% or more.")
+            raise ValueError("A price cannot fall by 100 % or more.")
         return percent
 
     def needs(self, rule: Rule) -> Needs:

@@ -50,13 +50,14 @@ class FromHigh(Trigger):
     title = "Below its high"
     summary = "Fires when the price is a percentage below its highest of the last sessions."
     examples = (
-        Example({"percent": "20"}, "when the price is 20% or more below its 252-session high"),
+        Example({"percent": "20"}, "when the price is 20 % or more below its 252-session high"),
         Example(
             {"percent": "5", "lookback": 20, "symbol": "SPY"},
-            "when SPY's price is 5% or more below its 20-session high",
+            "when SPY's price is 5 % or more below its 20-session high",
         ),
         Example(
-            {"percent": "3", "lookback": 2}, "when the price is 3% or more below its 2-session high"
+            {"percent": "3", "lookback": 2},
+            "when the price is 3 % or more below its 2-session high",
         ),
     )
 

@@ -119,7 +119,8 @@ class TimeOfDay(Trigger):
     timezone: Annotated[str, AfterValidator(_zone_name)] = Field(
         "America/New_York",
         title="Time zone",
-        description="The zone whose clocks show that time, by its IANA name.",
+        description="The zone whose clocks show that time, such as Europe/Berlin.",
+        json_schema_extra={"format": "timezone"},
     )
     days: Annotated[Literal["trading_days"] | tuple[Day, ...], BeforeValidator(_days)] = Field(
         TRADING_DAYS,

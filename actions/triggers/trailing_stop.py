@@ -34,14 +34,14 @@ class TrailingStop(Trigger):
     title = "Trailing stop"
     summary = "Fires when the price turns: when it falls from its peak, or rises from its trough."
     examples = (
-        Example({"percent": "5"}, "when the price falls 5% from its peak"),
+        Example({"percent": "5"}, "when the price falls 5 % from its peak"),
         Example(
             {"amount": "10", "activation_price": "120"},
             "when the price falls $10.00 from its peak, once it has been at or above $120.00",
         ),
         Example(
             {"percent": "7.5", "direction": "up", "symbol": "SPY"},
-            "when SPY's price rises 7.5% from its trough",
+            "when SPY's price rises 7.5 % from its trough",
         ),
     )
     either = ("percent", "amount")

@@ -15,9 +15,10 @@ from actions.parts import InvalidRule, Part
 from actions.registry import SIZE_COLUMNS, action_types, trigger_types
 from actions.rules import Effect, Rule, Trigger
 from actions.wizard.part_form import MEASURE, PartForm, Spoken
-from actions.wizard.questions import LONGEST, plain, symbol_input
+from actions.wizard.questions import LONGEST, symbol_input
 from actions.wizard.widgets import UnitInput
 from portfolios.models import Portfolio
+from portfolios.money import bare
 
 _ANY_SYMBOL = "AAPL"
 _UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
@@ -162,7 +163,7 @@ class LimitsForm(Spoken):
     ends_on = forms.DateField(
         label="Ends on",
         required=False,
-        help_text="Empty: never. Without a time it is the close of that day.",
+        help_text="Empty: never. Without a time it is the close in New York on that day.",
         widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
     )
     ends_at = forms.TimeField(
@@ -199,6 +200,7 @@ class LimitsForm(Spoken):
             field.optional = name not in {"often", "pause_in", "times"}  # type: ignore[attr-defined]
         city = zone.key.rpartition("/")[2].replace("_", " ")
         self.fields["begins"].help_text = f"Empty: at once. In {city} time."
+        self.fields["ends_at"].help_text = f"In {city} time."
 
     def clean_times(self) -> int | None:
         if self.cleaned_data.get("often") != "times":
@@ -234,6 +236,7 @@ class LimitsForm(Spoken):
     def typed_for(self, draft: Draft) -> dict[str, Any]:
         """What would be typed for these limits."""
         found: dict[str, Any] = {"often": "always", "notes": draft.notes or ""}
+        found["pause_in"] = self.fields["pause_in"].initial
         if draft.max_executions is not None:
             found["often"] = "once" if draft.max_executions == 1 else "times"
             found["times"] = str(draft.max_executions)
@@ -310,7 +313,7 @@ def _decimal(text: Any) -> Decimal | None:
 
 
 def _whole(text: str, words: str) -> int:
-    text = plain(text)
+    text = bare(text)
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise forms.ValidationError(words)
     return int(text)

@@ -70,6 +70,9 @@ class PartForm(Spoken):
             self._add(name, question)
 
     def clean(self) -> None:
+        for name, question in self._questions.items():
+            if fault := question.fault(self.cleaned_data.get(name)):
+                self.add_error(name, fault)
         if not self._either or self.has_error(MEASURE):
             return
         measure = self.cleaned_data.get(MEASURE)
@@ -77,14 +80,18 @@ class PartForm(Spoken):
             self.add_error(MEASURE, "Say how much.")
         elif not is_number(measure):
             self.add_error(MEASURE, "Use a plain number, such as 150 or 0.5.")
+        elif fault := self._either[self._chosen].fault(measure):
+            self.add_error(MEASURE, fault)
+
+    def claim(self, errors: Mapping[str, str]) -> dict[str, str]:
+        return super().claim({path: self._of_row(path, words) for path, words in errors.items()})
 
     def parameters(self) -> dict[str, Any]:
         """What was typed, as parameters; what was left empty is left out."""
         cleaned = self.cleaned_data
         found = {name: q.parameter(cleaned.get(name)) for name, q in self._questions.items()}
         if self._either and cleaned.get(MEASURE):
-            chosen = cleaned.get(MEASURED_IN) or self.part.either[0]
-            found[chosen] = self._either[chosen].parameter(cleaned[MEASURE])
+            found[self._chosen] = self._either[self._chosen].parameter(cleaned[MEASURE])
         return {name: parameter for name, parameter in found.items() if parameter is not None}
 
     def typed_for(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,6 +132,18 @@ class PartForm(Spoken):
         if path == self.prefix_of_errors or name in self._either:
             return MEASURE if self._either else next(iter(self.fields))
         return name if name in self.fields else super().field_of(path)
+
+    @property
+    def _chosen(self) -> str:
+        """The one of `either` that was typed."""
+        return str(self.cleaned_data.get(MEASURED_IN) or self.part.either[0])
+
+    def _of_row(self, path: str, words: str) -> str:
+        """The words, with the row that they are about where the field is a table."""
+        prefix, _, rest = path.partition(".")
+        name, _, row = rest.partition(".")
+        in_table = prefix == self.prefix_of_errors and name in self.fields and row.strip()
+        return f"{row.strip()[:40]}: {words}" if in_table else words
 
     def _add(self, name: str, question: Question) -> None:
         field = question.field()

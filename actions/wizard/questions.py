@@ -15,9 +15,10 @@ from typing import Any
 from django import forms
 from django.urls import reverse_lazy
 
+from accounts.forms import zones
 from actions.parts import Part
-from actions.wizard.widgets import TableField, UnitInput
-from portfolios.money import EXACT, plain_number
+from actions.wizard.widgets import OpenSelect, TableField, UnitInput
+from portfolios.money import EXACT, bare, plain_number
 
 Schema = Mapping[str, Any]
 
@@ -25,8 +26,9 @@ LONG = 100  # characters from which on a text has lines
 LONGEST = 2000
 MOST_RADIOS = 4  # options from which on they are a list to choose from
 
-_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
 _HUNDRED = Decimal(100)
+_UNITS = {"$": "dollars", "%": "percent", "points": "percentage points"}
+_MORE_THAN_ALL = "Use 100 % or less."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,24 @@ class Question(ABC):
         """What would be typed for the parameter."""
         return str(parameter)
 
+    def fault(self, typed: Any) -> str:
+        """What is wrong with what was typed, where the part itself would say it in other numbers or
+        words than those of the form. Empty: nothing."""
+        return ""
+
 
 class TextQuestion(Question):
     def field(self) -> forms.Field:
-        most = int(self.schema.get("maxLength", LONGEST))
+        most = int(self.schema.get("maxLength", 0))
         widget = forms.Textarea(attrs={"rows": 3}) if most > LONG else forms.TextInput()
         return forms.CharField(max_length=LONGEST, required=False, widget=widget)
+
+
+class ZoneQuestion(Question):
+    def field(self) -> forms.Field:
+        return forms.CharField(
+            max_length=LONGEST, required=False, widget=OpenSelect(choices=zones())
+        )
 
 
 class SymbolQuestion(Question):
@@ -112,11 +126,18 @@ class NumberQuestion(Question):
         return forms.CharField(max_length=LONGEST, required=False, widget=widget)
 
     def parameter(self, typed: Any) -> Any:
-        text = plain(str(typed))
+        text = bare(str(typed))
         return (part_of(text) if self._is_part else text) or None
 
     def typed(self, parameter: Any) -> Any:
         return in_percent(parameter) if self._is_part else str(parameter)
+
+    def fault(self, typed: Any) -> str:
+        text = str(typed or "")
+        if strange := [sign for sign in "$%" if sign in text and sign != self.unit]:
+            unit = _UNITS.get(self.unit) or self.label.lower()
+            return f"Leave out the {strange[0]}, or choose another measure: this one is {unit}."
+        return _MORE_THAN_ALL if self._is_part and is_more_than_all(text) else ""
 
 
 class WholeQuestion(NumberQuestion):
@@ -149,6 +170,21 @@ class SeveralQuestion(Question):
         return forms.MultipleChoiceField(
             choices=options, required=False, widget=forms.CheckboxSelectMultiple
         )
+
+    @property
+    def help(self) -> str:
+        description = str(self.schema.get("description", ""))
+        for word in self._alone:
+            description = description.replace(word, spoken(word).lower())
+        return description
+
+    def fault(self, typed: Any) -> str:
+        if typed is None:  # and said to be wrong already
+            return ""
+        if not typed:
+            return "Choose at least one."
+        alone = [spoken(word) for word in self._alone if word in typed]
+        return f"Choose {alone[0]}, or others, but not both." if alone and len(typed) > 1 else ""
 
     def parameter(self, typed: Any) -> Any:
         if len(typed) == 1 and typed[0] in self._alone:
@@ -184,7 +220,7 @@ class TableQuestion(Question):
         return TableField(unit="%" if self._is_part else "")
 
     def parameter(self, typed: Any) -> Any:
-        rows = [(name.strip().upper(), plain(number)) for name, number in typed]
+        rows = [(name.strip().upper(), bare(number)) for name, number in typed]
         if len({name for name, _ in rows}) < len(rows):
             # The table of JSON names each once: the part is to say so of what was typed.
             rows = [(name + " " * n, number) for n, (name, number) in enumerate(rows, start=1)]
@@ -193,6 +229,10 @@ class TableQuestion(Question):
     def typed(self, parameter: Any) -> Any:
         number = in_percent if self._is_part else str
         return [(name, number(value)) for name, value in parameter.items()]
+
+    def fault(self, typed: Any) -> str:
+        wrong = [name.strip().upper() for name, number in typed or () if is_more_than_all(number)]
+        return f"{wrong[0]}: {_MORE_THAN_ALL}" if self._is_part and wrong else ""
 
 
 def questions(part: type[Part], *, without: Collection[str] = ()) -> dict[str, Question]:
@@ -222,19 +262,18 @@ def symbol_input() -> forms.TextInput:
     )
 
 
-def plain(text: str) -> str:
-    """A number without what people put around it: "$1,500.00" is 1500.00, "5 %" is 5."""
-    text = text.strip().removeprefix("$").removesuffix("%").strip()
-    return text.replace(",", "") if _THOUSANDS.fullmatch(text) else text
-
-
 def is_number(text: str) -> bool:
     """Whether it is one that a parameter may be."""
     try:
-        plain_number(plain(text))
+        plain_number(bare(text))
     except ValueError:
         return False
     return True
+
+
+def is_more_than_all(percent: str) -> bool:
+    """Whether it is a number of percent that is no part."""
+    return is_number(percent) and Decimal(bare(percent)) > _HUNDRED
 
 
 def part_of(percent: str) -> str:
@@ -283,6 +322,8 @@ def _kind(schema: Schema) -> type[Question]:
 
 
 def _kind_of_text(schema: Schema) -> type[Question]:
+    if schema.get("format") == "timezone":
+        return ZoneQuestion
     pattern = str(schema.get("pattern", ""))
     if pattern and re.fullmatch(pattern, "23:59") and not re.fullmatch(pattern, "24:00"):
         return ClockQuestion

@@ -23,6 +23,19 @@ class UnitInput(forms.TextInput):
         return {**super().get_context(name, value, attrs), "unit": self.unit}
 
 
+class OpenSelect(forms.Select):
+    """A list to choose from, and what was chosen before, be it listed or not."""
+
+    def optgroups(self, name: str, value: list[str], attrs: Any = None) -> Any:
+        groups = super().optgroups(name, value, attrs)
+        listed = {str(key) for key, _ in self.choices}
+        others = (text for text in value if text and text not in listed)
+        for place, text in enumerate(others, start=len(groups)):
+            option = self.create_option(name, text, text, selected=True, index=place, attrs=attrs)
+            groups.append((None, [option], place))
+        return groups
+
+
 class TableInput(forms.Widget):
     """Rows of a name and a number."""
 

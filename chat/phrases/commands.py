@@ -352,7 +352,7 @@ def _percent_name(filters: Mapping[str, Any], world: World) -> str:
     names = {_PERCENTS.get(kind, "") for kind in kinds}
     if len(names) != 1 or "" in names:
         raise Question(
-            "Which percentage shall it change? Such as “change my SPY trailing stop to 6%”."
+            "Which percentage shall it change? Such as “change my SPY trailing stop to 6 %”."
         )
     return names.pop()
 

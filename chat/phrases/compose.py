@@ -189,7 +189,7 @@ def _conditions(subject: Subject, clauses: _Clauses) -> list[Condition | Other]:
     elif percents:
         raise Question(_percent_question(percents[0].value))
     elif clauses.has("TRAIL"):
-        raise Question("By how much does it trail? Such as “trailing by 5%”.")
+        raise Question("By how much does it trail? Such as “trailing by 5 %”.")
     found += [_order_price(part, clauses) for part in priced]
     if len(found) > 1:
         one, other = found[:2]
@@ -250,7 +250,7 @@ def _window(condition: Condition | Other, clauses: _Clauses) -> Span | None:
 
 
 def _dated(condition: Condition | Other, moments: Sequence[Other], world: World) -> list[Other]:
-    """A day beside a condition: it is valid on that day. "Rises 3% today" counts since yesterday's
+    """A day beside a condition: it is valid on that day. "Rises 3 % today" counts since yesterday's
     close, as it would without the word."""
     today = world.now.astimezone(world.zone).date()
     days = [

@@ -86,7 +86,7 @@ def _moved(moved: Moved, setting: Setting) -> Trigger:
     if moved.distance.unit != "PCT":
         raise Question(
             "A move by an amount is not something to wait for. Say the price itself, such as "
-            "“below $150”, or a percentage, such as “falls 5%”."
+            "“below $150”, or a percentage, such as “falls 5 %”."
         )
     params = {
         "change": moved.distance.value,
@@ -151,14 +151,14 @@ def _from_high(away: Away) -> Trigger:
     if span is None:
         return trailing(away.distance)
     if away.distance.unit != "PCT":
-        raise Question("How far below its high, in percent? Such as “5% below its 20-day high”.")
+        raise Question("How far below its high, in percent? Such as “5 % below its 20-day high”.")
     return "from_high", {"percent": away.distance.value, "lookback": sessions(span)}
 
 
 def _from_low(away: Away) -> Trigger:
     if away.anchor.span is not None or away.relation == "BELOW" or away.mover == "FALL":
         raise Question(
-            "A rule can follow the low from now on and wait for a rise from it, such as “rises 5% "
+            "A rule can follow the low from now on and wait for a rise from it, such as “rises 5 % "
             "from its low”; it does not know lows of the past."
         )
     kind, params = trailing(away.distance)
@@ -167,13 +167,13 @@ def _from_low(away: Away) -> Trigger:
 
 def _from_cost(away: Away) -> Trigger:
     if away.distance.unit != "PCT":
-        raise Question("How far from what you paid, in percent? Such as “8% below what I paid”.")
+        raise Question("How far from what you paid, in percent? Such as “8 % below what I paid”.")
     return "from_cost", {"percent": away.distance.value, "direction": _direction(away)}
 
 
 def _from_close(away: Away) -> Trigger:
     if away.distance.unit != "PCT":
-        raise Question("How far from the previous close, in percent? Such as “down 3%”.")
+        raise Question("How far from the previous close, in percent? Such as “down 3 %”.")
     either = away.relation == "AWAY" and away.mover in (None, "MOVE")
     params = {
         "change": away.distance.value,
@@ -184,7 +184,7 @@ def _from_close(away: Away) -> Trigger:
 
 
 def _from_price(away: Away) -> Trigger:
-    """5% below 150 is a price: 142.50."""
+    """5 % below 150 is a price: 142.50."""
     base, direction = away.anchor.price or Decimal(0), _direction(away)
     off = away.distance.value
     if away.distance.unit == "PCT":
@@ -223,14 +223,14 @@ def _trail(trail: Trail, setting: Setting) -> Trigger:
     if setting.side == "BUY":
         raise Question(
             "A trailing stop sells. Shall it buy once the price has risen so far from its lowest? "
-            "Say “buy ... when it rises 5% from its low”."
+            "Say “buy ... when it rises 5 % from its low”."
         )
     return trailing(trail.distance)
 
 
 def trailing(distance: Distance) -> Trigger:
     if distance.unit == "NUM":
-        raise Question("Does it trail by percent or by dollars? Such as “by 5%” or “by $5”.")
+        raise Question("Does it trail by percent or by dollars? Such as “by 5 %” or “by $5”.")
     return "trailing_stop", {"percent" if distance.unit == "PCT" else "amount": distance.value}
 
 

@@ -1,4 +1,4 @@
-"""Words that mean something else beside others: "by Friday", "by 5%". Pure."""
+"""Words that mean something else beside others: "by Friday", "by 5 %". Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def in_context(tokens: Sequence[Token]) -> list[Token]:
     """The tokens as the grammar reads them: what changes nothing is left out."""
     _check_gains(tokens)
     kept = [token for token in tokens if token.type not in (FILLER, "MY")]
-    if any(token.type in ("REBALANCE", "TRAIL", "DRIFT") for token in kept):  # "SPY at 60%"
+    if any(token.type in ("REBALANCE", "TRAIL", "DRIFT") for token in kept):  # "SPY at 60 %"
         kept = [
             token
             for token, after in zip(kept, [*kept[1:], None], strict=False)
@@ -60,7 +60,7 @@ def in_context(tokens: Sequence[Token]) -> list[Token]:
 
 
 def _check_gains(tokens: Sequence[Token]) -> None:
-    """ "My AAPL is up 20%" is since yesterday or since it was bought: asks which."""
+    """ "My AAPL is up 20 %" is since yesterday or since it was bought: asks which."""
     kept = [token for token in tokens if token.type not in (FILLER, "SHARES")]
     types = [token.type for token in kept]
     for position, type in enumerate(types):

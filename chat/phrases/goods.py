@@ -212,4 +212,6 @@ def _of(size: Size) -> str:
     value = f"{size.value.normalize():,f}"
     if size.kind == "amount_usd":
         return f"${value}"
-    return f"{value} shares" if size.kind == "quantity" else f"{(size.value * 100).normalize():f}%"
+    if size.kind == "quantity":
+        return "1 share" if size.value == 1 else f"{value} shares"
+    return f"{(size.value * 100).normalize():f} %"

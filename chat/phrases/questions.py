@@ -59,7 +59,7 @@ _QUOTE = re.compile(
 _HELP = (
     "I read rules in plain words, such as “sell 10 AAPL if it drops below 150 by "
     "Friday”, “buy $50 of "
-    "SPY every Friday at 10:00” or “tell me when TSLA is up 5% on the day”. I also list, "
+    "SPY every Friday at 10:00” or “tell me when TSLA is up 5 % on the day”. I also list, "
     "pause, resume, "
     "change and cancel your rules, and tell prices and what you hold."
 )

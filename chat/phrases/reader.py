@@ -105,7 +105,7 @@ _UNKNOWABLE: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         ["profit", "loss", "gains", "losses"],
-        "A profit or a loss since when? Say “20% above what I paid”, or “up 5% on the day”.",
+        "A profit or a loss since when? Say “20 % above what I paid”, or “up 5 % on the day”.",
     ),
     **dict.fromkeys(
         [
@@ -253,5 +253,5 @@ def _not_placed(token: Token | None, tokens: Sequence[Token]) -> str:
             f"{_EXAMPLE}"
         )
     if tokens[-1].type in ("FALL", "RISE", "MOVE"):
-        return "By how much, or to which price? Such as “falls 5%” or “falls below $150”."
+        return "By how much, or to which price? Such as “falls 5 %” or “falls below $150”."
     return f"The sentence seems to end too early. {_EXAMPLE}"

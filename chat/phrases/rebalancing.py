@@ -46,7 +46,7 @@ def _in_order(found: Sequence[Part]) -> tuple[list[Decimal], list[Named | str]]:
 def _add_goods(goods: Goods, percents: list[Decimal], things: list[Named | str]) -> None:
     if goods.size is not None and goods.size.kind != "fraction":
         raise Question(
-            "A rebalance takes weights, such as 60%. Which weight shall each symbol have?"
+            "A rebalance takes weights, such as 60 %. Which weight shall each symbol have?"
         )
     if goods.size is not None:
         percents.append(goods.size.value * ALL)
@@ -59,7 +59,7 @@ def _targets(
 ) -> dict[str, Decimal]:
     if not things or len(percents) != len(things):
         raise Question(
-            "Which weight shall each symbol have? Such as “keep 60% SPY and 40% TLT” or "
+            "Which weight shall each symbol have? Such as “keep 60 % SPY and 40 % TLT” or "
             "“keep 60/40 SPY/TLT”."
         )
     targets: dict[str, Decimal] = {}
@@ -71,7 +71,7 @@ def _targets(
     if sum(targets.values()) > 1:
         total = (sum(targets.values()) * ALL).normalize()
         raise Question(
-            f"The weights add up to {total:f}%, more than all there is. Which are right?"
+            f"The weights add up to {total:f} %, more than all there is. Which are right?"
         )
     targets.pop(_CASH, None)
     return targets

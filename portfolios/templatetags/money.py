@@ -22,7 +22,7 @@ def price(amount: Decimal) -> str:
 @register.filter
 def percent(number: Decimal) -> str:
     """One decimal with its sign: "+0.8 %"."""
-    return f"{number:+.1f} %"
+    return f"{number:+,.1f} %"
 
 
 @register.filter

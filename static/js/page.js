@@ -68,17 +68,24 @@ function free(form) {
 
 // Toasts that need no answer go by themselves; those with a button, and errors, stay.
 const TOAST_MILLISECONDS = 8000;
+const HEARD_AFTER_MILLISECONDS = 100;
 const toasts = document.getElementById("toasts");
 const fade = (toast) => {
   if (toast.nodeType !== Node.ELEMENT_NODE || toast.matches(".error, :has(form)")) return;
   setTimeout(() => toast.remove(), TOAST_MILLISECONDS);
 };
 if (toasts) {
-  [...toasts.children].forEach(fade);
+  // Screen readers tell what is put among them, and not what the page came with: so it is put there.
+  const said = [...toasts.children];
+  toasts.replaceChildren();
+  setTimeout(() => toasts.append(...said), HEARD_AFTER_MILLISECONDS);
   new MutationObserver((changes) => {
     for (const { addedNodes } of changes) addedNodes.forEach(fade);
   }).observe(toasts, { childList: true });
 }
+
+// A form that comes back with something wrong in it begins at the first field that is.
+document.querySelector("main [aria-invalid=true]")?.focus();
 
 // How many rows are selected, and all of them at once.
 document.addEventListener("change", ({ target }) => {

@@ -59,6 +59,19 @@ def test_what_is_typed_becomes_a_card_and_the_card_a_rule(visits: Visits, ada: U
     expect(page.locator(".rule")).to_contain_text(SENTENCE)
 
 
+def test_back_and_forward_lead_to_whole_pages(visits: Visits, ada: User) -> None:
+    page = visits.begin(user=ada)
+    page.goto("/chat")
+    typed(page, WORDS)
+    expect(page.locator(".proposal")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text("Say what you want, in plain words.")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
+    page.go_forward()
+    expect(page.locator(".proposal")).to_contain_text(SENTENCE)
+    expect(page.get_by_role("heading", name="Chat")).to_be_visible()
+
+
 def test_cards_that_are_dismissed_or_too_old_make_no_rule(visits: Visits, ada: User) -> None:
     page = visits.begin(user=ada, width=PHONE)
     page.goto("/chat")

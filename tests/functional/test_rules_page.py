@@ -1,5 +1,6 @@
 """People see what their rules wait for and do, and say what is to become of them."""
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -112,6 +113,7 @@ def test_a_rule_is_paused_undone_executed_and_deleted(
     expect(page.locator(".toast")).to_contain_text("Paused: Buy 10 MSFT")
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".toast")).to_contain_text("Taken back")
+    expect(page).to_have_url(re.compile(r"/actions\?sort=oldest$"))  # where it was pressed
     assert_accessible(page)
 
     page.locator(f"#execute-{action.pk}").click()

@@ -234,6 +234,7 @@ def test_whoever_makes_a_token_says_once_more_who_they_are_and_loses_nothing(ada
     client = signed_in(ada)
     asked = client.post("/account/api/new", FORM)
     assert asked["Location"].startswith("/sign-in/again?next=")
+    assert "Forgotten your password?" in client.get(asked["Location"]).content.decode()
     assert not ApiToken.objects.exists()
     assert client.post(asked["Location"], {"password": "wrong"}).status_code == 200
     made = client.post(asked["Location"], {"password": PASSWORD})

@@ -128,7 +128,7 @@ def test_a_short_one_is_answered_at_once_and_equals_the_engine_of_backtests(api:
     assert (found["status"], found["reason"]) == (str(expected.after.status), expected.reason)
     assert Decimal(found["portfolio"]["cash"]) == expected.portfolio.cash
     assert (told["status"], told["progress"], told["error"]) == ("done", 100, "")
-    assert told["description"].startswith("Sell 10 AAPL when the price falls 10% from its peak")
+    assert told["description"].startswith("Sell 10 AAPL when the price falls 10 % from its peak")
 
 
 SPLIT_ON = date(2008, 6, 2)

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -62,7 +63,7 @@ def test_why_it_has_not_fired_is_answered_as_on_the_owners_page(
         assert words in owners, words
     assert "<td>AAPL</td><td>150.000000</td><td>-</td>" in page, "its band"
     assert "It is asleep" in page
-    assert "not_fired" in page
+    assert "not fired" in page
 
 
 def test_what_it_did_and_how_that_was_told_stand_beside_it(
@@ -135,3 +136,9 @@ def statements(action: Action, now: datetime) -> int:
     with CaptureQueriesContext(connection) as queries:
         dossier_of(action=action, now=now)
     return len(queries)
+
+
+def test_each_table_of_the_admin_has_a_name_in_plain_english() -> None:
+    names = [str(model._meta.verbose_name_plural) for model in site._registry]
+    assert "censuses" in names
+    assert [name for name in names if name.endswith("ss") or "_" in name] == []

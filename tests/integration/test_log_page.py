@@ -205,3 +205,16 @@ def test_no_cell_of_the_file_is_a_formula(client: Client, ada: User) -> None:
     for row in table(client):
         assert row["done"].startswith("'")
     assert neutral("Sold 1 = one") == "Sold 1 = one"
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("days", ["until=9999-12-31", "since=0001-01-01", "until=0001-01-01"])
+def test_the_first_and_the_last_day_that_there_are_can_be_asked_for(
+    client: Client, ada: User, days: str, zone: str
+) -> None:
+    User.objects.filter(pk=ada.pk).update(time_zone=zone)
+    did(rule(ada), "Sold 1 AAPL at $99.00 for $99.00.")
+    shown = "Sold 1 AAPL" in text(client.get(f"{reverse('log')}?{days}"))
+    assert shown == ("until=0001" not in days)
+    file = b"".join(client.get(f"{reverse('log-csv')}?{days}").streaming_content)  # type: ignore[attr-defined]
+    assert (b"Sold 1 AAPL" in file) == shown

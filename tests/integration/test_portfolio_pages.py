@@ -221,3 +221,29 @@ def test_a_wish_is_carried_out_once_by_its_key(main: Portfolio, now: datetime) -
     with pytest.raises(KeyReused):
         done_once(portfolio=main, key=key, wanted="six", do=five)
     assert len(lines(main)) == 2
+
+
+@pytest.mark.parametrize(
+    ("page", "field"),
+    [("deposit", "amount"), ("withdraw", "amount"), ("trade", "quantity"), ("trade", "amount")],
+)
+@pytest.mark.parametrize("typed", ["1,5", "1,50", "1.234,50", "1 000", "1.5 USD"])
+def test_a_number_that_may_mean_two_things_moves_nothing(
+    client: Client, main: Portfolio, page: str, field: str, typed: str
+) -> None:
+    before = lines(main)
+    said = post(client, page, main, side="BUY", symbol="AAPL", **{field: typed})
+    assert "Use a plain number, such as 150 or 0.5." in said
+    assert lines(main) == before
+
+
+def test_a_number_that_is_too_small_or_too_fine_is_refused_in_plain_words(
+    client: Client, main: Portfolio
+) -> None:
+    assert "Use 0.01 or more." in post(client, "deposit", main, amount="0")
+    assert "Use at most 2 decimals." in post(client, "deposit", main, amount="1.234")
+    said = post(client, "trade", main, side="BUY", symbol="AAPL", quantity="0")
+    assert "Use 0.00000001 or more." in said
+    for typed in ("$5", "5 %"):  # 5 shares are neither
+        said = post(client, "trade", main, side="BUY", symbol="AAPL", quantity=typed)
+        assert "Use a plain number" in said

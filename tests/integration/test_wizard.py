@@ -202,7 +202,7 @@ def test_weights_beyond_all_there_is_are_refused_at_the_table(ada: User) -> None
     wizard.send(**{"targets.name": ["AAPL", "aapl"], "targets.number": ["60", "10"]})
     assert "named twice" in errors(wizard)["targets"]
     wizard.send(**{"targets.name": ["AAPL", "MSFT"], "targets.number": ["60", "50"]})
-    assert "must not exceed" in errors(wizard)["targets"]
+    assert "or less in all" in errors(wizard)["targets"]
     assert wizard.form["targets"].value() == [("AAPL", "60"), ("MSFT", "50")]
 
 
@@ -302,7 +302,7 @@ def test_a_draft_that_chat_has_filled_in_opens_at_the_review(ada: User) -> None:
 
 def test_an_example_opens_the_wizard_filled_in(ada: User) -> None:
     wizard = Wizard(ada, "/actions/new?example=stop")
-    assert wizard.sentence == "Sell all of your AAPL when the price falls 5% from its peak, once."
+    assert wizard.sentence == "Sell all of your AAPL when the price falls 5 % from its peak, once."
     wizard.send(action_type="SELL", go="review")
     assert wizard.page.context["page"] == "review"
 
@@ -382,7 +382,8 @@ def test_an_edit_of_a_rule_that_somebody_else_has_changed_is_refused_in_words(ad
     wizard = Wizard(ada, f"/actions/{action.pk}/edit").send(action_type="SELL", go="review")
     pause_action(user=ada, action_id=action.pk, now=datetime.now(UTC))
     wizard.send()
-    assert "has been changed since you read it" in wizard.said
+    assert "has been changed since you began to edit it" in wizard.said
+    assert f'<a href="/actions/{action.pk}/edit">Edit it as it is now</a>' in wizard.said
 
 
 def test_a_rule_that_has_ended_is_not_edited_and_anothers_is_not_there(ada: User) -> None:

@@ -165,7 +165,7 @@ def test_after_a_close_its_own_bar_is_the_one_to_wait_for() -> None:
 
 def test_a_close_that_the_quote_tells_needs_no_bar() -> None:
     late = a_view("99", previous_close="100", closes=["50"], last_close=NOW - timedelta(days=9))
-    assert "99.00 is 1% below the $100.00 of" in look(late, change="5").reason
+    assert "99.00 is 1 % below the $100.00 of" in look(late, change="5").reason
 
 
 def test_who_takes_a_rule_over_looks_back_from_the_instant_it_was_woken() -> None:
@@ -305,19 +305,19 @@ def test_it_fires_as_the_shared_table_says() -> None:
         (
             "95",
             {"change": "5"},
-            "AAPL at $95.00 is 5% below the $100.00 of the previous session's close.",
+            "AAPL at $95.00 is 5 % below the $100.00 of the previous session's close.",
         ),
         (
             "95.0001",
             {"change": "5", "direction": "down"},
-            "AAPL at $95.0001 is 4.99% below the $100.00 of the previous session's close; "
-            "it waits for 5% below.",
+            "AAPL at $95.0001 is 4.99 % below the $100.00 of the previous session's close; "
+            "it waits for 5 % below.",
         ),
         (
             "100",
             {"change": "2.5"},
             "AAPL at $100.00 is exactly at the $100.00 of the previous session's close; "
-            "it waits for 2.5% above or below.",
+            "it waits for 2.5 % above or below.",
         ),
     ],
 )

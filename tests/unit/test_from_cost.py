@@ -109,10 +109,10 @@ def test_the_band_is_exactly_where_it_fires(
 def test_the_reason_tells_the_numbers() -> None:
     rule = a_rule("from_cost", {"percent": "8"})
     assert rule.trigger.evaluate(rule, a_view("92")).reason == (
-        "AAPL at $92.00 is 8% below the average cost of $100.00."
+        "AAPL at $92.00 is 8 % below the average cost of $100.00."
     )
     assert rule.trigger.evaluate(rule, a_view("36", "3", "100")).reason == (
-        "AAPL at $36.00 is 8% above the average cost of $33.333333; it waits for 8% below."
+        "AAPL at $36.00 is 8 % above the average cost of $33.333333; it waits for 8 % below."
     )
 
 

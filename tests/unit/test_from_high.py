@@ -102,7 +102,7 @@ def test_a_price_of_today_is_remembered_while_a_bar_is_late_though_an_old_high_i
     # Yesterday's bar is late; when it comes, the 500 of four sessions ago no longer counts.
     seen = look(a_view("310", now=NOW + DAY, highs=["500", "200", "100"]), {}).state
     there = a_view("279", now=NOW + DAY, highs=["500", "200", "100", "150"], days_ago=0)
-    assert " 10% below its 3-session high of $310.00" in look(there, seen).reason
+    assert " 10 % below its 3-session high of $310.00" in look(there, seen).reason
 
 
 def test_a_new_high_is_remembered_and_kept_through_a_firing() -> None:
@@ -190,10 +190,10 @@ def test_on_real_bars_it_fires_at_the_first_close_far_enough_below() -> None:
 
 def test_the_reason_tells_the_numbers() -> None:
     assert look(a_view("180")).reason == (
-        "AAPL at $180.00 is 10% below its 3-session high of $200.00."
+        "AAPL at $180.00 is 10 % below its 3-session high of $200.00."
     )
     assert look(a_view("190")).reason == (
-        "AAPL at $190.00 is 5% below its 3-session high of $200.00; it waits for 10% below."
+        "AAPL at $190.00 is 5 % below its 3-session high of $200.00; it waits for 10 % below."
     )
 
 

@@ -68,6 +68,7 @@ def test_the_way_is_drawn_from_left_to_right() -> None:
     [
         ("26", "25", "3.8 % away"),
         ("25", "26", "4.0 % away"),
+        ("100", "1250", "1,150.0 % away"),
         ("150.10", "150", "$0.10 to go"),
         ("150", "150", "there"),
     ],

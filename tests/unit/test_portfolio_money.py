@@ -108,3 +108,29 @@ def test_shares_in_words(shares: str, words: str) -> None:
 def test_storable_is_above_zero_on_a_step_and_within_the_maximum(number: str, fine: bool) -> None:
     storable = money.storable(Decimal(number), step=money.CENT, maximum=Decimal(100))
     assert storable is fine
+
+
+def test_a_sign_that_is_not_asked_for_stays() -> None:
+    assert money.bare("$5", signs="%") == "$5"
+    assert money.bare("5 %", signs="$") == "5 %"
+    assert money.bare("$1,500", signs="$") == "1500"
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [
+        (" $1,500.00 ", "1500.00"),
+        ("12,345,678", "12345678"),
+        ("$ 25", "25"),
+        ("5 %", "5"),
+        ("-1,000", "-1000"),
+        # A comma that parts no thousands is no ornament: 1,5 is not 15.
+        ("1,5", "1,5"),
+        ("1,50", "1,50"),
+        ("1.234,50", "1.234,50"),
+        ("1000,000", "1000,000"),
+        ("150 USD", "150 USD"),
+    ],
+)
+def test_a_number_loses_its_ornaments_and_nothing_else(typed: str, number: str) -> None:
+    assert money.bare(typed) == number

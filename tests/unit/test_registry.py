@@ -1,6 +1,7 @@
 """A trigger or an effect is a file: the registry finds it, and holds it to its word."""
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -233,3 +234,10 @@ def test_a_file_that_does_not_hold_exactly_one_part_is_an_error(planted: Path, s
     (planted / "moon_phase.py").write_text(source)
     with pytest.raises(TypeError, match=r"^planted/moon_phase\.py must hold one Trigger\.$"):
         trigger_types.__wrapped__()
+
+
+def test_percentages_are_written_as_everywhere_else() -> None:
+    parts = [*trigger_types().values(), *action_types().values()]
+    said = [example.reads for part in parts for example in part.examples]
+    assert any(re.search(r"\d %", words) for words in said)
+    assert [words for words in said if re.search(r"\d%", words)] == []

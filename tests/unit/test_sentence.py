@@ -31,8 +31,8 @@ def test_a_rule_that_fires_once() -> None:
         (5, 300, "up to 5 times, at most once every 5 min"),
         (None, None, "every time"),
         (None, 0, "every time"),
-        (None, 3600, "every time, at most once every 1 h"),
-        (None, 86_400, "every time, at most once every 1 day"),
+        (None, 3600, "every time, at most once an hour"),
+        (None, 86_400, "every time, at most once a day"),
     ],
 )
 def test_how_often_it_fires(most: int | None, cooldown: int | None, how_often: str) -> None:
@@ -45,7 +45,7 @@ def test_its_end_is_told_in_the_users_own_zone_with_the_city() -> None:
     told = words(max_executions=3, cooldown_seconds=60, valid_until=end)
     assert told == (
         "Sell 10 AAPL when the price is at or below $150.00, up to 3 times, "
-        "at most once every 1 min, until Fri 27 Nov 2026 16:00 New York."
+        "at most once a minute, until Fri 27 Nov 2026 16:00 New York."
     )
     assert words(ZoneInfo("Europe/Berlin"), valid_until=end).endswith(
         "until Fri 27 Nov 2026 22:00 Berlin."

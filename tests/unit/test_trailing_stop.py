@@ -242,7 +242,7 @@ def test_it_fires_as_the_shared_table_says() -> None:
             FIVE,
             {"peak": "107.00"},
             "101.65",
-            "AAPL at $101.65 is at or below the stop at $101.65, 5% below its peak of $107.00.",
+            "AAPL at $101.65 is at or below the stop at $101.65, 5 % below its peak of $107.00.",
         ),
         (
             {"amount": "10"} | UP,

@@ -372,7 +372,7 @@ def test_a_threshold_is_exact_however_it_is_written(value: object, understood: s
         ),
         (
             {"on": "touch", "threshold": "1"},
-            {"trigger_params.on": "Input should be 'level' or 'cross'"},
+            {"trigger_params.on": "Use level or cross."},
         ),
     ],
 )
