@@ -286,7 +286,8 @@ def test_a_portfolio_is_opened_once_by_a_name(owner: User) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/actions/", "/actions/1", "/actions/x/simulate"]
+    "path",
+    ["/", "/nothing", "/actions/", "/actions/1", "/actions/x/simulate", "/actions/%0Ax", "/x%0A"],
 )
 def test_what_there_is_not_is_a_problem_too(path: str) -> None:
     for method in ("GET", "POST"):
