@@ -20,7 +20,7 @@ import psutil
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
-from tradingrules.environment import database_from_url
+from tradingrules.servers import database_from_url
 
 KILLED = -signal.SIGKILL
 DATABASE_GONE = 3  # the exit code of a process that has lost its database

@@ -3,14 +3,13 @@
 import sys
 from datetime import timedelta
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import django_stubs_ext
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
 from portfolios.limits import Limits
-from tradingrules.environment import BASE_DIR, database_from_url, read_environment
+from tradingrules.environment import BASE_DIR, read_environment
+from tradingrules.servers import database_from_url, mailer_from_url
 
 django_stubs_ext.monkeypatch()
 environment = read_environment()
@@ -307,34 +306,11 @@ if not DEBUG:
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.default_from_email
 EMAIL_SUBJECT_PREFIX = "Trading Rules: "
 ADMINS = environment.operators_email
-
-
-def _mailer(url: str) -> dict[str, Any]:
-    if not url and DEBUG:
-        return {
-            "BACKEND": "django.core.mail.backends.filebased.EmailBackend",
-            "OPTIONS": {"file_path": BASE_DIR / ".data" / "mail"},
-        }
-    parts = urlsplit(url or "smtp://localhost:25")
-    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-        raise ImproperlyConfigured(
-            "EMAIL_URL must look like smtp://user:password@host:587 or smtps://host:465."
-        )
-    return {
-        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
-        "OPTIONS": {
-            "host": parts.hostname,
-            "port": parts.port or (465 if parts.scheme == "smtps" else 25),
-            "username": unquote(parts.username or ""),
-            "password": unquote(parts.password or ""),
-            "use_ssl": parts.scheme == "smtps",
-            "use_tls": parts.scheme == "smtp" and bool(parts.username),
-            "timeout": 10,
-        },
-    }
-
-
-MAILERS = {"default": _mailer(environment.email_url)}
+MAILERS = {
+    "default": mailer_from_url(
+        environment.email_url, written_to=BASE_DIR / ".data" / "mail" if DEBUG else None
+    )
+}
 
 # --- Telling people ---
 
