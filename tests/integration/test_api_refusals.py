@@ -210,6 +210,7 @@ def test_a_market_that_cannot_be_is_refused(owner: User, rule: Action, market: A
         {"peak": None},
         {"peak": {"peak": 1}},
         {"peak": True},
+        {"peak": 10**40},
         {"x": 1},
     ],
     ids=str,
