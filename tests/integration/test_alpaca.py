@@ -154,15 +154,17 @@ def test_a_series_with_a_bad_session_is_not_used(server: FeedServer, feed: Alpac
         "AAPL": [bar("2026-11-14", "11")],
         "IBM": [bar("2026-11-13", "5", h=4)],
         "MSFT": [bar("2026-11-13", "5", t="0001-01-01T00:00:00Z")],
+        "TSLA": [bar("2026-11-13", "5", t="9999-12-31T23:59:59-23:59")],
         "KO": [],
     }
     server.says(says({"bars": bars}))
-    answer = feed.sessions(["AAPL", "IBM", "MSFT", "KO"], NOW, 5)
+    answer = feed.sessions(["AAPL", "IBM", "MSFT", "TSLA", "KO"], NOW, 5)
     assert answer.bars == {"KO": ()}
     assert [(one.symbol, one.kind) for one in answer.complaints] == [
         ("AAPL", "bad session"),  # a Saturday
         ("IBM", "bad session"),
         ("MSFT", "bad session"),  # what it says where there is no instant
+        ("TSLA", "bad session"),
     ]
 
 
