@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.decorators import login_required
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -28,6 +29,7 @@ from actions.registry import action_types
 from portfolios.models import Portfolio
 from portfolios.selectors import portfolios_of
 
+IN_CALENDAR = [MinValueValidator(date(1900, 1, 1)), MaxValueValidator(date(2999, 12, 31))]
 PAGE_SIZE = 50
 _CHUNK = 500  # rows that the database hands over at once
 
@@ -45,10 +47,16 @@ class LogFilter(forms.Form):
     )
     rehearsal = forms.ChoiceField(label="Kind", choices=list(KINDS.items()), required=False)
     since = forms.DateField(
-        label="From", required=False, widget=forms.DateInput(attrs={"type": "date"})
+        label="From",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        validators=IN_CALENDAR,
     )
     until = forms.DateField(
-        label="To", required=False, widget=forms.DateInput(attrs={"type": "date"})
+        label="To",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        validators=IN_CALENDAR,
     )
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:

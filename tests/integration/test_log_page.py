@@ -128,6 +128,8 @@ def test_a_day_is_one_of_the_users_zone(client: Client, ada: User) -> None:
     [
         ({"since": "yesterday"}, "Enter a valid date"),
         ({"since": "2026-11-17", "until": "2026-11-16"}, "before the first one"),
+        ({"since": "0001-01-01"}, "greater than or equal to 1900-01-01"),
+        ({"until": "9999-12-31"}, "less than or equal to 2999-12-31"),
         ({"status": "lost"}, "lost is not one of"),
         ({"portfolio": "x"}, "Select a valid choice"),
         ({"symbol": "x" * 40}, "at most 16 characters"),
