@@ -5,10 +5,11 @@ import re
 from collections.abc import Mapping
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.middleware import HtmxDetails
 
 from accounts.models import User
@@ -42,6 +43,14 @@ def page_or_part(
     patch_vary_headers(answer, ["HX-Request"])
     patch_cache_control(answer, private=True, no_cache=True)
     return answer
+
+
+def back(request: HttpRequest, *, otherwise: str) -> HttpResponseRedirect:
+    """Leads to the path of this site that a form sends as `next`, and for anything else to the path
+    `otherwise`."""
+    path = request.POST.get("next", "")
+    ours = path.startswith("/") and url_has_allowed_host_and_scheme(path, allowed_hosts=None)
+    return HttpResponseRedirect(path if ours else otherwise)
 
 
 def told(request: HttpRequest, words: str, *, undo: str = "", tone: int = messages.SUCCESS) -> None:

@@ -3,9 +3,9 @@
 from enum import StrEnum
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
+
+from accounts.http import back
 
 COOKIE = "theme"
 _YEAR_SECONDS = 31_536_000
@@ -28,10 +28,7 @@ def theme_of(request: HttpRequest) -> Theme:
 @require_POST
 def choose_theme(request: HttpRequest) -> HttpResponse:
     """Keeps `theme` and goes back to `next`, a path of this site."""
-    back = request.POST.get("next", "/")
-    if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
-        back = "/"
-    answer = redirect(back)
+    answer = back(request, otherwise="/")
     chosen = request.POST.get("theme")
     if chosen in (Theme.LIGHT, Theme.DARK):
         answer.set_cookie(

@@ -5,7 +5,7 @@ Prices are `Decimal` USD with at most 6 decimals; instants are aware and kept in
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 from market.hours import NEW_YORK
@@ -180,10 +180,9 @@ def _price(name: str, value: object) -> Decimal:
 def _utc(name: str, at: object) -> datetime:
     if not isinstance(at, datetime) or at.utcoffset() is None:
         raise ValueError(f"{name} {at} has no time zone")
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise ValueError(f"{name} {at} is beyond the calendar") from None
+    if not MINYEAR < at.year < MAXYEAR:  # by the clocks elsewhere it would be
+        raise ValueError(f"{name} {at} is beyond the calendar")
+    return at.astimezone(UTC)
 
 
 def _whole(name: str, value: object) -> int:

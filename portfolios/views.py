@@ -10,11 +10,11 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.http import SignedIn, told
+from accounts.http import SignedIn, back, told
 from portfolios.forms import NEW_FORM, LimitsForm, MoneyForm, NameForm, OnceForm
 from portfolios.ledger import Refusal
 from portfolios.models import Portfolio, Transaction
@@ -214,10 +214,7 @@ def pause_everything(request: SignedIn) -> HttpResponse:
         told(request, "All your rules are paused.", undo=request.path)
     else:
         told(request, "Your rules go on.")
-    then = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(then, allowed_hosts=None):
-        return redirect("actions")
-    return redirect(then)
+    return back(request, otherwise=reverse("actions"))
 
 
 def _tell_name(form: NameForm, wrong: ValidationError) -> None:

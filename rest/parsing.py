@@ -17,6 +17,7 @@ from rest.problems import Problem, invalid
 LARGEST_BODY = 64 * 1024  # bytes; a hundred times what any rule needs
 DEEPEST = 16  # levels of objects and lists
 MOST_DIGITS = 100  # of one number
+LARGEST_WHOLE = 2**63
 
 
 class _NotANumber:
@@ -74,14 +75,22 @@ def _malformed(why: str) -> Problem:
 
 
 def _exactly(written: str) -> Decimal | _NotANumber:
+    """The number, unless it has too many digits: 1e999999999 has a billion, once it is written."""
     try:
-        return Decimal(written) if len(written) <= MOST_DIGITS else _NotANumber(written)
+        number = Decimal(written) if len(written) <= MOST_DIGITS else None
     except InvalidOperation:  # an exponent beyond any
+        number = None
+    if number is None or (number and abs(number.adjusted()) > MOST_DIGITS):
         return _NotANumber(written)
+    return number if number else Decimal(0)
 
 
-def _whole(written: str) -> int | _NotANumber:
-    return int(written) if len(written) <= MOST_DIGITS else _NotANumber(written)
+def _whole(written: str) -> int | Decimal | _NotANumber:
+    """The number; one that takes more than 64 bits, which cannot be answered as it is, exactly."""
+    if len(written) > MOST_DIGITS:
+        return _NotANumber(written)
+    number = int(written)
+    return number if -LARGEST_WHOLE <= number < LARGEST_WHOLE else Decimal(written)
 
 
 def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

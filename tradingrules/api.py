@@ -96,5 +96,5 @@ urlpatterns = [
     path("ready", Ready.as_view()),
     path("schema", Schema.as_view(), name="api-schema"),
     path("docs", reference, name="api-docs"),
-    re_path(r"^(?P<path>.*)$", nothing_here),
+    re_path(r"^(?P<path>(?s:.*))\Z", nothing_here),  # a line feed in it included
 ]

@@ -20,6 +20,7 @@ from psycopg.conninfo import make_conninfo
 
 PREFIX, SUFFIX = "tradingrules-", ".dump"
 LAST_WORDS = 10  # lines
+LONGEST_NAME = 63  # bytes, of a database
 
 
 class BackupFailed(Exception):
@@ -59,6 +60,8 @@ def restore(path: Path, database: str) -> None:
     """
     if not path.is_file():
         raise BackupFailed(f"There is no dump {path}.")
+    if not 1 <= len(database.encode()) <= LONGEST_NAME:  # PostgreSQL would cut it
+        raise BackupFailed(f"Give the new database a name of 1 to {LONGEST_NAME} characters.")
     try:
         _execute("CREATE DATABASE {} TEMPLATE template0", database)
     except ProgrammingError as refused:

@@ -6,10 +6,12 @@ names the variable and the remedy, never with a default that happens to work.
 """
 
 import os
+import re
 from datetime import timedelta
 from decimal import Decimal
+from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -27,6 +29,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-without-replacing"
+
+_is_host = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:.]+\]").fullmatch
 
 Names = Annotated[list[str], NoDecode]
 
@@ -52,7 +56,7 @@ class Environment(BaseSettings):
     embedded_postgres_fsync: bool = Field(
         True, description="Off: faster, for throw-away data such as the tests'."
     )
-    market_provider: str = Field(
+    market_provider: Literal["replay", "twelvedata", "alpaca"] = Field(
         "replay", description="Which feed the quotes come from: replay, twelvedata or alpaca."
     )
     market_connect_seconds: float = Field(
@@ -232,11 +236,35 @@ class Environment(BaseSettings):
                 raise ValueError("Write addresses such as ops@example.org.") from None
         return value
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, value: list[str]) -> list[str]:
+        if not all(map(_is_host, value)):
+            raise ValueError("Write names such as rules.example.org, without scheme and port.")
+        return value
+
+    @field_validator("csrf_trusted_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str]) -> list[str]:
+        if not all(_is_web(origin) and not urlsplit(origin).path for origin in value):
+            raise ValueError("Write origins such as https://rules.example.org.")
+        return value
+
+    @field_validator("default_from_email")
+    @classmethod
+    def _is_a_sender(cls, value: str) -> str:
+        try:
+            validate_email(parseaddr(value)[1])
+        except DjangoValidationError:
+            value = ""
+        if not value.isprintable() or not value:
+            raise ValueError("Write it as Trading Rules <rules@example.org>.")
+        return value
+
     @field_validator("site_url")
     @classmethod
     def _is_a_site(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        if value and not _is_web(value):
             raise ValueError("Write it as https://rules.example.org.")
         return value.rstrip("/")
 
@@ -265,6 +293,7 @@ class Environment(BaseSettings):
     @classmethod
     def _keeps_keys_secret(cls, value: str, field: ValidationInfo) -> str:
         parts = urlsplit(value)
+        _ = parts.port  # raises ValueError for one that is none
         local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
         secure = "wss" if field.field_name == "twelvedata_stream_url" else "https"
         if not parts.hostname or parts.scheme not in {secure, secure[:-1] if local else secure}:
@@ -272,6 +301,12 @@ class Environment(BaseSettings):
                 f"must begin with {secure}://, so that the key stays secret on its way."
             )
         return value
+
+    @model_validator(mode="after")
+    def _some_order_is_possible(self) -> Self:
+        if self.order_most_usd is not None and self.order_most_usd < self.order_least_usd:
+            raise ValueError("ORDER_MOST_USD must not be less than ORDER_LEAST_USD.")
+        return self
 
     @model_validator(mode="after")
     def _feed_has_its_keys(self) -> Self:
@@ -304,11 +339,23 @@ def read_environment() -> Environment:
 
     ENV_FILE names another file than `.env`; with /dev/null a process sees only what it is given.
     """
-    env_file = os.environ.get("ENV_FILE", BASE_DIR / ".env")
+    env_file = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
+    if "ENV_FILE" in os.environ and (env_file.is_dir() or not env_file.exists()):
+        raise ImproperlyConfigured(f"ENV_FILE={str(env_file)!r} is no file. Name one, or unset it.")
     try:
         return Environment(_env_file=env_file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{env_file} cannot be read: {error}.") from None
     except ValidationError as invalid:
         raise ImproperlyConfigured("; ".join(map(_in_words, invalid.errors()))) from None
+
+
+def _is_web(address: str) -> bool:
+    """Whether it is a site's address: scheme and host, perhaps a port and a path, no more."""
+    parts = urlsplit(address)
+    _ = parts.port  # raises ValueError for one that is none
+    more = parts.query or parts.fragment or "@" in parts.netloc
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not more
 
 
 def _check_key(name: str, key: str) -> None:

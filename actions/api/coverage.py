@@ -34,11 +34,15 @@ class CoverageQuery(Query):
         until = self.until or now
         if until > now:
             raise invalid({"until": "This has not come yet. Leave it out for now."})
+        earliest = now - LONGEST_BACK
+        kept = f"What was watched is kept for {LONGEST_BACK.days} days."
+        if until < earliest:
+            raise invalid({"until": kept})
         since = self.since or until - _BY_DEFAULT
         if since >= until:
             raise invalid({"since": "This must be before `until`."})
-        if since < now - LONGEST_BACK:
-            raise invalid({"since": f"What was watched is kept for {LONGEST_BACK.days} days."})
+        if since < earliest:
+            raise invalid({"since": kept})
         return since, until
 
 

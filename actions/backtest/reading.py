@@ -27,6 +27,7 @@ type Bytes = npt.NDArray[np.uint8]
 
 _DIGITS = 12  # of a number before or after its point, that are read quickly
 _is_symbol = re.compile(SYMBOL_PATTERN, re.ASCII).fullmatch
+_FIRST, _LAST = np.datetime64("0002-01-01", "us"), np.datetime64("9999-01-01", "us")
 _TIMESTAMP = "2008-10-10T20:00:00Z"
 
 
@@ -171,6 +172,8 @@ def _instants(text: Bytes, begins: Ints, ends: Ints) -> Ints | None:
         instants = letters[:, :-1].copy().view("S19")[:, 0].astype("datetime64[us]")
     except ValueError:
         return None  # no such day
+    if (instants < _FIRST).any() or (instants >= _LAST).any():
+        return None  # beyond the calendar
     found: Ints = instants.astype(np.int64)
     return found
 

@@ -214,4 +214,11 @@ def _of_object(line: int, value: Any) -> Record:
 
 def shortened(name: str) -> str:
     """The name of a column, of which nobody knows how long it is, as it is told."""
-    return name[:60].encode("ascii", "backslashreplace").decode()
+    return told(name[:60].encode("ascii", "backslashreplace").decode())
+
+
+def told(words: str) -> str:
+    """Words that may quote a file, without what cannot be seen, or stored (NUL, half a pair)."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in words
+    )

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from actions.bulk.cells import csv_text, neutral
 from actions.bulk.checking import Outcome, Verdict
+from actions.bulk.reading import told
 from actions.sentence import sentence
 
 MOST_FAULTY = 1000  # lines; then nothing more is looked at
@@ -76,7 +77,7 @@ class Report:
                     "outcome": outcome.value,
                     "changes": list(verdict.changes),
                     "errors": [
-                        {"line": fault.line, "column": fault.column, "message": fault.words}
+                        {"line": fault.line, "column": fault.column, "message": told(fault.words)}
                         for fault in verdict.faults
                     ],
                 }
@@ -109,4 +110,5 @@ def _lines(verdict: Verdict) -> Iterator[Sequence[object]]:
     if verdict.outcome is not Outcome.ERROR:
         yield verdict.line, name, verdict.outcome.value, "", ", ".join(verdict.changes)
     for fault in verdict.faults:
-        yield fault.line, name, verdict.outcome.value, neutral(fault.column), neutral(fault.words)
+        words = neutral(told(fault.words))
+        yield fault.line, name, verdict.outcome.value, neutral(fault.column), words

@@ -46,10 +46,14 @@ class LogFilter(forms.Form):
     )
     rehearsal = forms.ChoiceField(label="Kind", choices=list(KINDS.items()), required=False)
     since = forms.DateField(
-        label="From", required=False, widget=forms.DateInput(attrs={"type": "date"})
+        label="From",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
     )
     until = forms.DateField(
-        label="To", required=False, widget=forms.DateInput(attrs={"type": "date"})
+        label="To",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
     )
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
+from django.core.paginator import InvalidPage, Paginator
 from django.db.models import Count
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -53,8 +53,9 @@ def _page(request: SignedIn, portfolio_id: UUID) -> HttpResponseBase:
     if chosen is None:
         raise no_such_portfolio()
     number = request.GET.get("page", "1")
-    lines = _Ledger(chosen)
-    if not _is_page(number, lines.num_pages):
+    try:
+        lines = _Ledger(chosen).page(number)
+    except InvalidPage:
         told(request, f"There is no page {number[:12]} of transactions. This is the first.")
         return redirect("one-portfolio", portfolio_id=chosen.pk)
     market = calendar()
@@ -71,13 +72,9 @@ def _page(request: SignedIn, portfolio_id: UUID) -> HttpResponseBase:
         "oldest_fresh": now - quote_max_age(),
         "slices": allocation(stand.worth),
         "rules": _rules_on(user, chosen),
-        "lines": lines.page(number),
+        "lines": lines,
     }
     return page_or_part(request, "overview/portfolio.html", "live", context)
-
-
-def _is_page(number: str, most: int) -> bool:
-    return number.isdecimal() and len(number) <= len(str(most)) and 1 <= int(number) <= most
 
 
 class _Ledger(Paginator[Transaction]):

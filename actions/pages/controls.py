@@ -2,20 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.signing import BadSignature, dumps, loads
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from accounts.http import SignedIn, told
+from accounts.http import SignedIn, back, told
 from accounts.models import User
 from actions.lifecycle import TransitionRefused
 from actions.models import Action
@@ -147,10 +144,7 @@ def _ids(texts: Sequence[str]) -> list[UUID]:
 
 def _back(request: SignedIn) -> HttpResponse:
     """To the page on which the button was."""
-    next_: Any = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(next_, allowed_hosts=None):
-        return redirect(next_)
-    return redirect("actions")
+    return back(request, otherwise=reverse("actions"))
 
 
 def _rules(count: int) -> str:

@@ -1,6 +1,7 @@
 """How the grammar (grammar.lark) makes clauses of tokens. Pure."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,9 @@ from chat.phrases.parts import (
 )
 from chat.phrases.spans import Span
 from chat.phrases.tokens import Token
+
+THOUSAND = Decimal(1000)
+_INVESTING = frozenset({"invest", "dca"})  # money, more often than shares
 
 GRAMMAR = Path(__file__).with_name("grammar.lark")
 
@@ -101,6 +105,16 @@ def _span(children: Sequence[Any]) -> Span | None:
     return span
 
 
+def _may_be_dollars(size: Size, children: Sequence[Any]) -> bool:
+    """ "500 in AAPL", "5k of AAPL" may be shares or dollars; "500 of AAPL" and "5k AAPL" are
+    shares."""
+    if size.noun:
+        return False
+    return _kind(children, "IN") is not None or (
+        size.value >= THOUSAND and not size.digits and _kind(children, "OF") is not None
+    )
+
+
 class _Mover(str):
     """FALL, RISE or MOVE."""
 
@@ -126,16 +140,21 @@ class _Clauses(Transformer[Any, Any]):
     def trade(self, children: list[Any]) -> Trade:
         kind = _one(children, Other)
         goods = _one(children, Goods) or Goods()
+        if children[0].value.text.lower() in _INVESTING and goods.size and not goods.size.noun:
+            goods = replace(goods, size=replace(goods.size, kind="unclear"))
         return Trade(_of(children, "SIDE"), goods, kind.value if kind else None)
 
     def goods(self, children: list[Any]) -> Goods:
         size = _one(children, Size)
+        if size is not None and _may_be_dollars(size, children):
+            size = replace(size, kind="unclear")
         if (percent := _of(children, "PCT")) is not None:
             size = Size("fraction", percent / 100, noun=True)
         return Goods(size, _of(children, "SYMBOL"), _kind(children, "IT") is not None)
 
     def count(self, children: list[Any]) -> Size:
-        return Size("quantity", _of(children, "NUM"), noun=False)
+        digits = children[0].value.text.replace(",", "").isdecimal()
+        return Size("quantity", _of(children, "NUM"), noun=False, digits=digits)
 
     def shares(self, children: list[Any]) -> Size:
         return Size("quantity", _of(children, "NUM"), noun=True)
@@ -308,6 +327,12 @@ class _Clauses(Transformer[Any, Any]):
         return Other("at_price", _one(children, Decimal))
 
     # --- How long, how often ---
+
+    def following(self, children: list[Any]) -> Other:
+        """ "Over the next week" is `ahead`: a change may be meant that takes so long."""
+        words = children[0].value.text.lower()
+        ahead = words.startswith(("in ", "over ", "within ", "during "))
+        return Other("ahead" if ahead else "following", _of(children, "SPAN"))
 
     def often(self, children: list[Any]) -> Decimal:
         count: Decimal | None = _of(children, "NUM")

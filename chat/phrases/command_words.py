@@ -70,6 +70,16 @@ STATUSES: Mapping[str, str] = {
     **dict.fromkeys(("failed", "broken", "failing"), "failed"),
 }
 
+VERB_OF = {
+    Intent.PAUSE: "pause",
+    Intent.RESUME: "resume",
+    Intent.CANCEL: "cancel",
+    Intent.UPDATE: "change",
+    Intent.EXECUTE: "execute",
+    Intent.SIMULATE: "simulate",
+    Intent.EXPLAIN: "explain",
+}
+
 
 def command(text: str) -> tuple[Intent, str] | None:
     """What shall be done with a rule, and the words that say with which; None for other texts.

@@ -1,13 +1,14 @@
 """What people want done with the rules that they have, and which of them they mean. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from decimal import Decimal
+from itertools import takewhile
 from typing import Any
 
-from chat.phrases import limits
-from chat.phrases.command_words import STATUSES
+from chat.phrases import command_checks, limits
+from chat.phrases.command_words import STATUSES, VERB_OF
 from chat.phrases.goods import which
 from chat.phrases.names import Names
 from chat.phrases.parts import Other
@@ -26,15 +27,6 @@ _ALLOWED: Mapping[Intent, frozenset[str]] = {
     Intent.EXECUTE: frozenset({"active"}),
     Intent.SIMULATE: frozenset({"active", "paused", "failed"}),
 }
-_VERB_OF = {
-    Intent.PAUSE: "pause",
-    Intent.RESUME: "resume",
-    Intent.CANCEL: "cancel",
-    Intent.UPDATE: "change",
-    Intent.EXECUTE: "execute",
-    Intent.SIMULATE: "simulate",
-    Intent.EXPLAIN: "explain",
-}
 _KINDS: Mapping[str, str] = {
     "TRAIL": "trailing_stop",
     "VOLUME": "volume_above",
@@ -43,6 +35,8 @@ _KINDS: Mapping[str, str] = {
     "DRIFT": "drift",
     "COST": "from_cost",
 }
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+_NEW = frozenset({"TO", "UNTIL", "NEXT"})  # after it stands what shall be changed
 _SIDES = {"BUY": "BUY", "SELL": "SELL", "CLOSE": "SELL"}
 # Beside a verb they say nothing about which rule is meant.
 _NOISE = frozenset(
@@ -131,16 +125,29 @@ def carried_out(
 ) -> Understood:
     """The command with the filters of the rule that is meant, or with the rule itself where the
     user's rules are known. Raises Question."""
+    command_checks.check_negation(intent, text)
     if intent is Intent.LIST:
         return _listed(text, tokens, names, world)
     filters, rest = _reference(tokens, names)
-    patch = _patch(rest, filters, world) if intent is Intent.UPDATE else {}
+    if intent is Intent.UPDATE:
+        command_checks.check_kept(tokens)
+        patch = _patch(rest, filters, world)
+        filters["numbers"] = _numbers(takewhile(lambda token: token.type not in _NEW, rest))
+    else:
+        patch = {}
     filters.pop("quantity", None)
     if intent is Intent.SIMULATE:
         filters |= _simulated(rest, filters)
-    elif intent is not Intent.UPDATE:
+    elif intent in command_checks.AT_ONCE:
+        command_checks.check_at_once(intent, tokens)
         _nothing_left(intent, rest)
+        filters["numbers"] = _numbers(rest)
     return _resolved(intent, filters, patch, world)
+
+
+def _numbers(tokens: Iterable[Token]) -> frozenset[Decimal]:
+    """The numbers by which the rule that is meant is known: "the stop at 140"."""
+    return frozenset(token.value for token in tokens if token.type in ("NUM", "MONEY", "PCT"))
 
 
 # --- Listing ---
@@ -229,16 +236,17 @@ def _nothing_left(intent: Intent, rest: Sequence[Token]) -> None:
     strange = [token for token in rest if token.type in ("WORD", "STRANGE")]
     if strange and intent is not Intent.EXPLAIN:
         raise Question(
-            f"I did not understand “{strange[0].text}”. Which rule shall I {_VERB_OF[intent]}?"
+            f"I did not understand “{strange[0].text}”. Which rule shall I {VERB_OF[intent]}?"
         )
 
 
 def _resolved(
     intent: Intent, filters: dict[str, Any], patch: Mapping[str, Any], world: World
 ) -> Understood:
-    verb = _VERB_OF[intent]
+    verb = VERB_OF[intent]
     stop = filters.pop("stop", False)
     every = filters.pop("all", False)
+    numbers: frozenset[Decimal] = filters.pop("numbers", frozenset())
     args: dict[str, Any] = dict(filters)
     if patch:
         args["patch"] = dict(patch)
@@ -252,7 +260,9 @@ def _resolved(
         elif not args:
             raise Question(f"Which of your rules shall I {verb}? Name its symbol, such as AAPL.")
         return Understood(intent, f"I will {verb} the rule that fits.", args)
-    fitting = [rule for rule in world.rules if _fits(rule, filters, stop)]
+    fitting = [
+        rule for rule in world.rules if _fits(rule, filters, stop) and numbers <= _numbers_of(rule)
+    ]
     able = [rule for rule in fitting if rule.status in _ALLOWED.get(intent, {rule.status})]
     return _chosen(intent, able, fitting, every, args)
 
@@ -273,6 +283,11 @@ def _fits(rule: KnownRule, filters: Mapping[str, Any], stop: bool) -> bool:
     )
 
 
+def _numbers_of(rule: KnownRule) -> frozenset[Decimal]:
+    """All that stand in its sentence."""
+    return frozenset(Decimal(found.replace(",", "")) for found in _NUMBER.findall(rule.sentence))
+
+
 def _chosen(
     intent: Intent,
     able: Sequence[KnownRule],
@@ -280,7 +295,7 @@ def _chosen(
     every: bool,
     args: dict[str, Any],
 ) -> Understood:
-    verb = _VERB_OF[intent]
+    verb = VERB_OF[intent]
     if not fitting:
         return Understood(Intent.NOT_FOUND, "You have no such rule.", args)
     if not able:
@@ -318,7 +333,7 @@ def _patch(rest: Sequence[Token], filters: Mapping[str, Any], world: World) -> d
 
 def _end(tokens: Sequence[Token], world: World) -> datetime:
     kind = "until" if tokens[0].type == "UNTIL" else "following"
-    if len(tokens) < 2 or tokens[1].type not in ("DATE", "MOMENT", "CLOCK", "SPAN"):
+    if len(tokens) != 2 or tokens[1].type not in ("DATE", "MOMENT", "CLOCK", "SPAN"):
         raise Question("Until when shall it be valid? Such as “until Friday”.")
     end = limits.validity([Other(kind, tokens[1].value)], world).ends
     if end is None:

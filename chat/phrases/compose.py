@@ -5,6 +5,7 @@ Nothing is guessed. What is missing or contradicts is asked, one question at a t
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from actions.parts import InvalidRule
@@ -39,9 +40,7 @@ from chat.phrases.understood import Question
 from chat.phrases.world import World
 
 DAY_SECONDS = 86_400
-_VALIDITY = frozenset(
-    {"until", "before", "starting", "following", "span", "this_week", "day_order"}
-)
+_EXAMPLE = "Such as “sell 10 AAPL if it drops below 150”."
 _EVENTS = frozenset({"price_above", "price_below", "trailing_stop", "time_of_day", "ma_cross"})
 
 
@@ -59,6 +58,9 @@ def compose(found: Sequence[Part], names: Names, world: World) -> dict[str, Any]
                 "drifts 5 points”. "
                 "What shall it do?"
             )
+    if any(isinstance(one, When) and isinstance(next, Trade) for one, next in pairwise(found)):
+        # "Tell me if I should sell 10 AAPL": what comes after "if" is what it waits for.
+        raise Question(f"What shall it wait for, and what shall it do then? {_EXAMPLE}")
     clauses = _priced(clauses)
     subject = subject_of(clauses.found, names, world)
     return _body(_traded(subject, clauses, world), world)
@@ -244,6 +246,11 @@ def _window(condition: Condition | Other, clauses: _Clauses) -> Span | None:
             "say “until Friday” if that is meant."
         )
     spans = [part.value for part in clauses.named("span")]
+    if clauses.has("ahead") and not (spans or clauses.has("on_the_day")):
+        raise Question(
+            "Shall it fall or rise so far on one day, or over all that time? Say “in a day” or “in "
+            "5 days”, and for how long the rule is valid, such as “valid for 2 weeks”."
+        )
     if len(spans) > 1 or (spans and clauses.has("on_the_day")):
         raise Question("Over how long is the change counted? It says more than one time.")
     return spans[0] if spans else None
@@ -260,6 +267,8 @@ def _dated(condition: Condition | Other, moments: Sequence[Other], world: World)
     ]
     if len(days) > 1:
         raise Question("On which day? It names more than one.")
+    if days:
+        limits.check_session(days[0], world)
     return limits.on_day(days[0], world) if days else []
 
 
@@ -269,9 +278,10 @@ def _dated(condition: Condition | Other, moments: Sequence[Other], world: World)
 def _timed(
     subject: Subject, clauses: _Clauses, world: World
 ) -> tuple[str, dict[str, Any], list[Other]]:
-    params, dated = clock_params(
-        clauses.named("moment"), clauses.named("days"), subject.side, world
-    )
+    days = clauses.named("days")
+    if clauses.named("span") and not days:  # "in two weeks at 10:00" is no end
+        raise Question("On which day? Such as “on March 20 at 10:00”.")
+    params, dated = clock_params(clauses.named("moment"), days, subject.side, world)
     return "time_of_day", params, dated
 
 
@@ -281,7 +291,7 @@ def _timed(
 def _limits(kind: str, clauses: _Clauses, dated: Sequence[Other], world: World) -> dict[str, Any]:
     spent = _spent_on_the_window(kind, clauses)
     validity = limits.validity(
-        [part for part in clauses.named(*_VALIDITY) if part not in spent] + list(dated), world
+        [part for part in clauses.named(*limits.CLAUSES) if part not in spent] + list(dated), world
     )
     if clauses.has("forever") and validity.ends:
         raise Question("Until when shall it be valid? It says both a day and without end.")
@@ -365,7 +375,7 @@ def _body(body: dict[str, Any], world: World) -> dict[str, Any]:
     except InvalidRule as invalid:
         path, words = next(iter(invalid.errors.items()))
         name = path.rpartition(".")[2].replace("_", " ")
-        raise Question(f"That {name} cannot be: {words} What shall it be?") from None
+        raise Question(f"That {name} cannot be: {words.rstrip('.')}. What shall it be?") from None
     return {**body, "notes": None}
 
 

@@ -102,7 +102,7 @@ def window(span: Span | None) -> str:
         return "1d"
     unit = span.unit[0] if span.unit in ("hour", "minute") else "d"
     count = span.count * SESSIONS.get(span.unit, 1)
-    if not 1 <= count <= _MOST[unit]:
+    if span.unit == "second" or not 1 <= count <= _MOST[unit]:
         raise Question(
             "A change is counted over 1 minute to 24 hours, or over 1 to 400 sessions. "
             "Over how long, such as “in 5 days”?"

@@ -7,7 +7,6 @@ from datetime import date
 from chat.phrases.clocks import Clock
 from chat.phrases.dates import Unclear
 from chat.phrases.tokens import Token, joined
-from chat.phrases.understood import Question
 from chat.phrases.vocabulary import FILLER
 
 
@@ -46,7 +45,6 @@ _BEFORE: Mapping[str, Sequence[tuple[frozenset[str], str]]] = {
 
 def in_context(tokens: Sequence[Token]) -> list[Token]:
     """The tokens as the grammar reads them: what changes nothing is left out."""
-    _check_gains(tokens)
     kept = [token for token in tokens if token.type not in (FILLER, "MY")]
     if any(token.type in ("REBALANCE", "TRAIL", "DRIFT") for token in kept):  # "SPY at 60 %"
         kept = [
@@ -57,29 +55,6 @@ def in_context(tokens: Sequence[Token]) -> list[Token]:
     for settle in (_moments, _puts, _pronouns, _shares, _counts, _prepositions):
         kept = settle(kept)
     return kept
-
-
-def _check_gains(tokens: Sequence[Token]) -> None:
-    """ "My AAPL is up 20 %" is since yesterday or since it was bought: asks which."""
-    kept = [token for token in tokens if token.type not in (FILLER, "SHARES")]
-    types = [token.type for token in kept]
-    for position, type in enumerate(types):
-        rest = types[position : position + 5]
-        if (
-            type != "MY"
-            or rest[1:2] != ["SYMBOL"]
-            or rest[2:4] not in (["RISE", "PCT"], ["FALL", "PCT"])
-        ):
-            continue
-        if {"ON_THE_DAY", "WITHIN", "SPAN", "FROM", "IN", "DATE"} & set(types[position + 4 :]):
-            continue
-        moved = f"{kept[position + 2].text} {kept[position + 3].text}"
-        side = "above" if rest[2] == "RISE" else "below"
-        raise Question(
-            f"{moved[0].upper()}{moved[1:]} since when? Say “{kept[position + 3].text} "
-            f"{side} what I "
-            "paid”, or “in a day”."
-        )
 
 
 def _moments(tokens: list[Token]) -> list[Token]:

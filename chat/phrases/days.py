@@ -70,7 +70,32 @@ def find_day(tokens: Sequence[Token], dates: Dates) -> Found:
     words = [token.text.lower().rstrip(".") for token in tokens]
     for finder in _FINDERS:
         if hit := finder(tokens, words, dates):
-            return hit
+            return _to_its_end(tokens, words, hit)
+    return None
+
+
+_ENDS_OF_A_DAY = (["eod"], ["cob"], ["end", "of", "day"], ["close", "of", "business"])
+
+
+def _to_its_end(tokens: Sequence[Token], words: Sequence[str], hit: tuple[int, Token]) -> Found:
+    """The day with the words that say so of its end: "Friday EOD"."""
+    length, day = hit
+    for ending in _ENDS_OF_A_DAY:
+        if day.type == "DATE" and words[length : length + len(ending)] == ending:
+            return taken(tokens, length + len(ending), "DATE", day.value)
+    return hit
+
+
+def _end_of_a_day(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
+    """The end of a day that is named after it: "EOD Friday", "close of business on March 20"."""
+    for ending in _ENDS_OF_A_DAY:
+        if words[: len(ending)] != ending:
+            continue
+        at = len(ending) + (words[len(ending) : len(ending) + 1] == ["on"])
+        day = find_day(tokens[at:], dates) if at < len(words) else None
+        if day and day[1].type == "DATE":
+            return taken(tokens, at + day[0], "DATE", day[1].value)
+        return _dated(tokens, len(ending), dates.end_of("day"))
     return None
 
 
@@ -142,7 +167,6 @@ def _date_after(tokens: Sequence[Token], words: Sequence[str], at: int, dates: D
 
 
 _ENDS = {
-    "eod": "day",
     "eow": "week",
     "eom": "month",
     "eoq": "quarter",
@@ -275,6 +299,7 @@ _FINDERS: tuple[_Finder, ...] = (
     _iso,
     _slashed,
     _days,
+    _end_of_a_day,
     _end_of,
     _relative,
     _named_month,

@@ -188,6 +188,8 @@ def _size(found: Sequence[Part]) -> Size | None:
 def _checked(size: Size | None, side: str, symbol: str, world: World) -> Size:
     if size is None:
         raise Question(f"How much {symbol} shall it {side.lower()}? {_SIZE}")
+    if size.kind == "unclear":
+        raise Question(f"Is it {_of(size)} shares or ${_of(size)}? {_SIZE}")
     if size.value <= 0:
         raise Question(f"{_of(size)} is not a size to trade. {_SIZE}")
     if size.kind == "fraction":
@@ -212,6 +214,8 @@ def _of(size: Size) -> str:
     value = f"{size.value.normalize():,f}"
     if size.kind == "amount_usd":
         return f"${value}"
+    if size.kind == "unclear":
+        return value
     if size.kind == "quantity":
         return "1 share" if size.value == 1 else f"{value} shares"
     return f"{(size.value * 100).normalize():f} %"

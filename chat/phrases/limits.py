@@ -24,6 +24,21 @@ SECONDS = {
     "month": 30 * 86_400,
     "year": 365 * 86_400,
 }
+_LAST_SESSION = 1_000  # so many ahead
+CLAUSES = frozenset(
+    {
+        "until",
+        "before",
+        "starting",
+        "after",
+        "following",
+        "ahead",
+        "span",
+        "this_week",
+        "day_order",
+    }
+)  # of how long it is valid
+_STARTS = frozenset({"starting", "after"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +49,8 @@ class Validity:
 
 def validity(clauses: Sequence[Other], world: World) -> Validity:
     """From when until when. Asks where two clauses give different ends, or one has passed."""
-    starts = {
-        _start_of(_day(clause.value), world) for clause in clauses if clause.kind == "starting"
-    }
-    ends = {_end(clause, world) for clause in clauses if clause.kind != "starting"}
+    starts = {_start(clause, world) for clause in clauses if clause.kind in _STARTS}
+    ends = {_end(clause, world) for clause in clauses if clause.kind not in _STARTS}
     if len(ends) > 1 or len(starts) > 1:
         raise Question("Until when shall it be valid? There is more than one time in it.")
     start, end = next(iter(starts), None), next(iter(ends), None)
@@ -53,6 +66,7 @@ def _end(clause: Other, world: World) -> datetime:
         "until": _until,
         "before": _before,
         "following": _following,
+        "ahead": _following,
         "span": _following,
         "this_week": _this_week,
         "day_order": _day_order,
@@ -86,12 +100,19 @@ def _following(span: Span, world: World) -> datetime:
         return world.now + timedelta(seconds=span.count * SECONDS[span.unit])
     local = world.now.astimezone(world.zone)
     try:
-        return datetime.combine(_later(local.date(), span), local.time(), world.zone)
+        day = _later(local.date(), span, world)
+        return datetime.combine(day, local.time(), world.zone)
     except (OverflowError, ValueError):
         raise Question("That is too long. Until when shall it be valid?") from None
 
 
-def _later(day: date, span: Span) -> date:
+def _later(day: date, span: Span, world: World) -> date:
+    if span.unit == "session":
+        if span.count > _LAST_SESSION:
+            raise OverflowError
+        for _ in range(span.count):
+            day = world.calendar.next_session(day)
+        return day
     if span.unit in ("month", "quarter", "year"):
         months = day.month - 1 + span.count * {"month": 1, "quarter": 3, "year": 12}[span.unit]
         year, month = day.year + months // 12, months % 12 + 1
@@ -115,7 +136,16 @@ def _close(day: date, world: World) -> datetime:
         raise Question("Until when shall it be valid? Such as “until March 31”.") from None
 
 
-def _start_of(day: date, world: World) -> datetime:
+def _start(clause: Other, world: World) -> datetime:
+    if isinstance(clause.value, Moment):
+        return instant(clause.value, world)
+    day = _day(clause.value)
+    if clause.kind == "after":
+        following = day + timedelta(days=1)
+        raise Question(
+            f"Shall it be valid on {in_words(day)} already? Say “starting {in_words(day)}”, or "
+            f"“starting {in_words(following)}” if it shall begin after it."
+        )
     return datetime.combine(day, time(), world.zone)
 
 
@@ -138,6 +168,16 @@ def on_day(day: date | Unclear, world: World) -> list[Other]:
     ahead = found > world.now.astimezone(world.zone).date()
     until = Other("on_day", found)
     return [Other("starting", found), until] if ahead else [until]
+
+
+def check_session(day: date | Unclear, world: World) -> None:
+    """Asks about a day on which the exchange is closed."""
+    found = _day(day)
+    if world.calendar.close_of(found) is None:
+        raise Question(
+            f"The exchange is closed on {in_words(found)}. Shall it be "
+            f"{in_words(world.calendar.next_session(found))}?"
+        )
 
 
 def cooldown_seconds(clauses: Sequence[Other]) -> int | None:

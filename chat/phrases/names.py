@@ -218,7 +218,8 @@ class Names:
             return symbol
         if len(symbol) == 1 or (typed != typed.lower() and typed != typed.capitalize()):
             return None
-        if not listing.large and self._slips.meant(typed.lower()):
+        everyday = self._slips.knows(typed.lower()) or self._slips.meant(typed.lower())
+        if everyday and not listing.large:
             return None
         return symbol
 

@@ -47,6 +47,7 @@ _LARGE: Mapping[str, int] = {
     "mio": 10**6,
     "billion": 10**9,
 }
+_PARTS = frozenset({"half", "third", "thirds", "quarter", "quarters", "fourth", "fourths"})
 _FRACTIONS: Mapping[str, str] = {"half": "0.5", "quarter": "0.25"}
 _PERCENT = frozenset({"percent", "pct", "per-cent", "percents", "percentage"})
 _DOLLARS = frozenset({"dollar", "dollars", "usd", "bucks", "buck", "us$"})
@@ -90,6 +91,8 @@ def _number(tokens: list[Token]) -> tuple[int, Decimal]:
         return _scaled(tokens, words)
     if words[0] in ONE and words[1:2] and words[1] in _LARGE and words[1] != "grand":
         return _spelled(words, 1, Decimal(1))
+    if words[1:2] and words[1] in _PARTS and words[2:3] == ["of"]:
+        return 0, Decimal(0)  # "two thirds of": no number of shares
     if words[0] in _SMALL:
         return _spelled(words, 0, Decimal(0))
     return 0, Decimal(0)

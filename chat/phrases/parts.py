@@ -10,11 +10,13 @@ from chat.phrases.spans import Span
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much: shares, dollars or a part of what is held. `noun`: "shares" or a sign says so."""
+    """How much: shares, dollars or a part of what is held. `noun`: "shares" or a sign says so.
+    `digits`: it was written without a word or a letter such as k."""
 
-    kind: str  # quantity, amount_usd or fraction
+    kind: str  # quantity, amount_usd, fraction; or unclear: shares or dollars
     value: Decimal
     noun: bool
+    digits: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from chat.phrases.tokens import Token
@@ -37,12 +38,14 @@ SCALES: Mapping[str, int] = {
     "bn": 10**9,
 }
 
+_STANDS_OUT = re.compile("<(super|sub|fraction|circle|square)>").match
+
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
 _ENDS = r"(?![\w.,]*\d)(?!\w)"
 _PIECES = re.compile(
     rf"""
     (?P<ISO>20\d\d-[01]\d-[0-3]\d|20\d\d[01]\d[0-3]\d(?!\d))
-  | (?P<CLOCK>(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b\.?)?
+  | (?P<CLOCK>(?:[01]?\d|2[0-3]):[0-5]\d(?::00)?(?:\s?[ap]\.?m\b\.?)?
             |(?:1[0-2]|0?[1-9])\s?[ap]\.?m\b\.?)
   | (?P<SLASH>\d+(?:\.\d+)?(?:/\d+(?:\.\d+)?)+)
   | (?P<NTH>\d{{1,2}}(?:st|nd|rd|th)\b)
@@ -65,13 +68,23 @@ _PIECES = re.compile(
 
 def plain(text: str) -> str:
     """The text with plain quotes, dashes, digits and spaces, and nothing that is not seen."""
-    folded = unicodedata.normalize("NFKC", text.translate(_PLAIN)).translate(_PLAIN)
+    folded = _folded(text.translate(_PLAIN)).translate(_PLAIN)
     seen = "".join(
         " " if sign.isspace() else sign
         for sign in folded
         if unicodedata.category(sign) not in ("Cf", "Cs", "Cn") and (sign >= " " or sign.isspace())
     )
     return re.sub(" +", " ", seen).strip()
+
+
+def _folded(text: str) -> str:
+    """In one form for what looks alike (NFKC), but for signs that say more than their digits do:
+    10\u00b2 is not 102."""
+    runs = groupby(text, key=lambda sign: bool(_STANDS_OUT(unicodedata.decomposition(sign))))
+    return "".join(
+        "".join(signs) if stands_out else unicodedata.normalize("NFKC", "".join(signs))
+        for stands_out, signs in runs
+    )
 
 
 def pieces(text: str) -> list[Token]:

@@ -199,7 +199,7 @@ class _Reader:
         """The one rule that the text can be; the first question where it is none."""
         bodies: list[dict[str, Any]] = []
         asked: Question | None = None
-        for tokens in self._scanner.readings(text):
+        for tokens in self._scanner.orders(text):
             try:
                 body = self._composed(tokens)
             except Question as question:

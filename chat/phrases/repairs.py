@@ -13,7 +13,7 @@ _SORRY = re.compile(
     r"or rather|oops|my mistake)\b[\s,.;:-]*",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(r"[\"“”]([^\"“”]{12,})[\"“”]?")
+_QUOTED = re.compile(r"[\"“”][^\"“”]{12,}[\"“”]?|(?<!\w)'[^']{12,}'(?!\w)")
 _WORD = re.compile(r"[^\s,.;:!?]+")
 
 

@@ -5,6 +5,7 @@ from functools import cache
 from itertools import islice, product
 from typing import Any
 
+from chat.phrases import doubts
 from chat.phrases.context import in_context
 from chat.phrases.dates import Dates
 from chat.phrases.days import find_day
@@ -29,11 +30,21 @@ class Scanner:
     def readings(self, text: str) -> Iterator[list[Token]]:
         """The text as tokens: more than once where a word may mean several things, the likeliest
         reading first."""
+        return map(in_context, self._typed(text))
+
+    def orders(self, text: str) -> Iterator[list[Token]]:
+        """As `readings`, of what asks for a rule. Raises Question for words whose meaning there is
+        in doubt."""
+        for reading in self._typed(text):
+            doubts.check(reading)
+            yield in_context(reading)
+
+    def _typed(self, text: str) -> Iterator[list[Token]]:
         choices = self._choices(with_numbers(pieces(text)))
         capitals = text.upper() == text
         kept = [found[:1] if capitals else found for found in choices]
         for reading in islice(product(*kept), MOST_READINGS):
-            yield in_context(list(reading))
+            yield list(reading)
 
     def _choices(self, tokens: list[Token]) -> list[list[Token]]:
         """For each word, or words that belong together, what they may be."""

@@ -1,7 +1,7 @@
 """From times in words to the parameters of a time of day. Pure."""
 
 from collections.abc import Sequence
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from chat.phrases import limits
@@ -12,6 +12,9 @@ from chat.phrases.parts import Other
 from chat.phrases.understood import Question
 from chat.phrases.world import World
 from market.hours import NEW_YORK
+
+_WEEKS_AHEAD = 4
+_WHOLE = {"sat": "Saturdays", "sun": "Sundays"}  # the others have sessions
 
 
 def is_day(value: object) -> bool:
@@ -43,9 +46,23 @@ def clock_params(
     if days:
         wanted: Days = days[0].value
         params["days"] = wanted.days if isinstance(wanted.days, str) else list(wanted.days)
+        _check_days(wanted, side, world)
     if not dates:
         return params, []
     return _on_date(params, Moment(dates[0], clock), side, world)
+
+
+def _check_days(wanted: Days, side: str, world: World) -> None:
+    """A trade needs a session on each of the days of the week, if not in every week."""
+    if side == "NOTIFY" or isinstance(wanted.days, str):
+        return
+    today = world.now.astimezone(NEW_YORK).date()
+    ahead = [today + timedelta(days=number) for number in range(_WEEKS_AHEAD * len(WEEK))]
+    traded = {WEEK[day.weekday()] for day in ahead if world.calendar.close_of(day) is not None}
+    if never := [day for day in wanted.days if day not in traded]:
+        raise Question(
+            f"The exchange is closed on {_WHOLE[never[0]]}. On which other day shall it trade?"
+        )
 
 
 def _on_date(
@@ -55,12 +72,8 @@ def _on_date(
     if at <= world.now:
         raise Question("That time has passed already. When shall it be?")
     day = at.date()
-    if side != "NOTIFY" and world.calendar.close_of(at.astimezone(NEW_YORK).date()) is None:
-        following = world.calendar.next_session(at.astimezone(NEW_YORK).date())
-        raise Question(
-            f"The exchange is closed on {limits.in_words(day)}. Shall it be "
-            f"{limits.in_words(following)}?"
-        )
+    if side != "NOTIFY":
+        limits.check_session(at.astimezone(NEW_YORK).date(), world)
     dated = limits.on_day(day, world)
     close = world.calendar.close_of(day)
     if close is None or close <= at:  # a reminder in the evening: valid until midnight

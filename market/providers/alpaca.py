@@ -1,7 +1,7 @@
 """Alpaca: snapshots and daily bars of many symbols in one request, from its free plan."""
 
 from collections.abc import Collection, Iterator, Mapping, Set
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 
 from market.budget import Plan
@@ -214,6 +214,8 @@ def _instant(value: object) -> datetime:
     at = datetime.fromisoformat(str(value))
     if at.tzinfo is None:
         raise ValueError(f"{value!r} has no time zone")
+    if not MINYEAR < at.year < MAXYEAR:  # the first is what it says where there was none
+        raise ValueError(f"{value!r} is no instant")
     return at
 
 

@@ -116,17 +116,18 @@ class TwelveData:
         wanted = set(symbols)
         found = Splits(credits_left=_credits_left(reply.headers))
         for member in reply.body:
-            if not isinstance(member, dict) or member.get("symbol") not in wanted:
+            symbol = str(member.get("symbol")) if isinstance(member, dict) else ""
+            if symbol not in wanted:
                 continue
             # The same symbol means another company elsewhere.
-            if member.get("mic_code") not in _US_EXCHANGES:
+            if str(member.get("mic_code")) not in _US_EXCHANGES:
                 continue
             try:
                 by = factor(member.get("from_factor"), member.get("to_factor"))
                 on = date.fromisoformat(str(member.get("date")))
             except ValueError:
                 continue
-            found.splits.append(SaidSplit(member["symbol"], by, on, self.name))
+            found.splits.append(SaidSplit(symbol, by, on, self.name))
         return found
 
     def _members(

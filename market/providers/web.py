@@ -25,6 +25,7 @@ from market.providers import FeedFailed
 
 LARGEST = 16 * 2**20  # bytes of an answer; the largest real ones are a few hundred thousand
 _CHUNK = 2**16
+_LONGEST = 99  # digits, as _is_number has it
 _WORDS = 200  # characters of the provider's own that are kept
 
 # A connection that was refused has cost nothing and reached nobody: it is tried once more. All else
@@ -183,6 +184,8 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime:
 def number(value: object) -> Decimal:
     """A number as it came over the wire, as text or as a number. Raises ValueError."""
     if isinstance(value, Decimal):
+        if value and abs(value.adjusted()) > _LONGEST:  # 1e999999999 has as many digits
+            raise ValueError(f"{_short(value)} is not a number")
         return value
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     if not _is_number(text):

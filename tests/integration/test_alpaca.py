@@ -93,6 +93,8 @@ def test_many_symbols_are_one_request_with_the_keys_in_headers(
         ('{"latestTrade": {"t": "2026-11-17T15:00:00Z", "p": NaN}}', "bad price"),
         ('{"latestTrade": {"t": "2026-11-17T15:00:00", "p": 5}}', "bad price"),
         ('{"latestTrade": {"t": "now", "p": 5}}', "bad price"),
+        ('{"latestTrade": {"t": "0001-01-01T00:00:00Z", "p": 5}}', "bad price"),
+        ('{"latestTrade": {"t": "2026-11-17T15:00:00Z", "p": 1e999999999}}', "bad price"),
     ],
 )
 def test_one_bad_member_does_not_lose_the_good_one(
@@ -148,13 +150,21 @@ def test_daily_bars_come_in_pages(server: FeedServer, feed: Alpaca) -> None:
 
 
 def test_a_series_with_a_bad_session_is_not_used(server: FeedServer, feed: Alpaca) -> None:
-    bars = {"AAPL": [bar("2026-11-14", "11")], "IBM": [bar("2026-11-13", "5", h=4)], "KO": []}
+    bars = {
+        "AAPL": [bar("2026-11-14", "11")],
+        "IBM": [bar("2026-11-13", "5", h=4)],
+        "MSFT": [bar("2026-11-13", "5", t="0001-01-01T00:00:00Z")],
+        "TSLA": [bar("2026-11-13", "5", t="9999-12-31T23:59:59-23:59")],
+        "KO": [],
+    }
     server.says(says({"bars": bars}))
-    answer = feed.sessions(["AAPL", "IBM", "KO"], NOW, 5)
+    answer = feed.sessions(["AAPL", "IBM", "MSFT", "TSLA", "KO"], NOW, 5)
     assert answer.bars == {"KO": ()}
     assert [(one.symbol, one.kind) for one in answer.complaints] == [
         ("AAPL", "bad session"),  # a Saturday
         ("IBM", "bad session"),
+        ("MSFT", "bad session"),  # what it says where there is no instant
+        ("TSLA", "bad session"),
     ]
 
 

@@ -212,6 +212,7 @@ def test_a_market_that_cannot_be_is_refused(owner: User, rule: Action, market: A
         {"peak": None},
         {"peak": {"peak": 1}},
         {"peak": True},
+        {"peak": 10**40},
         {"x": 1},
     ],
     ids=str,
@@ -288,7 +289,8 @@ def test_a_portfolio_is_opened_once_by_a_name(owner: User) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/actions/", "/actions/1", "/actions/x/simulate"]
+    "path",
+    ["/", "/nothing", "/actions/", "/actions/1", "/actions/x/simulate", "/actions/%0Ax", "/x%0A"],
 )
 def test_what_there_is_not_is_a_problem_too(path: str) -> None:
     for method in ("GET", "POST"):

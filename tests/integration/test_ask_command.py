@@ -101,7 +101,12 @@ def told(text: str, *, user: str) -> dict[str, Any]:
         ({"user": "nobody"}, "no user “nobody”"),
         ({"now": "noon"}, "--now takes an instant"),
         ({"now": "2026-03-04T15:00:00"}, "with its zone"),
+        ({"now": "0001-01-01T00:00:00Z"}, "from 1993 to 2099"),
+        ({"now": "9999-12-31T23:59:59Z"}, "from 1993 to 2099"),
         ({"price": ["AAPL"]}, "--price takes a symbol"),
+        ({"price": ["AAPL=NaN"]}, "--price takes a symbol"),
+        ({"price": ["AAPL=-5"]}, "--price takes a symbol"),
+        ({"price": ["=5"]}, "--price takes a symbol"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused_in_words(

@@ -149,6 +149,14 @@ def test_a_dump_that_is_cut_short_is_refused_and_leaves_nothing(
     assert restored not in databases()
 
 
+@pytest.mark.parametrize("name", ["", "n" * 64])
+def test_a_name_that_no_database_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.dump"
+    path.touch()
+    with pytest.raises(CommandError, match="a name of 1 to 63 characters"):
+        call_command("restore", path, name)
+
+
 def test_a_database_that_exists_is_never_written_over(tmp_path: Path) -> None:
     path = backup(tmp_path)
     ours = connection.settings_dict["NAME"]

@@ -102,6 +102,26 @@ def test_json_is_read_as_well(api: Api, media_type: str) -> None:
     assert answer.json()["counts"] == {"new": 1}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        r'{"external_id": "\u0000"}',
+        r'{"external_id": "\ud800"}',
+        r'{"external_id": "a", "\u0000": 1}',
+        r'{"external_id": "a", "action_type": "\ud800"}',
+        r'{"a\u0000": 1, "a\u0000": 2}',
+        "external_id,action_type,trigger_type,trigger_params\n\0,\0,\0,\0\n",
+        "external_id,a\0\n",
+    ],
+)
+def test_what_cannot_be_stored_is_told_without_it(api: Api, body: str) -> None:
+    answer = api("POST", "/actions/import", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["state"]) == (200, "refused")
+    assert all(error["message"] for line in answer.json()["lines"] for error in line["errors"])
+    report = api.get(f"/actions/imports/{answer.json()['id']}/report", accept="text/csv")
+    assert (report.status_code, b"\0" in report.content) == (200, False)
+
+
 def test_an_import_is_refused_in_words(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sent(api, FILE, media_type="text/html").status_code == 415
     assert sent(api, FILE, "?dry_run=perhaps").status_code == 400

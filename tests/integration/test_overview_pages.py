@@ -335,3 +335,11 @@ def test_the_examples_of_an_empty_dashboard_open_the_wizard_filled_in(feed: Feed
         pieces = client.get(address).context["pieces"]
         assert "".join(piece.words for piece in pieces) == sentence
         assert not any(piece.gap for piece in pieces)
+
+
+@pytest.mark.parametrize("page", ["0", "2", "x", "-1", "9" * 5000], ids=lambda page: page[:4])
+def test_a_page_of_transactions_that_is_not_there_is_said_to_be_none(page: str) -> None:
+    client = signed_in(UserFactory.create())
+    answer = client.get("/portfolio", {"page": page}, follow=True)
+    assert answer.status_code == 200
+    assert f"There is no page {page[:12]} of transactions. This is the first." in text(answer)

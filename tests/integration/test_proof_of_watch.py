@@ -23,7 +23,7 @@ from portfolios.services import (
     pause_portfolio,
     unpause_portfolio,
 )
-from tests.api import Api
+from tests.api import Api, wrong_fields
 from tests.conftest import Feed
 from tests.factories import PortfolioFactory
 from tests.integration.test_tick_record import ticked
@@ -236,6 +236,19 @@ def test_the_page_and_the_api_tell_what_was_held_back(
     assert 'class="held"' in page
     assert "For 3 min of it its portfolio was paused." in page
     assert "Nothing is fired afterwards for what was missed." not in page
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("until=0001-01-01T00:00:00Z", "until"),
+        ("since=0001-01-01T00:00:00Z", "since"),
+        ("until=9999-12-31T23:59:59Z", "until"),
+    ],
+)
+def test_a_time_that_is_not_kept_is_refused_by_name(rule: Action, query: str, field: str) -> None:
+    refused = Api(rule.user).get(f"/actions/{rule.pk}/coverage?{query}")
+    assert (refused.status_code, wrong_fields(refused)) == (400, [field])
 
 
 def test_whoever_turns_a_switch_of_a_portfolio_is_put_down_by_the_database(rule: Action) -> None:

@@ -378,3 +378,20 @@ def test_no_recorded_body_is_taken_for_a_series_that_it_is_not(
         "time_series_batch_partial_error.json": {"AAPL": ["229.870000"]},
         "time_series_1min_single.json": {"AAPL": ["148.850010"]},
     }
+
+
+@pytest.mark.parametrize("odd", [{"symbol": ["AAPL"]}, {"mic_code": {}}, {"from_factor": "7:1"}])
+def test_a_split_that_cannot_be_read_is_left_out(
+    server: FeedServer, feed: TwelveData, odd: dict[str, object]
+) -> None:
+    split = {
+        "symbol": "AAPL",
+        "mic_code": "XNAS",
+        "from_factor": 7,
+        "to_factor": 1,
+        "date": "2026-11-16",
+    }
+    server.says(says([split | odd, split]))
+    day = NOW.date()
+    (read,) = feed.splits({"AAPL"}, NOW, day - timedelta(days=7), day).splits
+    assert (read.symbol, read.factor) == ("AAPL", 7)

@@ -251,6 +251,8 @@ def test_minutes_add_up_to_sessions(tmp_path: Path) -> None:
         ([*WEEK, "AAPL,2012-06-12,100,110,90,100,5"], "line 8: timestamp '2012-06-12'"),
         ([*WEEK, "aapl,2012-06-12T20:00:00Z,100,110,90,100,5"], "line 8: Bar of 'aapl': symbol"),
         ([*WEEK, "AAPL,2012-06-12T20:00:00Z,100,110"], "line 8: has 4 values, the header 7"),
+        (["AAPL,0001-01-01T20:00:00Z,100,110,90,100,5"], "line 2: Bar of 'AAPL': timestamp 0001"),
+        (["AAPL,9999-12-31T20:00:00Z,100,110,90,100,5"], "line 2: Bar of 'AAPL': timestamp 9999"),
         ([], "has a header and no bars"),
     ],
 )

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
 
+from market.services import quote_max_age
 from tradingrules.addresses import database_from_url, hide_password, mailer_from_url
 from tradingrules.environment import BASE_DIR, DEVELOPMENT_KEY, Environment, read_environment
 
@@ -117,6 +119,16 @@ def test_webhooks_into_the_own_network_must_be_allowed(monkeypatch: pytest.Monke
     [
         ("SITE_URL", "rules.example.org"),
         ("SITE_URL", "ftp://rules.example.org"),
+        ("SITE_URL", "https://rules.example.org:https"),
+        ("SITE_URL", "https://ada:secret@rules.example.org"),
+        ("ALLOWED_HOSTS", "https://rules.example.org"),
+        ("ALLOWED_HOSTS", "rules.example.org:443"),
+        ("CSRF_TRUSTED_ORIGINS", "rules.example.org"),
+        ("CSRF_TRUSTED_ORIGINS", "https://rules.example.org/"),
+        ("DEFAULT_FROM_EMAIL", "nonsense"),
+        ("DEFAULT_FROM_EMAIL", "rules@example.org\nBcc: eve@example.org"),
+        ("MARKET_PROVIDER", "bloomberg"),
+        ("TWELVEDATA_URL", "https://api.twelvedata.com:99999"),
         ("WEBHOOK_ALLOW_PRIVATE", "perhaps"),
         ("DEBUG", "perhaps"),
         ("TICK_SECONDS_OPEN", "ten"),
@@ -206,6 +218,7 @@ def test_an_address_without_a_password_is_shown_as_it_is() -> None:
         "http://mail",
         "smtp://",
         "smtp://mail:port",
+        "smtp://ada:pa55word@mail:smtp",
         "smtp://mail:99999",
         "smtp://mail:0",
         "smtp://[mail:25",
@@ -244,6 +257,36 @@ def test_manage_ends_with_one_line_when_the_environment_is_wrong() -> None:
     assert refused.stdout == ""
     assert refused.stderr.startswith("manage.py: SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL must be")
     assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("production")
+def test_the_largest_order_is_no_smaller_than_the_smallest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ORDER_MOST_USD", "0.50")
+    with pytest.raises(ImproperlyConfigured, match=r"^ORDER_MOST_USD must not be less"):
+        read_environment()
+
+
+@pytest.mark.usefixtures("production")
+@pytest.mark.parametrize(
+    ("written", "words"), [(None, "is no file"), (b"DEBUG=\xff", "cannot be read")]
+)
+def test_a_file_of_variables_that_is_named_is_read(
+    written: bytes | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "environment"
+    if written:
+        place.write_bytes(written)
+    monkeypatch.setenv("ENV_FILE", str(place))
+    with pytest.raises(ImproperlyConfigured, match=words):
+        read_environment()
+
+
+@pytest.mark.parametrize("name", ["replay", "twelvedata", "alpaca"])
+def test_each_feed_that_can_be_named_is_there(name: str, settings: Settings) -> None:
+    settings.MARKET_PROVIDER = name
+    assert quote_max_age()
 
 
 def test_manage_ends_with_one_line_when_the_address_is_wrong() -> None:

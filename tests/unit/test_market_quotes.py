@@ -62,6 +62,7 @@ def test_what_is_no_price_is_no_quote(price: object) -> None:
         ("symbol", "AAPL\n", "is not 1 to 16"),
         ("symbol", "A\0", "is not 1 to 16"),
         ("symbol", None, "symbol None is not"),
+        ("as_of", datetime(1, 1, 1, tzinfo=UTC), "is beyond the calendar"),
         ("as_of", NOW.replace(tzinfo=None), "as_of 2008-10-10 20:00:00 has no time zone"),
         ("as_of", "2008-10-10", "as_of 2008-10-10 has no time zone"),
         (
@@ -112,6 +113,7 @@ def test_quotes_of_the_same_reading_are_equal() -> None:
     ("field", "value", "message"),
     [
         ("symbol", "a", "symbol 'a' is not"),
+        ("at", datetime(1, 1, 1, tzinfo=UTC), "timestamp 0001-01-01 00:00:00\\+00:00 is beyond"),
         ("at", NOW.replace(tzinfo=None), "timestamp 2008-10-10 20:00:00 has no time zone"),
         ("open", Decimal("NaN"), "open NaN is not a number"),
         ("open", Decimal("84.99"), "open 84.990000 is not within low 85.000000 and high"),

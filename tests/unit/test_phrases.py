@@ -219,6 +219,45 @@ def test_a_rule_that_is_not_there_or_not_in_that_state_is_not_found(text: str) -
     assert "no such rule" in found.text
 
 
+PRICED = [
+    known("150", sentence="Sell 10 AAPL when the price is at or below $150.00, once."),
+    known("1,200", sentence="Sell 10 AAPL when the price is at or below $1,200.00, once."),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "intent", "id"),
+    [
+        ("cancel the AAPL stop at 150", Intent.CANCEL, "150"),
+        ("cancel my order to sell 10 AAPL if it drops below 1,200", Intent.CANCEL, "1,200"),
+        ("change my AAPL stop from 150 to 145", Intent.UPDATE, "150"),
+        ("pause the AAPL stop at 300", Intent.NOT_FOUND, None),
+        ("change my AAPL stop from 300 to 145", Intent.NOT_FOUND, None),
+    ],
+)
+def test_a_rule_is_known_by_its_numbers(text: str, intent: Intent, id: str | None) -> None:
+    found = understood(text, rules=PRICED)
+    assert (found.intent, found.args.get("action_id")) == (intent, id), found.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pause my AAPL rule until Friday",
+        "pause all my rules on Friday",
+        "resume my paused rules tomorrow",
+        "execute my AAPL rule if it drops below 150",
+        "pause everything that is not AAPL",
+        "pause all rules but the AAPL one",
+        "delete my rules that aren't AAPL",
+        "change my AAPL rule to sell 20",
+    ],
+)
+def test_what_is_meant_for_later_or_for_others_is_not_done_now(text: str) -> None:
+    found = understood(text, rules=RULES)
+    assert (found.intent, found.args) == (Intent.ASK, {}), found.text
+
+
 def test_of_several_rules_it_asks_which_and_shows_them() -> None:
     second = known("second", sentence="Sell 5 AAPL when the price is at or below $120.00, once.")
     found = understood("pause my AAPL stop", rules=[*RULES, second])

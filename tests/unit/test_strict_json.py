@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rest.answers import as_json
 from rest.bodies import as_instant, as_instant_or_day
 from rest.parsing import LARGEST_BODY, StrictJson
 from rest.problems import Problem
@@ -31,6 +32,8 @@ def test_numbers_keep_every_digit() -> None:
         (f'{{"n": {"9" * 5000}}}', "n"),
         (f'{{"n": 0.{"1" * 200}}}', "n"),
         ('{"n": 1e99999999999999999999}', "n"),
+        ('{"n": 1e999999999}', "n"),
+        ('{"n": -1e-999999999}', "n"),
         ('{"notes": "a\\u0000b"}', "notes"),
         ('{"notes": "half of \\ud83d"}', "notes"),
         ('{"targets": {"\\udc00": 1}}', "targets"),
@@ -42,6 +45,13 @@ def test_what_cannot_be_kept_is_refused_with_its_path(body: str, field: str) -> 
         parsed(body)
     assert refused.value.status == 400
     assert list(refused.value.errors) == [field]
+
+
+def test_a_number_is_as_long_as_it_is_written() -> None:
+    told = parsed('{"a": 0e999999999, "b": -0.0, "c": 1e20, "d": 9223372036854775808, "e": -9}')
+    assert as_json(told) == (
+        b'{"a":"0","b":"0","c":"100000000000000000000","d":"9223372036854775808","e":-9}'
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ from chat.knowledge import knowledge_of
 from chat.phrases import Understood, read
 from market.directory import shipped
 from market.hours import NEW_YORK, Exchange
+from market.quotes import BadQuote, Sample
+
+_EARLIEST, _LATEST = 1993, 2100  # years of the calendar of sessions
 
 
 class Command(BaseCommand):
@@ -100,15 +103,18 @@ def _instant(text: str) -> datetime:
         raise CommandError("--now takes an instant such as 2026-03-04T15:00:00Z.") from None
     if instant.utcoffset() is None:
         raise CommandError("--now takes an instant with its zone, such as 2026-03-04T15:00:00Z.")
+    if not _EARLIEST <= instant.year < _LATEST:
+        raise CommandError(f"--now takes an instant from {_EARLIEST} to {_LATEST - 1}.")
     return instant
 
 
 def _price(given: str) -> tuple[str, Decimal]:
     symbol, _, price = given.partition("=")
     try:
-        return symbol.upper(), Decimal(price)
-    except ArithmeticError:
+        sample = Sample(symbol.upper(), Decimal(price), timezone.now())
+    except (ArithmeticError, BadQuote):
         raise CommandError("--price takes a symbol and its price, such as AAPL=180.") from None
+    return sample.symbol, sample.price
 
 
 def _user(name: str) -> User:

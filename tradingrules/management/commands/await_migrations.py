@@ -1,7 +1,7 @@
 """Holds a start back until the database is as this version needs it."""
 
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from time import monotonic
 from typing import Any
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--seconds", type=float, default=60, help="How long (default: 60).")
+        parser.add_argument("--seconds", type=_seconds, default=60, help="How long (default: 60).")
 
     def handle(self, *, seconds: float, **options: Any) -> None:
         deadline = monotonic() + seconds
@@ -34,6 +34,16 @@ class Command(BaseCommand):
                 self.stderr.write(f"Waiting: {missing}")
                 said = missing
             time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not seconds >= 0:  # nor NaN, which would never be over
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds, such as 60.")
+    return seconds
 
 
 def _missing() -> str:

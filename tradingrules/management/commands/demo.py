@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from tradingrules.demo import children
 from tradingrules.demo.seed import seed
 
 SECONDS_TO_WAIT = 60
+LAST_PORT = 65_535
 GRACE_SECONDS = 6  # the worker gives its cluster 3
 LOGS = Path(settings.BASE_DIR) / ".data" / "demo"
 
@@ -39,13 +40,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--until-executions",
-            type=int,
+            type=_from_one,
             metavar="N",
             help=f"End after N executions; fail if one does not come within {SECONDS_TO_WAIT} s.",
         )
         parser.add_argument(
             "--port",
-            type=int,
+            type=_port,
             help="The port of the pages (default: the first free one from 8000).",
         )
 
@@ -139,6 +140,19 @@ class Command(BaseCommand):
             seen.update(one.pk for one in news)
             yield news
             time.sleep(0.5)
+
+
+def _from_one(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1.")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    port = _from_one(text)
+    if port > LAST_PORT:
+        raise ArgumentTypeError(f"{text!r} is not a port, from 1 to {LAST_PORT}.")
+    return port
 
 
 def _stop(*_: object) -> None:

@@ -1,0 +1,67 @@
+"""What an order about rules that there are cannot say: a later time, or whom it spares. Pure."""
+
+import re
+from collections.abc import Sequence
+from itertools import dropwhile
+
+from chat.phrases.command_words import VERB_OF
+from chat.phrases.tokens import Token
+from chat.phrases.understood import Intent, Question
+
+AT_ONCE = frozenset({Intent.PAUSE, Intent.RESUME, Intent.CANCEL, Intent.EXECUTE})
+_NOT = re.compile(
+    r"\b(not|no|never|none|but|except|excluding|besides|without|unless|nor)\b"
+    r"|\b(other than|apart from|\w+n[']t)\b",
+    re.I,
+)
+_DOES = frozenset({"SIDE", "NOTIFY", "REBALANCE"})
+_LATER = frozenset(
+    [
+        "WHEN",
+        "WHENEVER",
+        "UNTIL",
+        "BEFORE",
+        "STARTING",
+        "AFTER",
+        "NEXT",
+        "WITHIN",
+        "SPAN",
+        "DATE",
+        "CLOCK",
+        "MOMENT",
+        "DAYS",
+        "THIS_WEEK",
+    ]
+)
+
+
+def check_negation(intent: Intent, text: str) -> None:
+    """ "Pause all but AAPL" is not of AAPL. Why something is not so may be asked."""
+    if intent not in (Intent.EXPLAIN, Intent.SIMULATE) and (found := _NOT.search(text)):
+        raise Question(
+            f"I do not read “{found[0].strip()}” there. Say which rules are meant, not which are "
+            "not: by symbol, side, kind or status."
+        )
+
+
+def check_at_once(intent: Intent, tokens: Sequence[Token]) -> None:
+    """ "Pause my rule on Friday" is not now. After a side, "sell ... if", it describes the rule."""
+    described = False
+    for position, token in enumerate(tokens):
+        described |= token.type in _DOES
+        if token.type in _LATER and not described:
+            later = " ".join(said.text for said in tokens[position : position + 2])
+            raise Question(
+                f"I do that at once, or not at all: I cannot do it “{later}”. Which rule shall I "
+                f"{VERB_OF[intent]} now?"
+            )
+
+
+def check_kept(tokens: Sequence[Token]) -> None:
+    """ "Change my rule to sell 20": what it does is not changed by words."""
+    changed = dropwhile(lambda token: token.type != "TO", tokens)
+    if any(token.type in _DOES for token in changed):
+        raise Question(
+            "I change a rule's price, percentage, size or end, not what it does. Such as “change "
+            "the quantity of my AAPL rule to 20 shares”."
+        )

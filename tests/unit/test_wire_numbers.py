@@ -1,0 +1,32 @@
+"""Numbers as feeds send them: one that only its exponent makes large is refused at once."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+
+from market.providers.web import factor, instant, number, shares
+
+HUGE = [Decimal("1e999999999"), Decimal("-1e999999999"), Decimal("1e-999999999")]
+
+
+@pytest.mark.parametrize("read", [number, instant, shares], ids=lambda read: read.__name__)
+@pytest.mark.parametrize("value", HUGE, ids=str)
+def test_a_number_of_a_billion_digits_is_none(
+    read: Callable[[object], object], value: Decimal
+) -> None:
+    with pytest.raises(ValueError, match="is not a number"):
+        read(value)
+
+
+@pytest.mark.parametrize("value", HUGE, ids=str)
+def test_no_split_is_of_a_billion_digits(value: Decimal) -> None:
+    with pytest.raises(ValueError, match="is not a number"):
+        factor(value, Decimal(1))
+
+
+def test_a_number_that_can_be_is_read_as_it_was_written() -> None:
+    assert number(Decimal("0E-30")) == 0
+    assert number(Decimal("1.5e3")) == number("1.5e3") == 1500
+    assert factor(Decimal("7.0"), 1) == Fraction(7)
