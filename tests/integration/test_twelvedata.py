@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -394,4 +395,4 @@ def test_a_split_that_cannot_be_read_is_left_out(
     server.says(says([split | odd, split]))
     day = NOW.date()
     (read,) = feed.splits({"AAPL"}, NOW, day - timedelta(days=7), day).splits
-    assert (read.symbol, read.factor) == ("AAPL", 7)
+    assert (read.symbol, read.factor) == ("AAPL", Fraction(7))
