@@ -116,7 +116,7 @@ def _check_address(address: IPv4Address | IPv6Address) -> None:
     if not all(each.is_global and not each.is_multicast for each in (address, *_inside(address))):
         raise WebhookRefused(
             f"{address} is not an address of the public internet. Webhooks are not sent to "
-            "private, loopback or reserved ones (WEBHOOK_ALLOW_PRIVATE would allow it)."
+            "private, loopback or reserved ones; whoever runs this site can allow it."
         )
 
 
