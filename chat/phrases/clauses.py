@@ -33,7 +33,7 @@ from chat.phrases.parts import (
 from chat.phrases.spans import Span
 from chat.phrases.tokens import Token
 
-THOUSAND = Decimal(1000)
+_THOUSAND = Decimal(1000)
 _INVESTING = frozenset({"invest", "dca"})  # money, more often than shares
 
 GRAMMAR = Path(__file__).with_name("grammar.lark")
@@ -111,7 +111,7 @@ def _may_be_dollars(size: Size, children: Sequence[Any]) -> bool:
     if size.noun:
         return False
     return _kind(children, "IN") is not None or (
-        size.value >= THOUSAND and not size.digits and _kind(children, "OF") is not None
+        size.value >= _THOUSAND and not size.digits and _kind(children, "OF") is not None
     )
 
 
