@@ -40,6 +40,7 @@ class Running[T]:
         return not self.process.is_alive()
 
     def send(self, number: signal.Signals) -> None:
+        """Raises ProcessLookupError when it has ended: whoever forked it has reaped it then."""
         os.kill(self._pid, number)
 
     def process_status(self) -> str:

@@ -127,10 +127,14 @@ class Life:
         """Whether it has ended; ends it when its time has come."""
         if self.running.has_ended():
             return True
-        if self.ends_at is not None and time.monotonic() > self.ends_at:
+        if self.ends_at is None or time.monotonic() <= self.ends_at:
+            return False
+        try:
             self.running.send(signal.SIGKILL)
-            self.shot = True
-        return self.shot
+        except ProcessLookupError:  # it has come to its own end since it was asked
+            return True
+        self.shot = True
+        return True
 
 
 @dataclass
