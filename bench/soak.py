@@ -4,9 +4,10 @@
 evaluator as in production; and each minute one of their processes is killed. Whether memory grows,
 ticks come in time, anything is answered with an error, and the books hold at the end.
 
-Before the clock starts all of it is warmed up, by so many requests and by storms of rules that
-fire, and then nobody is killed for ten minutes. The memory of each process is told from there on,
-as long as it lives: the cluster's are killed in the first half of the time, then evaluators.
+Before the clock starts all of it is warmed up, by so many requests, storms of rules that fire, and
+jobs of the cluster, and then nobody is killed for five minutes. The memory of each process is told
+from there on, as long as it lives: the cluster's are killed in the first half of the time, then
+evaluators.
 """
 
 import argparse
@@ -105,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--warm-up", type=int, default=24_000, help="requests before the clock starts"
     )
-    parser.add_argument("--calm", type=float, default=600, help="seconds without a kill after them")
+    parser.add_argument("--calm", type=float, default=300, help="seconds without a kill after them")
     parser.add_argument("--no-fsync", action="store_true", help="let the disk forget")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args(arguments)

@@ -19,10 +19,13 @@ from typing import Any
 import psutil
 from django.db import connection
 from django.db.models import Count
+from django_q.models import OrmQ
+from django_q.tasks import async_task
 
 from accounts.models import User
 from actions.evaluator import end_evaluators_session
 from actions.models import Action, ActionExecution, Tick
+from actions.tasks import DELIVER
 from bench.command import Command, Failed, running
 from bench.feed import PRICES, PricesInAFile
 from bench.machine import machine
@@ -49,6 +52,7 @@ WARM_UP_MOVES = (
     (Decimal("1.04"), Decimal("0.92"), Decimal("1.04")),
     (Decimal("1.08"), Decimal("0.85"), Decimal("1.09")),
 )
+WARM_UP_JOBS = 1 / 8  # of the cluster, for each request: some 3,000 fill what a process keeps
 WAIT_SECONDS = 600  # for any of this
 STEP = 0.002  # of a price, the standard deviation of its move in a second
 CENT = Decimal("0.01")
@@ -182,6 +186,9 @@ class Soak:
                 market.move_all(move)
                 _wait_for_ticks(services, WARM_UP_TICKS)
             end_evaluators_session()  # so that the other one goes on
+        for _ in range(int(self.warm_up * WARM_UP_JOBS)):
+            async_task(DELIVER)
+        _wait_for(services, lambda: not OrmQ.objects.exists(), "the end of the cluster's jobs")
         _wait_for(services, lambda: len(crowd.seconds) >= self.warm_up, f"{self.warm_up} answers")
 
     def _soak(self, services: Sequence[Service], web: int, *, seconds: float, kills: bool) -> None:
@@ -237,8 +244,12 @@ class Soak:
         }
 
     def _ticks(self, began: datetime, ended: datetime) -> dict[str, float]:
-        """How many there were, and how many intervals lay between the starts of two."""
-        ticks = Tick.objects.filter(started_at__range=(began, ended)).order_by("started_at")
+        """How many asked the feed, and how many intervals lay between the starts of two of them.
+
+        Short ticks, for prices that visitors brought, have no symbols: they keep no interval.
+        """
+        ticks = Tick.objects.filter(started_at__range=(began, ended), symbols__gt=0)
+        ticks = ticks.order_by("started_at")
         starts = [began, *ticks.values_list("started_at", flat=True), ended]
         gaps = sorted(
             (later - earlier).total_seconds() / self.interval for earlier, later in pairwise(starts)
