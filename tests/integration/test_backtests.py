@@ -335,7 +335,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"rule": {**STOP, "portfolio_id": str(uuid4())}}, "rule.portfolio_id", "no such portfolio"),
     ({"rule": None}, "", "exactly one of action_id and rule"),
     ({"start": "2009-01-02", "end": "2008-01-02"}, "end", "must not be before the start"),
-    ({"start": "2009-06-02", "end": None}, "start", "those of AAPL are from 2007-11-01"),
+    ({"start": "2009-06-02", "end": None}, "start", "those of AAPL are from Thu 1 Nov 2007 "),
     ({"start": "1800-01-02"}, "start", "from 1900 to 2099"),
     ({"end": "9999-12-31"}, "end", "beyond the calendar"),
     ({"start": "soon"}, "start", "Write an instant"),
