@@ -23,9 +23,9 @@ from market.quotes import Sample
 _COLUMNS = """
     r.id, r.user_id, u.time_zone, r.portfolio_id, r.status, r.action_type, r.symbol, r.quantity,
     r.amount_usd, r.action_params::text, r.trigger_type, r.trigger_params::text,
-    r.runtime_state::text, COALESCE(r.valid_from, r.created_at), r.valid_until, r.max_executions,
-    r.executions_count, r.cooldown_seconds, r.last_triggered_at, r.consecutive_failures,
-    r.updated_at, r.last_evaluated_at,
+    r.runtime_state::text, r.begun, COALESCE(r.valid_from, r.created_at), r.valid_until,
+    r.max_executions, r.executions_count, r.cooldown_seconds, r.last_triggered_at,
+    r.consecutive_failures, r.updated_at, r.last_evaluated_at,
     COALESCE((r.last_evaluation->>'faults')::int, 0), r.last_evaluation->>'gate',
     r.status_reason, r.rehearsal, r.promoted_at, r.processing_lease_until, r.waking_quote::text,
     r.version
@@ -125,6 +125,7 @@ class Leased(NamedTuple):
     trigger_type: str
     trigger_params: str
     runtime_state: str
+    begun: bool | None
     valid_from: datetime
     valid_until: datetime | None
     max_executions: int | None
@@ -169,9 +170,14 @@ class Leased(NamedTuple):
     @property
     def has_begun(self) -> bool:
         """Whether its trigger was given the state to start from: one that was made or changed
-        before it was valid has none until the first look from then on."""
+        before it was valid has none until the first look from then on.
+
+        Of a rule that the version before has written, what was last done to it tells.
+        """
+        if self.begun or self.state:
+            return True
         last = max(self.updated_at, self.last_evaluated_at or self.updated_at)
-        return bool(self.state) or last >= self.valid_from
+        return self.begun is None and last >= self.valid_from
 
     def as_rule(self) -> Rule:
         """The rule as the pure core sees it. Raises InvalidRule when what is stored is not one."""

@@ -36,6 +36,7 @@ UPDATE actions a
    SET last_evaluated_at = %(now)s,
        last_evaluation = fired.evaluation,
        runtime_state = fired.state,
+       begun = true,
        status = fired.status,
        status_reason = fired.reason,
        executions_count = fired.executions,

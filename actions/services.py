@@ -287,6 +287,7 @@ def _start(action: Action, rule: Rule, now: datetime) -> None:
     """Gives the trigger the state to start from."""
     keep_terms(symbols=rule.symbols)  # or else a split could pass between the quote and the commit
     action.runtime_state = dict(starting_state(rule, action.portfolio_id, now))
+    action.begun = rule.valid_from <= now
 
 
 def _look_from(action: Action, rule: Rule, now: datetime) -> None:

@@ -28,6 +28,8 @@ WITH settled AS (
        SET last_evaluated_at = %(now)s,
            last_evaluation = look.evaluation,
            runtime_state = look.state,
+           begun = a.begun OR (look.evaluation->'faults' IS NULL
+                               AND %(now)s >= COALESCE(a.valid_from, a.created_at)),
            status = look.status,
            status_reason =
                CASE WHEN look.status = 'active' THEN a.status_reason ELSE look.reason END,

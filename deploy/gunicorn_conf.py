@@ -6,7 +6,10 @@ WEB_BIND and WEB_CONCURRENCY (gunicorn's own variable) come from the environment
 import os
 
 bind = os.environ.get("WEB_BIND", "127.0.0.1:8000")
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+asked = os.environ.get("WEB_CONCURRENCY") or "2"
+if not (asked.isascii() and asked.isdigit() and len(asked) < 4 and 1 <= int(asked) <= 256):
+    raise SystemExit(f"WEB_CONCURRENCY={asked!r}: Use a whole number from 1 to 256.")
+workers = int(asked)
 # Threads share a worker's memory, and each has a connection to the database of its own.
 worker_class = "gthread"
 threads = 4

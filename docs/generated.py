@@ -16,6 +16,7 @@ from actions.parts import Part  # noqa: E402
 from actions.registry import action_types, trigger_types  # noqa: E402
 from tradingrules.api import schema  # noqa: E402
 from tradingrules.environment import BASE_DIR, Environment  # noqa: E402
+from tradingrules.numbers import numbers_of  # noqa: E402
 from tradingrules.reference import Field, fields, operations  # noqa: E402
 
 GENERAL = {"help", "version", "verbosity", "settings", "pythonpath", "traceback", "no_color"}
@@ -60,7 +61,9 @@ def _environment() -> Iterable[str]:
             shown = f"`{default.relative_to(BASE_DIR)}`"
         else:
             shown = f"`{str(default).lower() if isinstance(default, bool) else default}`"
-        yield f"| `{name.upper()}` | {shown} | {_escaped(field.description or '')} |"
+        numbers = numbers_of(field)
+        words = f"{field.description} {numbers[:1].upper()}{numbers[1:]}{'.' if numbers else ''}"
+        yield f"| `{name.upper()}` | {shown} | {_escaped(words)} |"
 
 
 def _commands() -> Iterable[str]:

@@ -10,6 +10,8 @@ from django.http import HttpResponse
 from pydantic import BaseModel
 from rest_framework.renderers import BaseRenderer
 
+from rest.problems import MEDIA_TYPE, Problem
+
 
 class Json(BaseRenderer):
     """`application/json`."""
@@ -34,6 +36,16 @@ def as_json(data: Any) -> bytes:
 def ready_made(body: bytes, *, status: int = 200) -> HttpResponse:
     """An answer whose JSON is written already."""
     return HttpResponse(body, status=status, content_type=Json.media_type)
+
+
+def as_answer(problem: Problem) -> HttpResponse:
+    """A problem, where no view of the API answers."""
+    return HttpResponse(
+        as_json(problem.details()),
+        status=problem.status.value,
+        headers=problem.headers,
+        content_type=MEDIA_TYPE,
+    )
 
 
 def decimal_text(number: Decimal) -> str:

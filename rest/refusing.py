@@ -43,11 +43,12 @@ def _as_problem(exception: Exception) -> Problem | None:
         case exceptions.APIException():
             return _of_framework(exception)
         case OperationalError() | InterfaceError():
-            return _of_database(exception)
+            return of_database(exception)
     return None
 
 
-def _of_database(error: Exception) -> Problem:
+def of_database(error: OperationalError | InterfaceError) -> Problem:
+    """The problem of a request that cannot have a lock, or whose database is gone."""
     code, words = ("busy", LOCKED) if is_disturbance(error) else ("unavailable", GONE)
     logger.warning("503, %s: %s", code, error)
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}

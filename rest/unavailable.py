@@ -1,13 +1,11 @@
 """What a request is answered while the database cannot do its part: 503, and when to come again."""
 
 import logging
-import sys
 from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.views import defaults
 from psycopg import errors
 
 logger = logging.getLogger(__name__)
@@ -49,27 +47,17 @@ class Unavailable:
         if not isinstance(error, OperationalError | InterfaceError):
             return None
         logger.warning("503 for %s %s: %s", request.method, request.path, error)
-        return _answer(request, error)
+        return page(request, error)
 
 
-def server_error(request: HttpRequest) -> HttpResponse:
-    """The answer to what nobody else has answered (Django's handler500).
-
-    Other middleware asks the database too: who is signed in, for example.
-    """
-    error = sys.exception()
-    if isinstance(error, OperationalError | InterfaceError):
-        return _answer(request, error)
-    return defaults.server_error(request)
-
-
-def _answer(request: HttpRequest, error: Exception) -> HttpResponse:
+def page(request: HttpRequest, error: Exception) -> HttpResponse:
+    """The page that says so, or what HTMX shows in its place."""
     words = LOCKED if is_disturbance(error) else GONE
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     if "HX-Request" not in request.headers:
         # A page of its own, like that of a 500: the usual one asks the database who is signed in.
-        page = render_to_string("503.html", {"reason": words})
-        return HttpResponse(page, status=503, headers=headers)
+        whole = render_to_string("503.html", {"reason": words})
+        return HttpResponse(whole, status=503, headers=headers)
     # A wish is answered beside the page; a part that asks anew by itself stays as it was.
     swap = "none" if request.method == "GET" else "beforeend"
     headers |= {"HX-Retarget": "#toasts", "HX-Reswap": swap}

@@ -8,8 +8,8 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from rest.answers import as_json
-from rest.problems import MEDIA_TYPE, Problem, not_found
+from rest.answers import as_answer
+from rest.problems import Problem, not_found
 
 Refusals = Mapping[type[Exception], Callable[[Any], Problem]]
 
@@ -33,4 +33,4 @@ class ApiView(APIView):
 @csrf_exempt  # there is nothing to be forged
 def nothing_here(request: HttpRequest, path: str = "") -> HttpResponse:
     """The answer to every address below /api/ that there is not."""
-    return HttpResponse(as_json(not_found().details()), status=404, content_type=MEDIA_TYPE)
+    return as_answer(not_found())

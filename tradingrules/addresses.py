@@ -11,6 +11,17 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 
+def is_web(address: str) -> bool:
+    """Whether it is a site's address: scheme and host, perhaps a port and a path, no more.
+
+    Raises ValueError for a port that is none.
+    """
+    parts = urlsplit(address)
+    _ = parts.port
+    more = parts.query or parts.fragment or "@" in parts.netloc
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not more
+
+
 def database_from_url(url: str) -> dict[str, Any]:
     """Django's settings for a PostgreSQL address, read by libpq's own parser.
 

@@ -27,12 +27,16 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from tradingrules.addresses import is_web
+from tradingrules.numbers import numbers_of
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-without-replacing"
 
 _is_host = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:.]+\]").fullmatch
 
 Names = Annotated[list[str], NoDecode]
+_CENT = Decimal("0.01")
 
 
 class Environment(BaseSettings):
@@ -60,15 +64,15 @@ class Environment(BaseSettings):
         "replay", description="Which feed the quotes come from: replay, twelvedata or alpaca."
     )
     market_connect_seconds: float = Field(
-        3, gt=0, le=60, description="How long to wait for a live feed's connection."
+        3, ge=0.1, le=60, description="How long to wait for a live feed's connection."
     )
     market_read_seconds: float = Field(
-        10, gt=0, le=60, description="How long to wait for a live feed's whole answer."
+        10, ge=0.1, le=60, description="How long to wait for a live feed's whole answer."
     )
     market_jump_percent: Decimal = Field(
         Decimal(20),
-        gt=0,
-        lt=100,
+        ge=1,
+        le=99,
         description="A live feed's price further than this from the last accepted one is held "
         "until a second quote confirms it.",
     )
@@ -77,16 +81,16 @@ class Environment(BaseSettings):
     )
     twelvedata_url: str = Field("https://api.twelvedata.com", description="Where its API is.")
     twelvedata_credits_per_minute: int = Field(
-        8, gt=0, le=100_000, description="Of your plan with Twelve Data; the free one has 8."
+        8, ge=1, le=100_000, description="Of your plan with Twelve Data; the free one has 8."
     )
     twelvedata_credits_per_day: int = Field(
-        800, ge=0, description="Of your plan; the free one has 800. 0: no limit."
+        800, ge=0, le=100_000_000, description="Of your plan; the free one has 800. 0: no limit."
     )
     twelvedata_stream_url: str = Field(
         "wss://ws.twelvedata.com", description="Where its stream is, for `manage.py stream`."
     )
     twelvedata_stream_symbols: int = Field(
-        8, gt=0, le=10_000, description="Symbols that your plan lets it stream; the free one has 8."
+        8, ge=1, le=10_000, description="Symbols that your plan lets it stream; the free one has 8."
     )
     alpaca_key_id: SecretStr = Field(
         SecretStr(""), description="Needed with MARKET_PROVIDER=alpaca."
@@ -96,32 +100,32 @@ class Environment(BaseSettings):
     )
     alpaca_url: str = Field("https://data.alpaca.markets", description="Where its data API is.")
     alpaca_requests_per_minute: int = Field(
-        200, gt=0, le=100_000, description="Of your plan with Alpaca; the free one has 200."
+        200, ge=1, le=100_000, description="Of your plan with Alpaca; the free one has 200."
     )
     tick_seconds_open: float = Field(
-        10, gt=0, le=3600, description="Seconds between ticks while the market is open."
+        10, ge=0.1, le=3600, description="Seconds between ticks while the market is open."
     )
     tick_seconds_closed: float = Field(
-        30, gt=0, le=3600, description="Seconds between ticks while it is closed."
+        30, ge=0.1, le=3600, description="Seconds between ticks while it is closed."
     )
     evaluator_shift_seconds: float = Field(
         120,
-        gt=0,
+        ge=1,
         le=120,
         description="How long one evaluator job ticks before it hands over to its successor.",
     )
     lease_seconds: float = Field(
-        30, gt=0, le=600, description="How long an evaluator may hold a rule."
+        30, ge=5, le=600, description="How long an evaluator may hold a rule."
     )
     idle_transaction_seconds: int = Field(
         30,
-        gt=0,
+        ge=10,
         le=3600,
         description="How long a session may say nothing amid a transaction, or its machine not "
         "answer at all, before it is ended: its rules and its portfolio are locked no longer.",
     )
     lease_batch: int = Field(
-        500, gt=0, le=10_000, description="Rules leased together, and fired in one transaction."
+        500, ge=1, le=10_000, description="Rules leased together, and fired in one transaction."
     )
     keep_notifications_days: int = Field(
         400,
@@ -136,17 +140,29 @@ class Environment(BaseSettings):
         description="How long a conversation of the chat is kept in which nothing is said.",
     )
     order_least_usd: Decimal = Field(
-        Decimal(1), gt=0, decimal_places=2, description="The smallest order, in dollars."
+        Decimal(1),
+        ge=_CENT,
+        le=1_000_000,
+        decimal_places=2,
+        description="The smallest order, in dollars.",
     )
     order_most_usd: Decimal | None = Field(
-        None, gt=0, decimal_places=2, description="The largest order; empty: any."
+        None,
+        ge=_CENT,
+        le=1_000_000_000,
+        decimal_places=2,
+        description="The largest order; empty: any.",
     )
     day_executions: int | None = Field(
-        None, gt=0, description="Executions of rules in a portfolio and a day; empty: any number."
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Executions of rules in a portfolio and a day; empty: any number.",
     )
     day_usd: Decimal | None = Field(
         None,
-        gt=0,
+        ge=_CENT,
+        le=1_000_000_000,
         decimal_places=2,
         description="Dollars that rules may trade a day in a portfolio.",
     )
@@ -171,10 +187,16 @@ class Environment(BaseSettings):
         "address that rate limits and the lock-out count is read from it only so far.",
     )
     api_requests_per_minute: int = Field(
-        600, gt=0, description="Of one user to the API, counted in each process by itself."
+        600,
+        ge=1,
+        le=1_000_000,
+        description="Of one user to the API, counted in each process by itself.",
     )
     api_tokens_per_minute: int = Field(
-        20, gt=0, description="Attempts of one address to get a token, counted in the same way."
+        20,
+        ge=1,
+        le=100_000,
+        description="Attempts of one address to get a token, counted in the same way.",
     )
     openai_api_key: SecretStr = Field(
         SecretStr(""),
@@ -186,19 +208,28 @@ class Environment(BaseSettings):
     )
     openai_model: str = Field("gpt-4.1-mini", description="Which model the chat asks.")
     openai_seconds: float = Field(
-        25, gt=0, le=300, description="How long one answer of the chat may take, retries included."
+        25, ge=1, le=300, description="How long one answer of the chat may take, retries included."
     )
     openai_turn_tokens: int = Field(
-        30_000, gt=0, description="Tokens that one answer of the chat may take, in and out."
+        30_000,
+        ge=1000,
+        le=10_000_000,
+        description="Tokens that one answer of the chat may take, in and out.",
     )
     openai_input_usd: Decimal = Field(
-        Decimal(0), ge=0, description="What a million tokens sent cost. 0: costs are not recorded."
+        Decimal(0),
+        ge=0,
+        le=10_000,
+        description="What a million tokens sent cost. 0: costs are not recorded.",
     )
     openai_output_usd: Decimal = Field(
-        Decimal(0), ge=0, description="What a million tokens answered cost."
+        Decimal(0), ge=0, le=10_000, description="What a million tokens answered cost."
     )
     chat_messages_per_day: int = Field(
-        200, gt=0, description="Messages that one user may send to the chat in 24 hours."
+        200,
+        ge=1,
+        le=100_000,
+        description="Messages that one user may send to the chat in 24 hours.",
     )
     operators_email: Names = Field(
         [],
@@ -206,7 +237,7 @@ class Environment(BaseSettings):
         "site, and when it is over.",
     )
     operators_after_minutes: float = Field(
-        5, gt=0, le=1440, description="For how long it must be wrong, or well again, for that."
+        5, ge=1, le=1440, description="For how long it must be wrong, or well again, for that."
     )
     metrics_token: SecretStr = Field(
         SecretStr(""),
@@ -246,7 +277,7 @@ class Environment(BaseSettings):
     @field_validator("csrf_trusted_origins")
     @classmethod
     def _are_origins(cls, value: list[str]) -> list[str]:
-        if not all(_is_web(origin) and not urlsplit(origin).path for origin in value):
+        if not all(is_web(origin) and not urlsplit(origin).path for origin in value):
             raise ValueError("Write origins such as https://rules.example.org.")
         return value
 
@@ -264,7 +295,7 @@ class Environment(BaseSettings):
     @field_validator("site_url")
     @classmethod
     def _is_a_site(cls, value: str) -> str:
-        if value and not _is_web(value):
+        if value and not is_web(value):
             raise ValueError("Write it as https://rules.example.org.")
         return value.rstrip("/")
 
@@ -350,14 +381,6 @@ def read_environment() -> Environment:
         raise ImproperlyConfigured("; ".join(map(_in_words, invalid.errors()))) from None
 
 
-def _is_web(address: str) -> bool:
-    """Whether it is a site's address: scheme and host, perhaps a port and a path, no more."""
-    parts = urlsplit(address)
-    _ = parts.port  # raises ValueError for one that is none
-    more = parts.query or parts.fragment or "@" in parts.netloc
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not more
-
-
 def _check_key(name: str, key: str) -> None:
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise ValueError(f"{name.upper()} has characters that no key has.")
@@ -365,7 +388,9 @@ def _check_key(name: str, key: str) -> None:
 
 def _in_words(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"]).upper()
-    reason = error["msg"].removeprefix("Value error, ")
+    field = Environment.model_fields.get(name.lower())
+    numbers = numbers_of(field) if field else ""
+    reason = f"Use {numbers}." if numbers else error["msg"].removeprefix("Value error, ")
     # The value is named only where there is one variable to name: a whole-model error carries
     # every value, secrets included.
     return f"{name}={error['input']!r}: {reason}" if name else reason

@@ -117,6 +117,39 @@ class WithoutAddresses(logging.Filter):
         return True
 
 
+def logging_settings(*, secrets: Iterable[str], readable: bool) -> dict[str, Any]:
+    """Django's LOGGING: lines on the standard error output, for people or for programs, that tell
+    none of the `secrets`."""
+    line = ReadableLine if readable else JsonLine
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {
+            "context": {"()": "rest.logs.Context"},
+            "without_addresses": {"()": WithoutAddresses},
+        },
+        "formatters": {"line": {"()": line, "secrets": secrets}},
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler",
+                "formatter": "line",
+                "filters": ["context", "without_addresses"],
+            }
+        },
+        "root": {"handlers": ["console"], "level": "INFO"},
+        "loggers": {
+            # Its own handlers would say everything twice, and mail each error to the operators.
+            "django": {"handlers": [], "level": "INFO"},
+            "axes": {"level": "ERROR"},  # its warnings name whoever failed to sign in
+            "django-q": {"level": "WARNING"},
+            "django.server": {"level": "WARNING"},
+            # It warns of each connection that is refused; a feed's incident says so once.
+            "urllib3": {"level": "ERROR"},
+            "httpx2": {"level": "WARNING"},  # it tells of every request
+        },
+    }
+
+
 def fields_of(record: logging.LogRecord) -> list[dict[str, Any]]:
     """Of each line of a record those of FIELDS that it has: numbers, ids, and all else as text."""
     common = _fields(record.__dict__)

@@ -10,6 +10,7 @@ from django.utils.csp import CSP
 from portfolios.limits import Limits
 from tradingrules.addresses import database_from_url, mailer_from_url, with_limits
 from tradingrules.environment import BASE_DIR, read_environment
+from tradingrules.logs import logging_settings
 
 django_stubs_ext.monkeypatch()
 environment = read_environment()
@@ -376,35 +377,4 @@ _SECRETS = [
     DATABASES["default"].get("PASSWORD", ""),
     MAILERS["default"]["OPTIONS"].get("password", ""),
 ]
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {
-        "context": {"()": "rest.logs.Context"},
-        "without_addresses": {"()": "tradingrules.logs.WithoutAddresses"},
-    },
-    "formatters": {
-        "line": {
-            "()": "tradingrules.logs.ReadableLine" if DEBUG else "tradingrules.logs.JsonLine",
-            "secrets": _SECRETS,
-        }
-    },
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["context", "without_addresses"],
-        }
-    },
-    "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {
-        # Its own handlers would say everything twice, and mail each error to the operators.
-        "django": {"handlers": [], "level": "INFO"},
-        "axes": {"level": "ERROR"},  # its warnings name whoever failed to sign in
-        "django-q": {"level": "WARNING"},
-        "django.server": {"level": "WARNING"},
-        # It warns of each connection that is refused; a feed's incident says so once.
-        "urllib3": {"level": "ERROR"},
-        "httpx2": {"level": "WARNING"},  # it tells of every request
-    },
-}
+LOGGING = logging_settings(secrets=_SECRETS, readable=DEBUG)

@@ -7,7 +7,8 @@ from django.urls import include, path
 from tradingrules import views
 from tradingrules.metrics import metrics
 
-handler500 = "rest.unavailable.server_error"
+handler400 = "rest.handlers.bad_request"
+handler500 = "rest.handlers.server_error"
 
 urlpatterns = [
     path("", include("actions.overview.urls")),

@@ -114,6 +114,7 @@ class ActionAdmin(InterveningAdmin[Action]):
                     "trigger_type",
                     "trigger_params",
                     "runtime_state",
+                    "begun",
                     "valid_from",
                     "valid_until",
                     "max_executions",

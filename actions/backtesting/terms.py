@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict
 
@@ -30,6 +31,7 @@ from actions.backtest.ticks import EveryBar
 from actions.drafting import Draft, parse
 from actions.parts import InvalidRule
 from actions.rules import Rule
+from actions.sentence import in_zone
 from actions.wizard.drafts import asker_for
 from actions.wizard.past import YEAR
 from actions.wizard.trial import portfolio_tried
@@ -169,7 +171,7 @@ def prepare(*, user: User, wish: Wish, now: datetime) -> Prepared:
         parameter=wish.sweep.parameter if wish.sweep else "",
         values=tuple(_values(rule, wish.sweep)),
     )
-    return Prepared(terms, rule, series, _cells(rule, series, terms, wish))
+    return Prepared(terms, rule, series, _cells(rule, series, terms, wish, user.zone))
 
 
 def series_for(
@@ -317,10 +319,12 @@ def _check_setting(rule: Rule, sweep: Sweep, place: int, value: Decimal) -> None
 # --- How much it is ---
 
 
-def _cells(rule: Rule, series: Mapping[str, Series], terms: Terms, wish: Wish) -> int:
+def _cells(
+    rule: Rule, series: Mapping[str, Series], terms: Terms, wish: Wish, zone: ZoneInfo
+) -> int:
     ticks = ticks_of(rule, series, terms.start, terms.end)
     if not ticks.stop:
-        raise InvalidRule({"start": _no_bar(series)})
+        raise InvalidRule({"start": _no_bar(series, zone)})
     looks = ticks.stop if isinstance(ticks, EveryBar) else ticks.stop // _MINUTES + 1
     settings = 1 + len(terms.values)
     if looks * settings > MOST_CELLS:
@@ -334,10 +338,11 @@ def _cells(rule: Rule, series: Mapping[str, Series], terms: Terms, wish: Wish) -
     return looks * settings
 
 
-def _no_bar(series: Mapping[str, Series]) -> str:
+def _no_bar(series: Mapping[str, Series], zone: ZoneInfo) -> str:
     there = [
-        f"those of {symbol} are from {of.stamp(0)} to {of.stamp(-1)}"
+        f"those of {symbol} are from {first} to {last}"
         for symbol, of in sorted(series.items())
+        for first, last in [(in_zone(instant(of.at[place]), zone) for place in (0, -1))]
     ]
     known = f": {'; '.join(there)}" if there else ""
     return f"There is nothing between the start and the end{known}."

@@ -41,6 +41,7 @@ _COLUMNS = {
     "trigger_type": "text",
     "trigger_params": "jsonb",
     "runtime_state": "jsonb",
+    "begun": "boolean",
     "valid_from": "timestamptz",
     "valid_until": "timestamptz",
     "max_executions": "integer",
@@ -128,8 +129,9 @@ class Store:
         pairs = [(each.rule, each.action) for each in begun if each.rule and each.action]
         keep_terms(symbols=frozenset(symbol for rule, _ in pairs for symbol in rule.symbols))
         states = starting_states([(rule, action.portfolio_id) for rule, action in pairs], self._now)
-        for (_, action), state in zip(pairs, states, strict=True):
+        for (rule, action), state in zip(pairs, states, strict=True):
             action.runtime_state = dict(state)
+            action.begun = rule.valid_from <= self._now
 
     def _params(self, rows: Sequence[Action]) -> dict[str, Any]:
         return {**{name: _array(name, rows) for name in _COLUMNS}, "user": self._user.pk}

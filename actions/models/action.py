@@ -64,6 +64,11 @@ class Action(models.Model):
         blank=True,
         help_text="What the trigger remembers between looks: a peak, whether it is armed.",
     )
+    begun = models.BooleanField(
+        null=True,
+        help_text="Whether the trigger was given the state to start from, or waits for valid_from. "
+        "Empty: a version wrote the rule that did not say so.",
+    )
     valid_from = models.DateTimeField(null=True, blank=True, db_default=Now())
     valid_until = models.DateTimeField(null=True, blank=True)
     max_executions = models.IntegerField(

@@ -136,7 +136,7 @@ class LimitsForm(Spoken):
     )
     times = forms.CharField(
         label="At most so many times",
-        help_text="Only counts where a number of times is chosen.",
+        help_text="Empty, unless a number of times is chosen.",
         required=False,
         max_length=LONGEST,
         widget=UnitInput("times", attrs={"inputmode": "numeric", "autocomplete": "off"}),
@@ -203,9 +203,17 @@ class LimitsForm(Spoken):
         self.fields["ends_at"].help_text = f"In {city} time."
 
     def clean_times(self) -> int | None:
-        if self.cleaned_data.get("often") != "times":
-            return None
-        return _whole(self.cleaned_data["times"], "Say how many times, such as 3.")
+        often, text = self.cleaned_data.get("often"), self.cleaned_data["times"]
+        if often == "times":
+            return _whole(text, "Say how many times, such as 3.")
+        # What would be passed over may be what was meant; "1" is once, and in no doubt.
+        if text and (often == "always" or bare(text) != "1"):
+            chosen = dict(self.fields["often"].choices)  # type: ignore[attr-defined]
+            raise forms.ValidationError(
+                f"You chose “{chosen[often or 'once']}”. Choose “{chosen['times']}” for this "
+                "number to count, or leave it empty."
+            )
+        return None
 
     def clean_pause(self) -> int | None:
         text = self.cleaned_data["pause"]
@@ -237,9 +245,10 @@ class LimitsForm(Spoken):
         """What would be typed for these limits."""
         found: dict[str, Any] = {"often": "always", "notes": draft.notes or ""}
         found["pause_in"] = self.fields["pause_in"].initial
-        if draft.max_executions is not None:
-            found["often"] = "once" if draft.max_executions == 1 else "times"
-            found["times"] = str(draft.max_executions)
+        if draft.max_executions == 1:
+            found["often"] = "once"
+        elif draft.max_executions is not None:
+            found |= {"often": "times", "times": str(draft.max_executions)}
         if draft.cooldown_seconds:
             seconds = draft.cooldown_seconds
             unit = next(u for u, size in reversed(_UNITS.items()) if seconds % size == 0)

@@ -320,8 +320,12 @@ class _Clauses(Transformer[Any, Any]):
         return Trail(_one(children, Distance) or self.distance(children))
 
     def marker(self, children: list[Any]) -> Other:
+        """The price of "a stop of $5" is a distance as well; a limit has none."""
         kind = _kind(children, "STOP", "TARGET", "LIMIT", "TRAIL") or ""
-        return Other(kind, _one(children, Decimal))
+        price = _one(children, Decimal)
+        if price is not None and kind != "LIMIT" and _kind(children, "OF"):
+            return Other(kind, Distance("MONEY", price))
+        return Other(kind, price)
 
     def at_price(self, children: list[Any]) -> Other:
         return Other("at_price", _one(children, Decimal))

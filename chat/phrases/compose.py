@@ -14,13 +14,12 @@ from actions.rules import Rule
 from chat.phrases import limits
 from chat.phrases.conditions import (
     Setting,
-    Trigger,
     contradiction,
-    price_level,
     trigger_of,
 )
 from chat.phrases.goods import CONDITIONS, Subject, subject_of
 from chat.phrases.names import Names
+from chat.phrases.orders import by_order
 from chat.phrases.parts import (
     Condition,
     Distance,
@@ -28,7 +27,6 @@ from chat.phrases.parts import (
     Moved,
     Other,
     Part,
-    Reach,
     Trade,
     Trail,
     When,
@@ -163,7 +161,7 @@ def _trigger(
         clauses.recurring,
     )
     kind, params = (
-        _by_order(condition, subject, setting)
+        by_order(condition, subject, setting)
         if isinstance(condition, Other)
         else trigger_of(condition, setting)
     )
@@ -218,22 +216,6 @@ def _order_price(part: Other, clauses: _Clauses) -> Other:
     if len(kinds) > 1:
         raise Question("Is it a stop or a limit? Say “at or below” or “at or above” the price.")
     return Other(next(iter(kinds), "at_price"), part.value)
-
-
-def _by_order(part: Other, subject: Subject, setting: Setting) -> Trigger:
-    """A limit buys at or below its price and sells at or above it; a stop the other way round."""
-    if subject.side == "NOTIFY":
-        return trigger_of(Reach(part.value), setting)
-    below = (subject.side == "BUY") != (part.kind == "STOP")
-    last = setting.price
-    if part.kind == "at_price" and last is not None and (last < part.value) == below:
-        at = f"${part.value.normalize():,f}"
-        raise Question(
-            f"{subject.symbol} is at ${last.normalize():,f} now. Shall it "
-            f"{subject.side.lower()} at or "
-            f"above {at}, or at or below {at}?"
-        )
-    return price_level("BELOW" if below else "ABOVE", part.value)
 
 
 def _window(condition: Condition | Other, clauses: _Clauses) -> Span | None:

@@ -1,32 +1,16 @@
 """Rules tried over HTTP on a market that is made up."""
 
-from decimal import Decimal
-
 import pytest
-from django.utils import timezone
 
 from accounts.models import User
-from portfolios.services import deposit, primary_portfolio
 from tests.api import PRICE_BELOW, Api, written, wrong_fields
 from tests.conftest import Feed
-from tests.factories import UserFactory
 from tests.integration.test_api_bad_calls import stored
+from tests.integration.test_api_rules import BUY, api, owner
+
+__all__ = ["api", "owner"]  # fixtures
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("instruments")]
-
-BUY = {"action_type": "BUY"}
-
-
-@pytest.fixture
-def owner() -> User:
-    user = UserFactory.create()
-    deposit(portfolio=primary_portfolio(user=user), amount=Decimal(10_000), at=timezone.now())
-    return user
-
-
-@pytest.fixture
-def api(owner: User, feed: Feed) -> Api:
-    return Api(owner)
 
 
 def test_a_simulation_tells_what_would_be_done_and_does_nothing(api: Api) -> None:

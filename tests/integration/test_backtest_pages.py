@@ -207,6 +207,19 @@ def test_what_is_wrong_stands_at_its_field_and_nothing_is_stored(
     assert (stored(), OrmQ.objects.count()) == (before, 0)
 
 
+def test_where_the_bars_are_is_told_by_the_users_clock(
+    client: Client, rule: Action, ada: User
+) -> None:
+    ada.time_zone = "Europe/Berlin"
+    ada.save()
+    page = client.post(form_of(rule), FORM | {"start": "2009-02-02", "end": ""})
+    (words,) = page.context["form"].errors["start"]
+    assert words == (
+        "There is nothing between the start and the end: those of AAPL are from "
+        "Thu 1 Nov 2007 21:00 Berlin to Fri 30 Jan 2009 22:00 Berlin."
+    )
+
+
 def test_a_rule_of_which_no_bars_are_held_asks_for_a_file(client: Client, ada: User) -> None:
     fields = {**STOP, "symbol": "IBM", "quantity": Decimal(1)}
     action = create_action(user=ada, draft=Draft(**fields), now=timezone.now())

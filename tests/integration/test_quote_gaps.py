@@ -9,28 +9,18 @@ from actions.coverage import Kind
 from actions.engine import run_tick
 from actions.models import Action
 from actions.proof import proof_of_watch
-from actions.services import create_action
 from market.freshness import prune_gaps, silences
-from market.hours import Exchange
 from market.models import FeedIncident, QuoteGap
 from tests.conftest import Feed
-from tests.factories import PortfolioFactory
-from tests.integration.test_proof_of_watch import BUY_LOW, kinds, tick
+from tests.integration.test_proof_of_watch import kinds, rule, tick
+
+__all__ = ["rule"]  # a fixture
 
 pytestmark = pytest.mark.django_db
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def rule(instruments: None, feed: Feed, now: datetime) -> Action:
-    """Buys AAPL at $150; the exchange's session is half an hour old."""
-    feed.calendar = Exchange()
-    feed.says("AAPL", "160", now)
-    user = PortfolioFactory.create(deposit=10_000).user
-    return create_action(user=user, draft=BUY_LOW, now=now)
 
 
 def test_a_quote_that_grows_stale_is_marked_when_it_does_and_when_a_fresh_one_comes(

@@ -35,6 +35,7 @@ ACTIONS = {
     # beyond the specification
     "action_params": ("jsonb", "NO", "'{}'::jsonb"),
     "runtime_state": ("jsonb", "NO", "'{}'::jsonb"),
+    "begun": ("boolean", "YES", None),
     "waking_quote": ("jsonb", "YES", None),
     "status_reason": ("text", "NO", "''::text"),
     "consecutive_failures": ("integer", "NO", "0"),

@@ -199,6 +199,9 @@ def test_a_name_that_is_not_served_is_refused_in_few_words(site: Site) -> None:
     answer = site.get(SIGN_IN, Host="evil.example.com")
     assert answer.status == 400
     assert "evil.example.com" not in answer.body
+    api = site.get("/api/health", Host="evil.example.com")
+    assert (api.status, api.headers["content-type"]) == (400, "application/problem+json")
+    assert "evil.example.com" not in api.body
 
 
 def test_the_image_s_health_check_tells_whether_it_can_work(site: Site, bereft: Site) -> None:

@@ -8,22 +8,19 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from accounts.models import User
 from actions import splits
-from actions.engine import run_tick, take_in
+from actions.engine import run_tick
 from actions.history import history_of
-from actions.lease import lease_actions_for_evaluation
-from actions.models import Action, ActionExecution, Notification, WaterMark
+from actions.models import Action, Notification, WaterMark
 from actions.rebuild import rebuild_watches
 from actions.services import Draft, create_action, pause_action
 from actions.splits import Recorded, record_split
 from market.history import recent_samples
 from market.models import AnnouncedSplit, DailyBar, Quote, SessionRange
-from market.quotes import Bar, Sample
+from market.quotes import Bar
 from market.services import SplitRefused
 from portfolios.ledger import Side
 from portfolios.models import Portfolio
@@ -32,7 +29,6 @@ from portfolios.services import record_split as split_holdings
 from portfolios.services import trade
 from tests.conftest import Feed
 from tests.factories import PortfolioFactory
-from tests.integration.test_portfolio_concurrency import at_once
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("instruments")]
 
@@ -306,62 +302,6 @@ def test_a_split_that_cannot_be_applied_never_stops_a_tick(
     assert error.startswith("AAPL 7-for-1 on 2026-11-18 could not be applied: SplitRefused: AAPL")
     assert report.fired == 1
     assert AnnouncedSplit.objects.get().applied_at is None
-
-
-# --- While ticks and firings run ---
-
-
-def test_a_rule_that_is_awake_is_judged_on_its_quote_in_new_shares(
-    feed: Feed, owner: User, now: datetime
-) -> None:
-    action = rule(owner, now)
-    tick(feed, now, "645.57")
-    before = MIDNIGHT - TICK
-    assert take_in([Sample("AAPL", D("599"), before)], before) == 1
-    (leased,) = lease_actions_for_evaluation(now=before, limit=10, lease_seconds=30)
-    at = MIDNIGHT + TICK
-    record(at)
-    action.refresh_from_db()
-    assert action.processing_lease_until is not None
-    assert action.processing_lease_until < at != leased.until
-    assert tick(feed, at + TICK) == 1
-    reason = ActionExecution.objects.get().details["reason"]
-    assert reason == "AAPL at $85.571429 is at or below $85.714285."
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_split_beside_ticks_new_rules_and_itself_happens_once(
-    feed: Feed, owner: User, now: datetime
-) -> None:
-    for _ in range(3):
-        rule(owner, now, "trailing_stop", params={"percent": "5"})
-    tick(feed, now, "644")
-    feed.says("AAPL", "92", NIGHT)  # held before the split, accepted after it
-
-    def ticks() -> object:
-        return [run_tick(now=NIGHT + n * TICK).fired for n in range(3)]
-
-    def makes() -> object:
-        return rule(owner, now, "trailing_stop", params={"percent": "5"})
-
-    results = at_once(record, ticks, makes, record, ticks)
-    assert sorted(str(one) for one in results if isinstance(one, Recorded))[0] == "applied"
-    assert not ActionExecution.objects.exists()
-    peaks = {D(action.runtime_state["peak"]) for action in Action.objects.all()}
-    assert peaks == {D(92)}
-    assert Quote.objects.get(instrument="AAPL").price == D(92)
-
-
-def test_the_statements_do_not_grow_with_the_rules(feed: Feed, owner: User, now: datetime) -> None:
-    def statements(rules: int, at: datetime) -> int:
-        for _ in range(rules):
-            rule(owner, now)
-        with CaptureQueriesContext(connection) as queries:
-            record(at, on=at.date(), factor=Fraction(at.day))
-        return len(queries)
-
-    few = statements(2, NIGHT)
-    assert statements(6, NIGHT + DAY) == few
 
 
 # --- By hand ---

@@ -14,8 +14,8 @@ from market.services import narrow_alerts
 from tests.conftest import Feed, list_instruments
 from tests.factories import PortfolioFactory, UserFactory
 from tests.feed_server import FeedServer, quote, quotes
-from tests.integration.test_stream import rule
 from tests.pages import text_of
+from tests.streaming import rule
 
 pytestmark = pytest.mark.django_db
 

@@ -1,5 +1,7 @@
 """A rule that is made before it is valid begins as one that is made at that instant."""
 
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,9 +11,20 @@ import pytest
 from accounts.models import User
 from actions.backtest.run import backtest
 from actions.backtest.series import Series
+from actions.bulk.imports import go_through, open_import
 from actions.engine import run_tick
+from actions.execute_now import execute_now
 from actions.models import Action, ActionExecution
-from actions.services import Draft, create_action, pause_action, resume_action
+from actions.registry import trigger_types
+from actions.rules import Rule, State, Status, Trigger, View
+from actions.services import (
+    Draft,
+    create_action,
+    pause_action,
+    resume_action,
+    take_back,
+    update_action,
+)
 from market.hours import Exchange
 from market.quotes import Bar
 from tests.conftest import Feed
@@ -40,9 +53,8 @@ def owner(feed: Feed) -> User:
 
 def notice(owner: User, trigger: tuple[str, dict[str, str]], at: datetime, **more: Any) -> Action:
     kind, params = trigger
-    draft = Draft(
-        action_type="NOTIFY", symbol="AAPL", trigger_type=kind, trigger_params=params, **more
-    )
+    asked = {"action_type": "NOTIFY", "symbol": "AAPL", **more}
+    draft = Draft(trigger_type=kind, trigger_params=params, **asked)
     return create_action(user=owner, draft=draft, now=at)
 
 
@@ -102,6 +114,99 @@ def test_a_rule_begins_once(owner: User, feed: Feed) -> None:
     early.refresh_from_db()
     assert early.runtime_state == {}
     assert tick(feed, MONDAY + 10 * SECOND, "93") == 0
+
+
+# --- What happens between the instant and the first look ---
+
+
+def by_notes(action: Action, at: datetime) -> None:
+    update_action(user=action.user, action_id=action.pk, changes={"notes": "mine"}, now=at)
+
+
+def by_size(action: Action, at: datetime) -> None:
+    changes = {"quantity": Decimal(2)}
+    update_action(user=action.user, action_id=action.pk, changes=changes, now=at)
+
+
+def by_execution(action: Action, at: datetime) -> None:
+    execute_now(user=action.user, action_id=action.pk, key="now", now=at)
+
+
+def by_undone_pause(action: Action, at: datetime) -> None:
+    ended = pause_action(user=action.user, action_id=action.pk, now=at).updated_at
+    was, later = Status.ACTIVE, at + SECOND
+    take_back(user=action.user, action_id=action.pk, was=was, ended_at=ended, now=later)
+
+
+def by_import(action: Action, at: datetime) -> None:
+    names = ("external_id", "action_type", "symbol", "trigger_type", "trigger_params")
+    line = {name: getattr(action, name) for name in names} | {"notes": "mine"}
+    content = json.dumps(line).encode()
+    opened = open_import(user=action.user, content=content, now=at, at_once=True)
+    assert go_through(import_id=opened.pk, now=at).counts == {"changed": 1}
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+@pytest.mark.parametrize(
+    ("touched", "asked"),
+    [
+        (by_notes, {}),
+        (by_size, {"action_type": "BUY", "quantity": Decimal(1)}),
+        (by_execution, {"max_executions": 2}),
+        (by_undone_pause, {}),
+        (by_import, {"external_id": "early"}),
+    ],
+)
+def test_what_does_not_start_it_anew_takes_nothing_from_what_it_begins_with(
+    owner: User,
+    feed: Feed,
+    trigger: tuple[str, dict[str, str]],
+    touched: Callable[[Action, datetime], None],
+    asked: dict[str, Any],
+) -> None:
+    early = notice(owner, trigger, FRIDAY - SECOND, valid_from=SATURDAY, **asked)
+    tick(feed, CLOSE, "100")
+    made_then = notice(owner, trigger, SATURDAY)
+    touched(early, SATURDAY + SECOND)
+    assert tick(feed, SATURDAY + 10 * SECOND) == 0
+    early.refresh_from_db()
+    assert early.runtime_state == made_then.runtime_state != {}
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_a_first_look_that_fails_is_made_again(
+    owner: User,
+    feed: Feed,
+    trigger: tuple[str, dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    early = notice(owner, trigger, FRIDAY - SECOND, valid_from=SATURDAY)
+    tick(feed, CLOSE, "100")
+    made_then = notice(owner, trigger, SATURDAY)
+    with monkeypatch.context() as broken:
+        broken.setattr(trigger_types()[trigger[0]], "activate", with_a_bug)
+        assert run_tick(now=SATURDAY).errors == [f"Rule {early.pk}: ZeroDivisionError"]
+    tick(feed, SATURDAY + 30 * SECOND)
+    early.refresh_from_db()
+    assert early.runtime_state == made_then.runtime_state != {}
+
+
+def with_a_bug(self: Trigger, rule: Rule, view: View) -> State:
+    raise ZeroDivisionError("a bug")
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_a_rule_that_the_version_before_has_made_begins_as_well(
+    owner: User, feed: Feed, trigger: tuple[str, dict[str, str]]
+) -> None:
+    early = notice(owner, trigger, FRIDAY - SECOND, valid_from=SATURDAY)
+    Action.objects.update(begun=None)
+    tick(feed, CLOSE, "100")
+    made_then = notice(owner, trigger, SATURDAY)
+    tick(feed, SATURDAY)
+    early.refresh_from_db()
+    assert early.runtime_state == made_then.runtime_state != {}
+    assert early.begun
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS)

@@ -14,7 +14,7 @@ from accounts.models import User
 from actions.engine import take_in
 from actions.models import Action, RuleDraft
 from actions.registry import action_types, trigger_types
-from actions.services import Draft, create_action, pause_action
+from actions.services import Draft
 from actions.wizard.drafts import open_draft
 from actions.wizard.forms import triggers_for
 from market.hours import AlwaysOpen, Exchange, TradingCalendar
@@ -346,9 +346,6 @@ def test_a_stop_is_drawn_by_the_last_price_while_the_market_is_closed(
     ]
 
 
-# --- Edited ---
-
-
 def dip() -> Draft:
     return Draft(
         action_type="SELL",
@@ -362,39 +359,6 @@ def dip() -> Draft:
 def filled_in(user: User) -> Wizard:
     draft = open_draft(user=user, draft=dip(), now=datetime.now(UTC))
     return Wizard(user, f"/actions/new?draft={draft.pk}")
-
-
-def test_an_edit_changes_what_was_changed_and_nothing_else(ada: User) -> None:
-    action = create_action(user=ada, draft=dip(), now=datetime.now(UTC))
-    state, since = action.runtime_state, action.valid_from
-    wizard = Wizard(ada, f"/actions/{action.pk}/edit").send(action_type="SELL", go="review")
-    wizard.go(wizard.at.replace("review", "limits"))
-    wizard.send(**{**wizard.as_it_stands(), "often": ["times"], "times": ["4"]})
-    wizard.send()
-    action.refresh_from_db()
-    assert wizard.at == f"/actions/{action.pk}"
-    assert (action.max_executions, action.trigger_params) == (4, {"threshold": "120"})
-    assert (action.runtime_state, action.valid_from, action.status_reason) == (state, since, "")
-
-
-def test_an_edit_of_a_rule_that_somebody_else_has_changed_is_refused_in_words(ada: User) -> None:
-    action = create_action(user=ada, draft=dip(), now=datetime.now(UTC))
-    wizard = Wizard(ada, f"/actions/{action.pk}/edit").send(action_type="SELL", go="review")
-    pause_action(user=ada, action_id=action.pk, now=datetime.now(UTC))
-    wizard.send()
-    assert "has been changed since you began to edit it" in wizard.said
-    assert f'<a href="/actions/{action.pk}/edit">Edit it as it is now</a>' in wizard.said
-
-
-def test_a_rule_that_has_ended_is_not_edited_and_anothers_is_not_there(ada: User) -> None:
-    action = create_action(user=ada, draft=dip(), now=datetime.now(UTC))
-    bob = Client()
-    bob.force_login(UserFactory.create())
-    assert bob.get(f"/actions/{action.pk}/edit").status_code == 404
-    Action.objects.filter(pk=action.pk).update(status="completed")
-    wizard = Wizard(ada, f"/actions/{action.pk}/edit")
-    assert wizard.at == f"/actions/{action.pk}"
-    assert "The rule is completed, and stays as it was." in wizard.said
 
 
 def test_the_portfolio_is_chosen_where_there_are_several(ada: User) -> None:

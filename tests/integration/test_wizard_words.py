@@ -96,6 +96,36 @@ def test_an_end_before_the_beginning_is_told_without_the_names_of_columns(ada: U
     )
 
 
+@pytest.mark.parametrize(
+    ("often", "named"), [("once", "Once"), ("", "Once"), ("always", "Every time")]
+)
+def test_a_number_of_times_that_would_not_count_is_told_at_its_field(
+    ada: User, often: str, named: str
+) -> None:
+    wizard = at_the_condition(ada, "price_below").send(threshold="150")
+    wizard.send(often=often, times="3")
+    assert errors(wizard) == {
+        "times": f"You chose “{named}”. Choose “Up to a number of times” for this number to "
+        "count, or leave it empty."
+    }
+    assert wizard.form["times"].value() == "3"
+    wizard.send(often="times", times="3").send()
+    made = Action.objects.get(user=ada)
+    assert made.max_executions == 3
+    edit = Wizard(ada, f"/actions/{made.pk}/edit/limits")
+    edit.send(**{**edit.as_it_stands(), "often": ["once"]})
+    assert set(errors(edit)) == {"times"}
+    edit.send(**{**edit.as_it_stands(), "times": [""]}).send()
+    made.refresh_from_db()
+    assert made.max_executions == 1
+
+
+def test_once_is_one_time(ada: User) -> None:
+    wizard = at_the_condition(ada, "price_below").send(threshold="150")
+    wizard.send(often="once", times="1").send()
+    assert Action.objects.get(user=ada).max_executions == 1
+
+
 def test_a_time_zone_is_chosen_from_a_list_to_which_that_of_the_rule_belongs(ada: User) -> None:
     wizard = at_the_condition(ada, "time_of_day")
     assert '<option value="America/New_York" selected>' in wizard.said
