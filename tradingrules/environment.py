@@ -103,10 +103,10 @@ class Environment(BaseSettings):
         200, ge=1, le=100_000, description="Of your plan with Alpaca; the free one has 200."
     )
     tick_seconds_open: float = Field(
-        10, ge=0.1, le=3600, description="Seconds between ticks while the market is open."
+        10, ge=0.05, le=3600, description="Seconds between ticks while the market is open."
     )
     tick_seconds_closed: float = Field(
-        30, ge=0.1, le=3600, description="Seconds between ticks while it is closed."
+        30, ge=0.05, le=3600, description="Seconds between ticks while it is closed."
     )
     evaluator_shift_seconds: float = Field(
         120,
@@ -115,11 +115,11 @@ class Environment(BaseSettings):
         description="How long one evaluator job ticks before it hands over to its successor.",
     )
     lease_seconds: float = Field(
-        30, ge=5, le=600, description="How long an evaluator may hold a rule."
+        30, ge=1, le=600, description="How long an evaluator may hold a rule."
     )
     idle_transaction_seconds: int = Field(
         30,
-        ge=10,
+        ge=1,
         le=3600,
         description="How long a session may say nothing amid a transaction, or its machine not "
         "answer at all, before it is ended: its rules and its portfolio are locked no longer.",
@@ -208,11 +208,11 @@ class Environment(BaseSettings):
     )
     openai_model: str = Field("gpt-4.1-mini", description="Which model the chat asks.")
     openai_seconds: float = Field(
-        25, ge=1, le=300, description="How long one answer of the chat may take, retries included."
+        25, ge=0.1, le=300, description="How long one answer of the chat may take, retries included."
     )
     openai_turn_tokens: int = Field(
         30_000,
-        ge=1000,
+        ge=1,
         le=10_000_000,
         description="Tokens that one answer of the chat may take, in and out.",
     )
@@ -237,7 +237,7 @@ class Environment(BaseSettings):
         "site, and when it is over.",
     )
     operators_after_minutes: float = Field(
-        5, ge=1, le=1440, description="For how long it must be wrong, or well again, for that."
+        5, ge=0.01, le=1440, description="For how long it must be wrong, or well again, for that."
     )
     metrics_token: SecretStr = Field(
         SecretStr(""),

@@ -42,7 +42,7 @@ def test_a_number_beyond_sense_is_refused_with_those_that_make_sense(
 
 @pytest.mark.usefixtures("production")
 @pytest.mark.parametrize(
-    ("value", "taken"), [("0.09", False), ("0.1", True), ("3600", True), ("3600.1", False)]
+    ("value", "taken"), [("0.049", False), ("0.05", True), ("3600", True), ("3600.1", False)]
 )
 def test_the_first_and_the_last_of_them_are_taken(
     value: str, taken: bool, monkeypatch: pytest.MonkeyPatch
@@ -53,7 +53,7 @@ def test_the_first_and_the_last_of_them_are_taken(
         return
     with pytest.raises(ImproperlyConfigured) as refusal:
         read_environment()
-    assert str(refusal.value) == f"TICK_SECONDS_OPEN='{value}': Use a number from 0.1 to 3600."
+    assert str(refusal.value) == f"TICK_SECONDS_OPEN='{value}': Use a number from 0.05 to 3600."
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "257", "1.5", "many", "1" * 5000])
