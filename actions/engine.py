@@ -12,6 +12,7 @@ from time import perf_counter
 from django.conf import settings
 
 from actions import watches
+from actions.beginning import ask_valid_now, begin_rules
 from actions.booking import Firing
 from actions.execute import commit_firings
 from actions.judge import Finding, begin, judge
@@ -101,11 +102,14 @@ def open_tick(*, now: datetime, report: Report) -> list[str]:
     with sent_ahead():  # in nearly every tick nothing is due, and this is all that is asked
         out_of_time = ask_out_of_time(now=now)
         are_splits_due = ask_if_splits_are_due(now=now)
+        valid_now = ask_valid_now(now=now)
         symbols = _ask_followed(now)
     if ids := out_of_time():
         expire_paused(ids=ids, now=now)
     if are_splits_due():
         report.errors += apply_due_splits(now=now)  # before there is a quote in new shares
+    if ids := valid_now():
+        begin_rules(ids=ids, now=now)
     return symbols()
 
 

@@ -205,7 +205,7 @@ class Sessions:
     bars between an opening and a close come to.
 
     `at` is the instant of the close. `volumes` is, for each bar of the series, the volume of its
-    session until then; of a bar between sessions, that of the session before.
+    session until then, at its opening 0; of a bar between sessions, that of the session before.
     """
 
     symbol: str
@@ -224,8 +224,8 @@ class Sessions:
             return cls(series.symbol, series.at, *columns, series.volume)
         opens, closes = _hours(series.days, calendar)
         session = np.searchsorted(closes, series.at, side="left")
-        within = session < len(closes)
-        within[within] = series.at[within] > opens[session[within]]
+        opened = np.append(opens, np.iinfo(np.int64).max)[session]
+        within, at_open = series.at > opened, series.at == opened
         bars, session = np.flatnonzero(within), session[within]
         firsts = np.flatnonzero(np.diff(session, prepend=-1))
         lasts = np.append(firsts[1:], len(session)) - 1
@@ -233,6 +233,7 @@ class Sessions:
         total = np.cumsum(added)
         begun = np.zeros(len(series), np.int64)
         begun[bars[firsts]] = (total - added)[bars[firsts]]
+        begun[at_open] = total[at_open]
         volumes = total - np.maximum.accumulate(begun)
         if not len(bars):
             none = np.zeros(0, np.int64)

@@ -82,6 +82,29 @@ def test_the_last_close_is_the_price_at_which_a_rule_begins_that_is_valid_from_t
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS)
+def test_a_price_that_comes_with_the_first_look_is_not_the_one_at_which_a_rule_begins(
+    owner: User, feed: Feed, trigger: tuple[str, dict[str, str]]
+) -> None:
+    notice(owner, trigger, FRIDAY - SECOND, valid_from=MONDAY - 10 * SECOND)  # from the open on
+    tick(feed, CLOSE, "100")
+    assert tick(feed, MONDAY, "94") == 1
+
+
+def test_one_that_cannot_be_read_keeps_no_other_from_beginning(owner: User, feed: Feed) -> None:
+    bad, good = (
+        notice(owner, TRIGGERS[0], FRIDAY - SECOND, valid_from=MONDAY - 10 * SECOND)
+        for _ in range(2)
+    )
+    Action.objects.filter(pk=bad.pk).update(trigger_params={"percent": "all"})
+    tick(feed, CLOSE, "100")
+    feed.says("AAPL", "94", MONDAY)
+    report = run_tick(now=MONDAY)
+    assert report.fired == 1
+    assert [str(bad.pk) in error for error in report.errors] == [True]
+    assert ActionExecution.objects.get().action == good
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
 def test_a_price_from_before_the_last_close_is_not_the_one_at_which_it_begins(
     owner: User, feed: Feed, trigger: tuple[str, dict[str, str]]
 ) -> None:

@@ -161,7 +161,8 @@ class BarByBar:
         if self.is_daily(symbol):
             return bars[index].volume
         within = [n for n in range(index + 1) if self.session_of(bars[n].at)]
-        if not within:
+        opens = not self.session_of(bars[index].at) and self.calendar.is_open(bars[index].at)
+        if not within or opens:
             return 0
         close = self.session_of(bars[within[-1]].at)
         return sum(bars[n].volume for n in within if self.session_of(bars[n].at) == close)

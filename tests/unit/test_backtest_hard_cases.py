@@ -312,3 +312,19 @@ def test_what_looks_back(
 ) -> None:
     found = fires(bars, trigger_type=kind, trigger_params=params, **more)
     assert [at[:5] for at in found] == expected
+
+
+def test_a_bar_that_ends_as_the_session_opens_tells_none_of_the_volume_of_the_one_before() -> None:
+    bars = [
+        f"AAPL,2008-{at}:00Z,10,10,10,10,{volume}\n"
+        for at, volume in (
+            ("06-30T19:30", 900),
+            ("06-30T20:00", 900),  # the close, in all 1,800
+            ("06-30T20:05", 10),  # after it the session's volume still stands
+            ("07-01T13:30", 10),  # the next one opens
+            ("07-01T14:00", 900),
+            ("07-01T14:30", 900),
+        )
+    ]
+    found = fires("".join(bars), trigger_type="volume_above", trigger_params={"threshold": 1800})
+    assert found == ["06-30 20:00", "06-30 20:05", "07-01 14:30"]
