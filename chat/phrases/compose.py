@@ -15,7 +15,9 @@ from chat.phrases import limits
 from chat.phrases.conditions import (
     Setting,
     Trigger,
+    check_limited,
     contradiction,
+    percent_question,
     price_level,
     trigger_of,
 )
@@ -23,7 +25,6 @@ from chat.phrases.goods import CONDITIONS, Subject, subject_of
 from chat.phrases.names import Names
 from chat.phrases.parts import (
     Condition,
-    Distance,
     Goods,
     Moved,
     Other,
@@ -84,6 +85,10 @@ class _Clauses:
     @property
     def conditions(self) -> list[Condition]:
         return [part for part in self.found if isinstance(part, CONDITIONS)]
+
+    @property
+    def limited(self) -> bool:
+        return bool(self.named("LIMIT")) or any(one.kind == "LIMIT" for one in self.of(Trade))
 
     @property
     def recurring(self) -> bool:
@@ -162,6 +167,8 @@ def _trigger(
         _window(condition, clauses),
         clauses.recurring,
     )
+    if clauses.limited and not isinstance(condition, Other):
+        check_limited(condition)
     kind, params = (
         _by_order(condition, subject, setting)
         if isinstance(condition, Other)
@@ -189,7 +196,7 @@ def _conditions(subject: Subject, clauses: _Clauses) -> list[Condition | Other]:
     if clauses.has("TRAIL") and len(percents) == 1:
         found.append(Trail(percents[0].value))
     elif percents:
-        raise Question(_percent_question(percents[0].value))
+        raise Question(percent_question(percents[0].value))
     elif clauses.has("TRAIL"):
         raise Question("By how much does it trail? Such as “trailing by 5 %”.")
     found += [_order_price(part, clauses) for part in priced]
@@ -203,12 +210,6 @@ def _conditions(subject: Subject, clauses: _Clauses) -> list[Condition | Other]:
             raise Question("It cannot be both at once. Which of the two shall it wait for?")
         raise Question("A rule waits for one thing. Which of the two shall it wait for?")
     return found
-
-
-def _percent_question(distance: Distance) -> str:
-    sign = "$" if distance.unit == "MONEY" else ""
-    amount = f"{sign}{distance.value.normalize():f}{'' if sign else '%'}"
-    return f"{amount} of what? Such as “falls {amount} in a day” or “{amount} below what I paid”."
 
 
 def _order_price(part: Other, clauses: _Clauses) -> Other:
