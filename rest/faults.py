@@ -41,6 +41,8 @@ def in_words(error: Any, *, unknown: str) -> str:
         return unknown
     if kind in ("string_too_short", "too_short") and bounds.get("min_length") == 1:
         return _NOT_EMPTY
+    if kind in ("too_short", "too_long") and isinstance(error["input"], str):
+        kind = f"string_{kind}"
     words = _WORDS.get(kind)
     if words is None:
         return str(error["msg"]).removeprefix("Value error, ")

@@ -32,6 +32,7 @@ def said(changes: dict[str, Any], shape: type[Body] = NewRule) -> dict[str, str]
         ("quantity", 10**15, "Use at most 12 digits before the decimals."),
         ("symbol", "", "This must not be empty."),
         ("symbol", 5, "Use a text."),
+        ("symbol", "A" * 41, "Use at most 40 characters."),
         ("notes", "a" * 2001, "Use at most 2,000 characters."),
         ("max_executions", 1.5, "Use a whole number."),
         ("cooldown_seconds", "60", "Use a whole number."),
