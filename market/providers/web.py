@@ -21,11 +21,12 @@ from urllib3.util.retry import Retry
 from market.budget import next_minute
 from market.providers import FeedFailed
 from market.providers.timely import TimelyAdapter
-from market.quotes import Bar
+from market.quotes import PRICE_MAX, PRICE_STEP, Bar
 
 LARGEST = 16 * 2**20  # bytes of an answer; the largest real ones are a few hundred thousand
 _CHUNK = 2**16
 _LONGEST = 99  # digits, as _is_number has it
+_NONE, _LONGEST_REST = timedelta(0), timedelta(hours=1)  # that a provider asks for
 _WORDS = 200  # characters of the provider's own that are kept
 
 # A connection that was refused has cost nothing and reached nobody: it is tried once more. All else
@@ -188,10 +189,13 @@ def _never_connected(error: requests.ConnectionError) -> bool:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> datetime:
-    """When a provider that is asked too often wants to be asked again: a minute's end, or later."""
+    """When a provider that is asked too often wants to be asked again: a minute's end, or later.
+
+    An hour at most, so that one odd header does not silence all rules for a day.
+    """
     seconds = headers.get("Retry-After", "")
-    waits = int(seconds) if seconds.isdecimal() and len(seconds) < 6 else 0
-    return max(next_minute(now), now + timedelta(seconds=waits))
+    waits = timedelta(seconds=int(seconds)) if seconds.isdecimal() and len(seconds) < 6 else _NONE
+    return max(next_minute(now), now + min(waits, _LONGEST_REST))
 
 
 def number(value: object) -> Decimal:
@@ -245,9 +249,9 @@ def instant(value: object) -> datetime:
 
 
 def positive(value: object) -> Decimal:
-    """A price above 0. Raises ValueError."""
+    """A price that can be kept. Raises ValueError."""
     price = number(value)
-    if not 0 < price < 10**12:
+    if not PRICE_STEP <= price <= PRICE_MAX:
         raise ValueError(f"{_short(value)} is not a price")
     return price
 

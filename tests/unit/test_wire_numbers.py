@@ -7,7 +7,15 @@ from fractions import Fraction
 import pytest
 
 from market.providers.twelvedata_stream import read as heard
-from market.providers.web import factor, instant, json_of, number, shares
+from market.providers.web import (
+    factor,
+    instant,
+    json_of,
+    number,
+    optional,
+    positive,
+    shares,
+)
 
 HUGE = [Decimal("1e999999999"), Decimal("-1e999999999"), Decimal("1e-999999999")]
 
@@ -25,6 +33,12 @@ def test_a_number_of_a_billion_digits_is_none(
 def test_no_split_is_of_a_billion_digits(value: Decimal) -> None:
     with pytest.raises(ValueError, match="is not a number"):
         factor(value, Decimal(1))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "0.0000001", "999999999999.9999999", "1e12"])
+def test_a_close_before_that_cannot_be_kept_costs_no_price(value: str) -> None:
+    assert optional(positive, value) is None
+    assert optional(positive, "0.000001") == Decimal("0.000001")
 
 
 def test_a_number_that_can_be_is_read_as_it_was_written() -> None:
