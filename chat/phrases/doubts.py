@@ -39,6 +39,9 @@ _TELLS_OF_PRICES = frozenset(
         "WORTH",
     }
 )
+_COUNTED_FROM = frozenset(
+    {"COST", "HIGH", "LOW", "CLOSE_BEFORE", "ON_THE_DAY", "WITHIN", "SPAN", "DATE"}
+)
 _OVERALL = frozenset({"overall", "in total"})
 _OTHERS = frozenset({"friend", "assistant", "bot", "i", "we", "you"})
 _SINCE_WHEN = "A profit or a loss since when? Say “20 % above what I paid”, or “up 5 % on the day”."
@@ -71,7 +74,7 @@ def _gains(tokens: Sequence[Token]) -> None:
             or rest[2:4] not in (["RISE", "PCT"], ["FALL", "PCT"])
         ):
             continue
-        if {"ON_THE_DAY", "WITHIN", "SPAN", "FROM", "IN", "DATE"} & set(types[position + 4 :]):
+        if (_COUNTED_FROM | {"FROM", "IN"}) & set(types[position + 4 :]):
             continue
         moved = f"{kept[position + 2].text} {kept[position + 3].text}"
         side = "above" if rest[2] == "RISE" else "below"
@@ -94,7 +97,8 @@ def _holdings(tokens: Sequence[Token]) -> None:
         rest = [
             one.type for one in tokens[position + 1 :] if one.type not in (FILLER, *_OF_HOLDINGS)
         ]
-        if rest[:1] and rest[0] in _TELLS_OF_PRICES:
+        counted = "PCT" in rest and _COUNTED_FROM & set(rest)  # the same of one share as of all
+        if rest[:1] and rest[0] in _TELLS_OF_PRICES and not counted:
             raise Question(
                 "A rule watches the price of one share, not what you hold of it. Say a price, such "
                 "as “falls below $150”, or “10 % below what I paid”."
