@@ -35,6 +35,13 @@ class Adapter(DefaultAccountAdapter):
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         return reverse("account")
 
+    def is_safe_url(self, url: str) -> bool:
+        """As allauth has it, and false for what is no address at all, such as `http://[::1`."""
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:
+            return False
+
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request) or "127.0.0.1"  # a socket of this machine
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import MAXYEAR, MINYEAR, date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
@@ -17,6 +17,7 @@ from market.services import admit, calendar
 from portfolios.models import Portfolio
 from portfolios.services import primary_portfolio
 
+_NO_SUCH_END = "That is beyond the calendar. Choose an earlier end, or none."
 LONGEST_COOLDOWN_SECONDS = 366 * 86_400
 LONGEST_EXTERNAL_ID = 100  # characters
 
@@ -182,14 +183,23 @@ def _not_known(symbol: str, near: Sequence[Listing]) -> str:
 
 
 def _check_span(rule: Rule, now: datetime) -> None:
+    if not _in_calendar(rule.valid_from):
+        raise InvalidRule({"valid_from": "That is beyond the calendar. Leave it out for now."})
     if rule.valid_until is None:
         return
+    if not _in_calendar(rule.valid_until):
+        raise InvalidRule({"valid_until": _NO_SUCH_END})
     if rule.valid_until <= now:
         raise InvalidRule({"valid_until": "That has passed already. Choose a later end."})
     if rule.valid_until <= rule.valid_from:
         raise InvalidRule(
             {"valid_until": "The end must be later than the beginning. Choose a later end."}
         )
+
+
+def _in_calendar(at: datetime) -> bool:
+    """Whether it has a day by the clocks of every zone."""
+    return MINYEAR < at.year < MAXYEAR
 
 
 def instant_of(end: datetime | date | None) -> datetime | None:
@@ -199,7 +209,7 @@ def instant_of(end: datetime | date | None) -> datetime | None:
     try:
         return calendar().last_close_until(end)
     except OverflowError:
-        raise InvalidRule({"valid_until": "That is beyond the calendar."}) from None
+        raise InvalidRule({"valid_until": _NO_SUCH_END}) from None
 
 
 def portfolio_of(user: User, draft: Draft, rule: Rule) -> Portfolio | None:

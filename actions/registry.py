@@ -12,24 +12,9 @@ from pydantic import ValidationError
 from actions import effects, triggers
 from actions.parts import InvalidRule, Part
 from actions.rules import Effect, Trigger
+from rest.faults import in_words
 
 # What is wrong, by the kind of a schema's error, with the bounds that it names.
-_WRONG: Mapping[str, str] = {
-    "missing": "This is needed.",
-    "extra_forbidden": "There is no such parameter.",
-    "string_pattern_mismatch": "Use a symbol: up to 16 letters, digits, dots, dashes, slashes.",
-    "string_too_long": "Use at most {max_length} characters.",
-    "string_type": "Use a text.",
-    "literal_error": "Use {expected}.",
-    "greater_than": "Use more than {gt}.",
-    "greater_than_equal": "Use {ge} or more.",
-    "less_than": "Use less than {lt}.",
-    "less_than_equal": "Use {le} or less.",
-    "decimal_max_digits": "Use at most {max_digits} digits.",
-    "decimal_max_places": "Use at most {decimal_places} decimals.",
-    "decimal_whole_digits": "Use at most {whole_digits} digits before the decimals.",
-}
-
 SIZE_COLUMNS = frozenset({"quantity", "amount_usd"})  # columns of the rule, not action_params
 
 
@@ -110,23 +95,15 @@ def _parse[P: Part](part: type[P], params: Mapping[str, Any], *, prefix: str) ->
 
 def problems_of(invalid: ValidationError, *prefix: str) -> dict[str, str]:
     """What is wrong, in words, by the path of the field."""
-    return {_path(*prefix, *error["loc"]): _in_words(error) for error in invalid.errors()}
+    return {
+        _path(*prefix, *error["loc"]): in_words(error, unknown="There is no such parameter.")
+        for error in invalid.errors()
+    }
 
 
 def _path(*location: int | str) -> str:
     # A name that cannot be is shown where its value would be.
     return ".".join(str(part) for part in location if part != "[key]")
-
-
-def _in_words(error: Any) -> str:
-    words = _WRONG.get(error["type"])
-    if words is None:
-        return str(error["msg"]).removeprefix("Value error, ")
-    return words.format_map({name: _bound(value) for name, value in error.get("ctx", {}).items()})
-
-
-def _bound(value: Any) -> str:
-    return value.replace("'", "") if isinstance(value, str) else f"{value:,}"
 
 
 def _not_one_of(name: str, known: Mapping[str, object]) -> str:

@@ -11,6 +11,7 @@ from actions.selectors import owned_action
 from chat import tools
 from chat.knowledge import knowledge_of
 from chat.phrases import Intent, Understood, read
+from chat.phrases.adding import added
 from chat.tools.proposing import propose_change, propose_rule
 from chat.turn import Asker, Said, Told, ToolError, Turn
 
@@ -49,14 +50,18 @@ def reply(asker: Asker, history: Sequence[Said], text: str) -> Turn:
 
 def _understood(asker: Asker, history: Sequence[Said], text: str) -> Understood:
     known = knowledge_of(user=asker.user)
-    understood = read(text, now=asker.now, **known)
-    if understood.intent is not Intent.ASK:
-        return understood
+
+    def taken(said: str) -> Understood:
+        return read(said, now=asker.now, **known)
+
+    understood = taken(text)
     before = next((said.text for said in reversed(history) if said.role == "user"), "")
-    if not before or read(before, now=asker.now, **known).intent is not Intent.ASK:
+    if understood.intent is not Intent.ASK or not before:
         return understood
-    both = read(f"{before.rstrip(' .?!')} {text}", now=asker.now, **known)
-    return both if both.intent is Intent.CREATE else understood
+    asked = taken(before)
+    if asked.intent is not Intent.ASK:
+        return understood
+    return added(before, asked.text, text, taken)
 
 
 def _carried_out(understood: Understood, asker: Asker) -> Told | None:

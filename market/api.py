@@ -5,7 +5,7 @@ from typing import Annotated
 
 from django.urls import path
 from django.utils import timezone
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -23,10 +23,10 @@ MOST_SYMBOLS = 100
 
 
 class QuotesOf(Query):
-    symbols: str = Field(
+    symbols: Annotated[str, BeforeValidator(str.upper)] = Field(
         pattern=rf"^{SYMBOL_PATTERN}(,{SYMBOL_PATTERN}){{0,{MOST_SYMBOLS - 1}}}$",
         max_length=17 * MOST_SYMBOLS,
-        description=f"1 to {MOST_SYMBOLS} symbols in capitals, with commas between them.",
+        description=f"1 to {MOST_SYMBOLS} symbols, with commas between them.",
     )
 
 

@@ -29,6 +29,7 @@ from portfolios.selectors import ask_positions, pause_in_words, positions_of
 
 PRIMARY_NAME = "Main"
 NAME_TAKEN = "You already have a portfolio of this name."
+_JOINER = "\u200d"  # between the parts of an emoji
 
 _TAKE_CHANGED = """
 WITH changed AS (
@@ -131,6 +132,9 @@ def rename_portfolio(*, portfolio: Portfolio, name: str) -> None:
 
 def _save_as(portfolio: Portfolio, name: str, update_fields: Collection[str] | None = None) -> None:
     portfolio.name = name.strip()
+    shown = portfolio.name.replace(_JOINER, "")
+    if portfolio.name and not (shown and shown.isprintable()):
+        raise ValidationError({"name": "Use visible characters in one line."})
     portfolio.full_clean(validate_unique=False, validate_constraints=False)
     try:
         with transaction.atomic():

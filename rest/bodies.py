@@ -3,17 +3,21 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from rest_framework.request import Request
 
+from rest.faults import in_words
 from rest.problems import invalid
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INSTANT = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII
 )
+
+
+_AN_INSTANT = "2026-11-27T16:00:00-05:00"
 
 
 class Body(BaseModel):
@@ -36,11 +40,16 @@ def as_instant(value: object) -> datetime:
     if isinstance(value, datetime):
         return value
     if not isinstance(value, str) or not _INSTANT.fullmatch(value):
-        raise ValueError("Write an instant such as 2026-11-27T16:00:00-05:00.")
+        raise ValueError(f"Write an instant such as {_AN_INSTANT}.")
     try:
         instant = datetime.fromisoformat(value.upper())
-        if instant.tzinfo is None:
-            raise ValueError("Add the offset from UTC, such as 2026-11-27T16:00:00-05:00 or Z.")
+    except ValueError:  # the 30th of February, 24:00, an offset of a day
+        raise ValueError(
+            f"There is no such instant. Write one that there is, such as {_AN_INSTANT}."
+        ) from None
+    if instant.tzinfo is None:
+        raise ValueError(f"Add the offset from UTC, such as {_AN_INSTANT} or Z.")
+    try:
         return instant.astimezone(UTC)
     except OverflowError:
         raise ValueError("That is beyond the calendar.") from None
@@ -48,15 +57,22 @@ def as_instant(value: object) -> datetime:
 
 def as_day(value: object) -> date:
     """A day such as 2026-11-27. Raises ValueError for anything else."""
-    if isinstance(value, str) and _DAY.fullmatch(value):
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise ValueError("Write a day such as 2026-11-27.")
+    try:
         return date.fromisoformat(value)
-    raise ValueError("Write a day such as 2026-11-27.")
+    except ValueError:
+        raise ValueError("There is no such day. Write one such as 2026-11-27.") from None
 
 
 def as_instant_or_day(value: object) -> datetime | date:
     """As `as_instant`, or a day such as 2026-11-27."""
     if isinstance(value, str) and _DAY.fullmatch(value):
-        return date.fromisoformat(value)
+        return as_day(value)
+    if not isinstance(value, datetime | str) or (
+        isinstance(value, str) and not _INSTANT.fullmatch(value)
+    ):
+        raise ValueError(f"Write a day such as 2026-11-27, or an instant such as {_AN_INSTANT}.")
     return as_instant(value)
 
 
@@ -92,16 +108,11 @@ def validated[M: BaseModel](model: type[M], data: object) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as wrong:
-        raise invalid({_path(error["loc"]): _in_words(error) for error in wrong.errors()}) from None
+        unknown = "It is not among the fields that can be sent. Leave it out."
+        raise invalid(
+            {_path(error["loc"]): in_words(error, unknown=unknown) for error in wrong.errors()}
+        ) from None
 
 
 def _path(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part)[:100] for part in location if part != "[key]")
-
-
-def _in_words(error: Any) -> str:
-    words = {
-        "missing": "This is needed.",
-        "extra_forbidden": "It is not among the fields that can be sent. Leave it out.",
-    }.get(error["type"])
-    return words or str(error["msg"]).removeprefix("Value error, ")

@@ -139,6 +139,17 @@ def drips(handler: Handler) -> None:
         handler.close_connection = True
 
 
+def drips_headers(handler: Handler) -> None:
+    """A head that never ends, a line now and then."""
+    handler.send_response(200)
+    try:
+        while not handler.feed.closing.wait(0.1):
+            handler.send_header("X-More", "to come")
+            handler.flush_headers()
+    except OSError:
+        handler.close_connection = True
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False

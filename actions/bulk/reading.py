@@ -18,6 +18,7 @@ LARGEST_FILE = 64 * 1024 * 1024  # bytes
 LONGEST_CELL = 64 * 1024  # characters
 MOST_COLUMNS = 100
 _SPACE = " \t\r\n"
+_NO_TEXT = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"%PDF")  # xlsx or zip, xls, gzip
 _EACH_IN_ONE = " Write each object in one line, or all of them in a list: [{...}, {...}]."
 
 # The reader's own limit cannot name the column: ours is asked of each cell.
@@ -65,6 +66,9 @@ def records_of(content: bytes) -> Iterator[Record]:
 
 
 def _decoded(content: bytes) -> str:
+    if content.startswith(_NO_TEXT):
+        words = "The file is a workbook, a document or packed. Save it as CSV in UTF-8."
+        raise Unreadable(Fault(1, "", words))
     if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content[:4]:
         raise Unreadable(Fault(1, "", "The file is UTF-16 or UTF-32. Save it as UTF-8."))
     try:
@@ -82,11 +86,11 @@ def _decoded(content: bytes) -> str:
 def _of_csv(text: str) -> Iterator[Record]:
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = [name.strip() for name in next(rows)]
-        _check_header(header)
+        header = [name.strip() for name in next(filter(_says, rows), ())]
+        _check_header(header, rows.line_num)
         before, empty = rows.line_num, True
         for row in rows:
-            if row:
+            if _says(row):
                 yield _of_row(before + 1, header, row)
                 empty = False
             before = rows.line_num
@@ -97,17 +101,27 @@ def _of_csv(text: str) -> Iterator[Record]:
         raise Unreadable(Fault(max(rows.line_num, 1), "", words)) from None
 
 
-def _check_header(header: Sequence[str]) -> None:
+def _says(row: Sequence[str]) -> bool:
+    """Whether anything is in it: spreadsheets write lines of nothing but commas."""
+    return any(map(str.strip, row))
+
+
+def _check_header(header: Sequence[str], line: int) -> None:
     faults = []
+    if not header:
+        raise Unreadable(Fault(1, "", "The file is empty. Put one rule in each line."))
     if len(header) > MOST_COLUMNS:
-        raise Unreadable(Fault(1, "", f"There are more than {MOST_COLUMNS} columns."))
+        raise Unreadable(Fault(line, "", f"There are more than {MOST_COLUMNS} columns."))
     for name in dict.fromkeys(header):
-        if name not in NAMES:
-            faults.append(Fault(1, shortened(name), _unknown_column(name)))
+        if not name:
+            words = f"Column {header.index(name) + 1} has no name. Leave it out, in all lines."
+            faults.append(Fault(line, "", words))
+        elif name not in NAMES:
+            faults.append(Fault(line, shortened(name), _unknown_column(name)))
         elif header.count(name) > 1:
-            faults.append(Fault(1, name, "The column is there twice. Leave one out."))
+            faults.append(Fault(line, name, "The column is there twice. Leave one out."))
     faults += [
-        Fault(1, name, "The column is missing. Add it.")
+        Fault(line, name, "The column is missing. Add it.")
         for name in NAMES
         if name in NEEDED and name not in header
     ]

@@ -115,6 +115,16 @@ def _may_be_dollars(size: Size, children: Sequence[Any]) -> bool:
     )
 
 
+def _is_simple(children: Sequence[Any]) -> bool:
+    """Whether an average is called simple, and not just an average."""
+    return any(
+        isinstance(child, Terminal)
+        and child.type == "MA"
+        and ("simple" in child.value.text.lower() or "sma" in child.value.text.lower())
+        for child in children
+    )
+
+
 class _Mover(str):
     """FALL, RISE or MOVE."""
 
@@ -163,14 +173,21 @@ class _Clauses(Transformer[Any, Any]):
         return Size("amount_usd", _of(children, "MONEY"), noun=True)
 
     def part(self, children: list[Any]) -> Size:
+        texts = [child.value.text.lower() for child in children]
+        if texts[0] in ("whole", "full", "entire") and texts[1:] == ["share"]:
+            return Size("quantity", Decimal(1), noun=True)
         above, _, below = _of(children, "PART").partition("/")
         fraction = Decimal(above) / Decimal(below or 1)
         return Size("fraction", round(fraction, 12), noun=True)
 
     def lot(self, children: list[Any]) -> Goods:
         goods = _one(children, Goods) or Goods()
-        preposed = any(isinstance(child, Other) for child in children)
-        return Goods(goods.size, goods.symbol, goods.pronoun, preposed)
+        preposition = _one(children, Other)
+        size = goods.size
+        for_it = preposition is not None and preposition.value in ("FOR", "WITH")
+        if for_it and size and not (size.noun or goods.symbol):  # "buy AAPL for 500"
+            size = replace(size, kind="unclear")
+        return Goods(size, goods.symbol, goods.pronoun, preposition is not None)
 
     def preposition(self, children: list[Any]) -> Other:
         return Other("preposition", children[0].type)
@@ -242,7 +259,9 @@ class _Clauses(Transformer[Any, Any]):
 
     def moved(self, children: list[Any]) -> Moved:
         distance = _one(children, Distance) or NOTHING
-        return Moved(_one(children, _Mover) or "MOVE", distance)
+        return Moved(
+            _one(children, _Mover) or "MOVE", distance, at_most=_one(children, _Side) == "BELOW"
+        )
 
     def away(self, children: list[Any]) -> Away:
         distance = _one(children, Distance) or NOTHING
@@ -297,11 +316,13 @@ class _Clauses(Transformer[Any, Any]):
     def length(self, children: list[Any]) -> tuple[Span | None, str | None]:
         if (glued := _of(children, "LENGTH_MA")) is not None:
             return glued  # type: ignore[no-any-return]
-        exponential = _kind(children, "EMA") or _of(children, "MA") == "ema"
-        return _span(children), "ema" if exponential else None
+        if _kind(children, "EMA") or _of(children, "MA") == "ema":
+            return _span(children), "ema"
+        return _span(children), "sma" if _is_simple(children) else None
 
     def counted_length(self, children: list[Any]) -> tuple[Span, str | None]:
-        kind = "ema" if _of(children, "MA") == "ema" else None
+        simple = "sma" if _is_simple(children) else None
+        kind = "ema" if _of(children, "MA") == "ema" else simple
         count: Decimal = _of(children, "NUM")
         # No average takes half a session: 0 is refused with the rule.
         return Span(0 if count % 1 else int(count), "day"), kind
@@ -311,7 +332,8 @@ class _Clauses(Transformer[Any, Any]):
         up = _kind(children, "CROSS_UP") or _one(children, _Side) == "ABOVE"
         down = _kind(children, "CROSS_DOWN") or _one(children, _Side) == "BELOW"
         direction = "up" if up else "down" if down else "either"
-        return Averages(first, second, direction, kind or other or "sma")
+        mixed = {kind, other} == {"sma", "ema"}
+        return Averages(first, second, direction, "mixed" if mixed else kind or other or "sma")
 
     def golden(self, children: list[Any]) -> Averages:
         return Averages(Span(50, "day"), Span(200, "day"), _of(children, "GOLDEN"), "sma")

@@ -1,12 +1,14 @@
 """What an order about rules that there are cannot say: a later time, or whom it spares. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from itertools import dropwhile
+from typing import Any
 
 from chat.phrases.command_words import VERB_OF
 from chat.phrases.tokens import Token
-from chat.phrases.understood import Intent, Question
+from chat.phrases.understood import Intent, KnownRule, Question
 
 AT_ONCE = frozenset({Intent.PAUSE, Intent.RESUME, Intent.CANCEL, Intent.EXECUTE})
 _NOT = re.compile(
@@ -14,6 +16,10 @@ _NOT = re.compile(
     r"|\b(other than|apart from|\w+n[']t)\b",
     re.I,
 )
+_ENDS = re.compile(r"\b(expir(?:e|es|ing|y)|end|ends|ending|running out|runs? out)\b", re.I)
+_UP = re.compile(r"^\W*(?:\w+\W+){0,3}?(?:raise|increase|bump|loosen|widen)\b", re.I)
+_DOWN = re.compile(r"^\W*(?:\w+\W+){0,3}?(?:lower|decrease|reduce|tighten)\b", re.I)
+_OF_DISTANCES = re.compile(r"\b(?:loosen|widen|tighten)\b", re.I)
 _DOES = frozenset({"SIDE", "NOTIFY", "REBALANCE"})
 _LATER = frozenset(
     [
@@ -65,3 +71,36 @@ def check_kept(tokens: Sequence[Token]) -> None:
             "I change a rule's price, percentage, size or end, not what it does. Such as “change "
             "the quantity of my AAPL rule to 20 shares”."
         )
+
+
+def check_listed(text: str) -> None:
+    """When rules end is nothing to list them by."""
+    if _ENDS.search(text):
+        raise Question(
+            "I do not list rules by when they end. I list them by symbol, side, kind and status, "
+            "and by when they were made or fired, such as “which rules fired this week”."
+        )
+
+
+def check_way(
+    text: str, action_id: object, patch: Mapping[str, Any], rules: Sequence[KnownRule]
+) -> None:
+    """ "Lower my stop to 190" does not lower one of 170."""
+    params = next((rule.trigger_params for rule in rules if rule.id == action_id), {})
+    wanted = 1 if _UP.search(text) else -1 if _DOWN.search(text) else 0
+    for name, new in patch.get("trigger_params", {}).items():
+        old = _number(params.get(name))
+        if not wanted or old is None or (name == "threshold" and _OF_DISTANCES.search(text)):
+            continue
+        if (new - old) * wanted <= 0:
+            raise Question(
+                f"It is at {old.normalize():,f} now. Say “change” and the number if it shall be "
+                f"{new.normalize():,f} all the same."
+            )
+
+
+def _number(value: object) -> Decimal | None:
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return None

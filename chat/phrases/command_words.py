@@ -31,7 +31,7 @@ _VERBS: tuple[tuple[Intent, str], ...] = (
         r"waiting|failed|fail|paused?|work\w*|happen\w*)\b)"),
     (Intent.LIST,
         r"(?:show|list|display|view|see|give me|get|what are|what|which|do i have|"
-        r"have i(?: got)?|how many|are there|is there|are any|have any|did any|"
+        r"have i(?: got)?|how many|are there|is there|are any|have any|did any|did (?:my|the)|"
         r"find)\b(?=.*\b" + _RULES + r"\b)(?!.*\b(?:when|if)\b.*\d)"),
     (Intent.LIST,
         r"(?:my|all my|all|the) (?:active |paused |failed |completed |cancelled |"

@@ -142,7 +142,9 @@ def carried_out(
         command_checks.check_at_once(intent, tokens)
         _nothing_left(intent, rest)
         filters["numbers"] = _numbers(rest)
-    return _resolved(intent, filters, patch, world)
+    found = _resolved(intent, filters, patch, world)
+    command_checks.check_way(text, found.args.get("action_id"), patch, world.rules or ())
+    return found
 
 
 def _numbers(tokens: Iterable[Token]) -> frozenset[Decimal]:
@@ -160,6 +162,7 @@ def _listed(text: str, tokens: Sequence[Token], names: Names, world: World) -> U
     for word in re.findall(r"[a-z]+", text.lower()):
         if status := STATUSES.get(word):
             args["status"] = status
+    command_checks.check_listed(text)
     since = _since(text, world)
     if _FIRED.search(text):
         args |= {"executed_since": since} if since else {"executed": True}

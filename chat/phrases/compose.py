@@ -14,7 +14,9 @@ from actions.rules import Rule
 from chat.phrases import limits
 from chat.phrases.conditions import (
     Setting,
+    check_limited,
     contradiction,
+    percent_question,
     trigger_of,
 )
 from chat.phrases.goods import CONDITIONS, Subject, subject_of
@@ -22,7 +24,6 @@ from chat.phrases.names import Names
 from chat.phrases.orders import by_order
 from chat.phrases.parts import (
     Condition,
-    Distance,
     Goods,
     Moved,
     Other,
@@ -82,6 +83,10 @@ class _Clauses:
     @property
     def conditions(self) -> list[Condition]:
         return [part for part in self.found if isinstance(part, CONDITIONS)]
+
+    @property
+    def limited(self) -> bool:
+        return bool(self.named("LIMIT")) or any(one.kind == "LIMIT" for one in self.of(Trade))
 
     @property
     def recurring(self) -> bool:
@@ -160,6 +165,8 @@ def _trigger(
         _window(condition, clauses),
         clauses.recurring,
     )
+    if clauses.limited and not isinstance(condition, Other):
+        check_limited(condition)
     kind, params = (
         by_order(condition, subject, setting)
         if isinstance(condition, Other)
@@ -187,7 +194,7 @@ def _conditions(subject: Subject, clauses: _Clauses) -> list[Condition | Other]:
     if clauses.has("TRAIL") and len(percents) == 1:
         found.append(Trail(percents[0].value))
     elif percents:
-        raise Question(_percent_question(percents[0].value))
+        raise Question(percent_question(percents[0].value))
     elif clauses.has("TRAIL"):
         raise Question("By how much does it trail? Such as “trailing by 5 %”.")
     found += [_order_price(part, clauses) for part in priced]
@@ -201,12 +208,6 @@ def _conditions(subject: Subject, clauses: _Clauses) -> list[Condition | Other]:
             raise Question("It cannot be both at once. Which of the two shall it wait for?")
         raise Question("A rule waits for one thing. Which of the two shall it wait for?")
     return found
-
-
-def _percent_question(distance: Distance) -> str:
-    sign = "$" if distance.unit == "MONEY" else ""
-    amount = f"{sign}{distance.value.normalize():f}{'' if sign else '%'}"
-    return f"{amount} of what? Such as “falls {amount} in a day” or “{amount} below what I paid”."
 
 
 def _order_price(part: Other, clauses: _Clauses) -> Other:

@@ -83,6 +83,11 @@ def _reach(reach: Reach, setting: Setting) -> Trigger:
 
 @trigger_of.register
 def _moved(moved: Moved, setting: Setting) -> Trigger:
+    if moved.at_most:
+        raise Question(
+            "A rule waits until the price has moved so far, not for a move that stays below it. "
+            "Such as “falls 5 %” or “falls below $150”: which is meant?"
+        )
     if moved.distance.unit != "PCT":
         raise Question(
             "A move by an amount is not something to wait for. Say the price itself, such as "
@@ -207,6 +212,8 @@ def _volume(volume: Volume, setting: Setting) -> Trigger:
 
 @trigger_of.register
 def _averages(averages: Averages, setting: Setting) -> Trigger:
+    if averages.kind == "mixed":
+        raise Question("Two averages of one kind can cross here. Both simple, or both exponential?")
     short, long = sessions(averages.short), sessions(averages.long)
     direction = averages.direction
     if short == long:
@@ -240,6 +247,21 @@ def contradiction(one: Condition, other: Condition) -> bool:
         return False
     levels: Mapping[str, Decimal] = {one.side: one.price, other.side: other.price}
     return levels["ABOVE"] > levels["BELOW"]
+
+
+def check_limited(condition: Condition) -> None:
+    """A limit is a price: "limit sell 5 NVDA trailing 5 %" does not say which."""
+    if not isinstance(condition, Level | Reach):
+        raise Question(
+            "A rule that waits for this trades at the price of then, without a limit. Leave the "
+            "limit out, or say a price instead, such as “at or below $150”."
+        )
+
+
+def percent_question(distance: Distance) -> str:
+    sign = "$" if distance.unit == "MONEY" else ""
+    amount = f"{sign}{distance.value.normalize():f}{'' if sign else '%'}"
+    return f"{amount} of what? Such as “falls {amount} in a day” or “{amount} below what I paid”."
 
 
 def _usd(price: Decimal) -> str:

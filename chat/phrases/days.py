@@ -106,7 +106,7 @@ def _dated(tokens: Sequence[Token], length: int, value: date | Unclear) -> Found
 def _iso(tokens: Sequence[Token], words: Sequence[str], dates: Dates) -> Found:
     if tokens[0].type != "ISO":
         return None
-    digits = words[0].replace("-", "")
+    digits = words[0].replace("-", "").replace("/", "")
     return _dated(tokens, 1, a_date(int(digits[:4]), int(digits[4:6]), int(digits[6:])))
 
 

@@ -21,11 +21,38 @@ _LEVELS = frozenset(
 _MOVES = frozenset({"FALL", "RISE", "MOVE"})
 _CALENDARS = frozenset({"week", "month", "year"})
 _HOURS = 24
+_ORDERS = frozenset({"SIDE", "NOTIFY", "REBALANCE"})
+_OF_HOLDINGS = ("OF", "IN", "ON", "MY", "SYMBOL", "SHARES", "PRICE")
+_TELLS_OF_PRICES = frozenset(
+    {
+        *_MOVES,
+        "BELOW",
+        "ABOVE",
+        "REACH",
+        "CROSS",
+        "CROSS_UP",
+        "CROSS_DOWN",
+        "AT",
+        "PCT",
+        "NUM",
+        "MONEY",
+        "WORTH",
+    }
+)
+_COUNTED_FROM = frozenset(
+    {"COST", "HIGH", "LOW", "CLOSE_BEFORE", "ON_THE_DAY", "WITHIN", "SPAN", "DATE"}
+)
+_OVERALL = frozenset({"overall", "in total"})
+_OTHERS = frozenset({"friend", "assistant", "bot", "i", "we", "you"})
+_SINCE_WHEN = "A profit or a loss since when? Say “20 % above what I paid”, or “up 5 % on the day”."
 
 
 def check(tokens: Sequence[Token]) -> None:
     """Raises Question for the first doubt. `tokens` are all that were typed, fillers included."""
     _calendars_own(tokens)
+    _holdings(tokens)
+    _all_told(tokens)
+    _my_own(tokens)
     kept = [token for token in tokens if token.type != FILLER]
     _gains(kept)
     _nearly(kept)
@@ -47,7 +74,7 @@ def _gains(tokens: Sequence[Token]) -> None:
             or rest[2:4] not in (["RISE", "PCT"], ["FALL", "PCT"])
         ):
             continue
-        if {"ON_THE_DAY", "WITHIN", "SPAN", "FROM", "IN", "DATE"} & set(types[position + 4 :]):
+        if (_COUNTED_FROM | {"FROM", "IN"}) & set(types[position + 4 :]):
             continue
         moved = f"{kept[position + 2].text} {kept[position + 3].text}"
         side = "above" if rest[2] == "RISE" else "below"
@@ -56,6 +83,53 @@ def _gains(tokens: Sequence[Token]) -> None:
             f"{side} what I "
             "paid”, or “in a day”."
         )
+
+
+def _holdings(tokens: Sequence[Token]) -> None:
+    """ "If my AAPL position falls below 8000" is of what all the shares are worth, and "if it is
+    down 10 %" beside it may count from what they cost."""
+    about = False  # whether the condition is being told, and no order
+    for position, token in enumerate(tokens):
+        if token.type in ("WHEN", "WHENEVER", "ONCE") or token.type in _ORDERS:
+            about = token.type not in _ORDERS
+        if not (about and _is_holdings(token)):
+            continue
+        rest = [
+            one.type for one in tokens[position + 1 :] if one.type not in (FILLER, *_OF_HOLDINGS)
+        ]
+        counted = "PCT" in rest and _COUNTED_FROM & set(rest)  # the same of one share as of all
+        if rest[:1] and rest[0] in _TELLS_OF_PRICES and not counted:
+            raise Question(
+                "A rule watches the price of one share, not what you hold of it. Say a price, such "
+                "as “falls below $150”, or “10 % below what I paid”."
+            )
+
+
+def _is_holdings(token: Token) -> bool:
+    words = token.text.lower().split()
+    return token.type == FILLER and bool(
+        {"position", "positions", "holding", "holdings", "stake"} & set(words)
+    )
+
+
+def _all_told(tokens: Sequence[Token]) -> None:
+    """ "Down 10 % overall" does not count from yesterday's close."""
+    kept = [token for token in tokens if token.type != FILLER or token.text.lower() in _OVERALL]
+    for one, next in pairwise(kept):
+        if next.text.lower() in _OVERALL and one.type in ("PCT", *_MOVES):
+            raise Question(_SINCE_WHEN)
+
+
+def _my_own(tokens: Sequence[Token]) -> None:
+    """ "If I lose 10 %" is not of a day; "my friend sells 10 AAPL" orders nothing."""
+    for one, next in pairwise(tokens):
+        if one.text.lower() in ("i", "we") and next.type in _MOVES:
+            raise Question(_SINCE_WHEN)
+        if one.text.lower() in _OTHERS and next.type == "SIDE" and next.text.endswith("s"):
+            raise Question(
+                f"Who “{next.text}” there? Say it as an order, such as “sell 10 AAPL if it drops "
+                "below 150”."
+            )
 
 
 def _nearly(tokens: Sequence[Token]) -> None:

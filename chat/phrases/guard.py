@@ -3,7 +3,7 @@ and what the product does not do. Pure."""
 
 import re
 
-from chat.phrases.understood import Refused
+from chat.phrases.understood import Question, Refused
 
 _OWN_ONLY = (
     "I act for the user who is signed in, and for nobody else. Leave out other users, accounts and "
@@ -77,6 +77,8 @@ _REFUSALS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 _PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), words) for pattern, words in _REFUSALS)
 
+_TURNED = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
 _NEGATION = re.compile(
     r"\b(don't|do not|dont|never|won't|will not|shouldn't|should not|mustn't|must not|cannot|can't|"
     r"cant|isn't|is not|isnt|doesn't|does not|doesnt|not to|wouldn't|aren't|are not|"
@@ -91,6 +93,15 @@ def check(text: str) -> None:
     for pattern, words in _PATTERNS:
         if pattern.search(text):
             raise Refused(words)
+
+
+def check_direction(text: str) -> None:
+    """Raises Question for signs that turn the text around: "071" that is shown as 170."""
+    if _TURNED.search(text):
+        raise Question(
+            "The text has invisible signs that turn its direction around, so that it may not say "
+            "what it shows. Please type it anew."
+        )
 
 
 def negation(text: str) -> str | None:

@@ -70,8 +70,11 @@ NICKNAMES: Mapping[str, tuple[str, ...]] = {
     "gold": ("GLD", "IAU", "GOLD"),
     "silver": ("SLV", "SIVR"),
     "oil": ("USO", "XLE"),
-    "bitcoin": ("IBIT", "FBTC", "BTC"),
-    "ethereum": ("ETHA", "ETH"),
+    "bitcoin": ("IBIT", "FBTC"),
+    "ethereum": ("ETHA", "FETH"),
+    "nasdaq": ("QQQ", "NDAQ"),
+    "dow": ("DIA", "DOW"),
+    "dow jones": ("DIA", "DOW"),
 }
 
 # Symbols of companies, and much oftener something else.
@@ -106,6 +109,50 @@ TERMS = frozenset(
         "PM",
         "OK",
         "TV",
+        "BTC",
+        "ETH",
+        "XRP",
+        "DJIA",
+        "DAX",
+    ]
+)
+
+# Words that are also symbols, which in small letters they are not meant to be.
+_WORDS_FIRST = frozenset(
+    [
+        "air",
+        "army",
+        "ball",
+        "band",
+        "bar",
+        "bid",
+        "bill",
+        "bit",
+        "bond",
+        "box",
+        "car",
+        "city",
+        "fly",
+        "fun",
+        "fund",
+        "gap",
+        "grow",
+        "hard",
+        "he",
+        "job",
+        "kids",
+        "luck",
+        "mid",
+        "pay",
+        "play",
+        "post",
+        "real",
+        "rock",
+        "run",
+        "safe",
+        "tax",
+        "team",
+        "tech",
     ]
 )
 
@@ -197,7 +244,7 @@ class Names:
             )
         if len(texts) > 1:
             return all(self._slips.knows(text) for text in texts)
-        return (
+        return texts[0] in _WORDS_FIRST or (
             texts[0] not in NICKNAMES
             and self._is_small(texts[0])
             and bool(self._slips.meant(texts[0]))
@@ -216,6 +263,8 @@ class Names:
         typed = text.removesuffix("'s")
         if typed.isupper() or symbol in self._own:
             return symbol
+        if typed in _WORDS_FIRST:
+            return None
         if len(symbol) == 1 or (typed != typed.lower() and typed != typed.capitalize()):
             return None
         everyday = self._slips.knows(typed.lower()) or self._slips.meant(typed.lower())

@@ -74,8 +74,11 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
+    """`at_most`: "drops less than 5 %"."""
+
     mover: str
     distance: Distance
+    at_most: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class Averages:
     short: Span
     long: Span
     direction: str
-    kind: str
+    kind: str  # sma, ema; or mixed: one of each
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,13 +38,18 @@ SCALES: Mapping[str, int] = {
     "bn": 10**9,
 }
 
+# "USD 150" is $150; "500 USD 10 shares" is not.
+_DOLLARS = re.compile(r"(?<![\w.,])(?<!\d )USD ?(?=\d)", re.IGNORECASE)
+_UNEQUAL = re.compile("!=|<>")
+
 _STANDS_OUT = re.compile("<(super|sub|fraction|circle|square)>").match
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
 _ENDS = r"(?![\w.,]*\d)(?!\w)"
 _PIECES = re.compile(
     rf"""
-    (?P<ISO>20\d\d-[01]\d-[0-3]\d|20\d\d[01]\d[0-3]\d(?!\d))
+    (?P<ISO>20\d\d-[01]\d-[0-3]\d|20\d\d/[01]\d/[0-3]\d(?![\d/])
+            |20\d\d[01]\d[0-3]\d(?!\d))
   | (?P<CLOCK>(?:[01]?\d|2[0-3]):[0-5]\d(?::00)?(?:\s?[ap]\.?m\b\.?)?
             |(?:1[0-2]|0?[1-9])\s?[ap]\.?m\b\.?)
   | (?P<SLASH>\d+(?:\.\d+)?(?:/\d+(?:\.\d+)?)+)
@@ -74,6 +79,7 @@ def plain(text: str) -> str:
         for sign in folded
         if unicodedata.category(sign) not in ("Cf", "Cs", "Cn") and (sign >= " " or sign.isspace())
     )
+    seen = _UNEQUAL.sub(" ≠ ", _DOLLARS.sub("$", seen))
     return re.sub(" +", " ", seen).strip()
 
 

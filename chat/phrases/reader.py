@@ -80,7 +80,7 @@ _UNKNOWABLE: Mapping[str, str] = {
         "I know prices, volumes and times, but no events. Say a price or a day instead.",
     ),
     **dict.fromkeys(
-        ["closes", "closing", "closed"],
+        ["closes", "closing", "closed", "settles"],
         "A rule watches the price while the market trades, not its close. Say “drops "
         "below” or “rises "
         "above” if that is meant.",
@@ -102,6 +102,21 @@ _UNKNOWABLE: Mapping[str, str] = {
         ],
         "I know prices, percentages, volumes and moving averages, but not that. What "
         "shall it wait for?",
+    ),
+    **dict.fromkeys(
+        ["stays", "stay", "remains", "remain", "holds", "keeps"],
+        "A rule fires as soon as the price is there; it does not wait whether it stays. Say “is "
+        "below” or “is above” if that is meant.",
+    ),
+    **dict.fromkeys(
+        ["value"],
+        "A rule watches the price of one share, not what all of them are worth. At which price, "
+        "such as “below $150”?",
+    ),
+    **dict.fromkeys(
+        ["btc", "eth", "xrp", "djia", "dax"],
+        "Coins and indices are not traded here. If the fund of that symbol is meant, and its own "
+        "price, write it with a dollar sign, such as $BTC.",
     ),
     **dict.fromkeys(
         ["profit", "loss", "gains", "losses"],
@@ -143,6 +158,7 @@ def read(
     """
     world = World(now, zone, calendar, directory, holdings, rules, {} if prices is None else prices)
     try:
+        guard.check_direction(text)
         return _Reader(world).read(pieces.plain(text[: LONGEST * 2]))
     except Refused as refused:
         return Understood(Intent.REFUSE, str(refused))

@@ -70,5 +70,14 @@ def _restart(before: str, after: str) -> int | None:
     same = [word for word in words if word[0].lower() == first[0].lower()]
     if len(same) == 1:
         return same[0].start()
-    both_numbers = first[0].strip("$%").isdecimal() and words[-1][0].strip("$%").isdecimal()
-    return words[-1].start() if not same and both_numbers else None
+    return words[-1].start() if not same and _instead_of(words[-1][0], first[0]) else None
+
+
+def _instead_of(before: str, after: str) -> bool:
+    """Whether one number may stand in the place of another: 165 in that of 170. "Buy 10 AAPL below
+    170, no wait, 20" takes back the size, or the price."""
+    numbers = [word.strip("$%") for word in (before, after)]
+    if not all(number.isdecimal() for number in numbers):
+        return False
+    less, more = sorted(map(int, numbers))
+    return more <= less * 2

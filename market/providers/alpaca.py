@@ -12,6 +12,7 @@ from market.providers.web import (
     Web,
     clean,
     factor,
+    in_order,
     number,
     optional,
     positive,
@@ -100,7 +101,7 @@ class Alpaca:
                 break
         for symbol, values in raw.items():
             try:
-                found.bars[symbol] = tuple(self._bar(symbol, value) for value in values)[-count:]
+                found.bars[symbol] = in_order(self._bar(symbol, each) for each in values)[-count:]
             except (ValueError, BadBar) as wrong:
                 found.complaints.append(Complaint(symbol, "bad session", clean(wrong)))
         return found

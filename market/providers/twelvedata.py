@@ -20,6 +20,7 @@ from market.providers.web import (
     Web,
     clean,
     factor,
+    in_order,
     instant,
     number,
     optional,
@@ -195,11 +196,7 @@ class TwelveData:
         values = member.get("values")
         if not isinstance(values, list):
             raise _Refused("no sessions", "the answer has no values")
-        bars = {}
-        for value in values:  # newest first
-            bar = self._bar(symbol, value)
-            bars[bar.session] = bar
-        return tuple(bars[day] for day in sorted(bars))
+        return in_order(self._bar(symbol, value) for value in values)
 
     def _bar(self, symbol: str, value: object) -> Bar:
         if not isinstance(value, dict):

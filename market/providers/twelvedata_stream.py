@@ -11,7 +11,6 @@ import ssl
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from market.providers import Company, Complaint
 from market.providers.twelvedata import code_of, is_error
-from market.providers.web import clean, instant, number, optional, shares
+from market.providers.web import clean, instant, json_of, number, optional, shares
 from market.quotes import BadQuote, Sample
 
 LARGEST = 2**20  # bytes of a message; the largest real ones list the symbols of a subscription
@@ -139,8 +138,8 @@ def read(message: bytes, secret: str = "") -> Heard:
     """What a message says. Never raises; one that says nothing is empty."""
     raw = message.replace(secret.encode(), b"***") if secret else message
     try:
-        body = json.loads(raw, parse_float=Decimal, parse_constant=str)
-    except (ValueError, RecursionError):
+        body = json_of(raw)
+    except ValueError:
         return Heard(fault=f"a message of {len(message)} bytes that is no JSON")
     if not isinstance(body, dict):
         return Heard(fault="a message that is no JSON object")

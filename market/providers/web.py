@@ -6,26 +6,27 @@ header, and with it the key.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from time import monotonic
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from market.budget import next_minute
 from market.providers import FeedFailed
+from market.providers.timely import TimelyAdapter
+from market.quotes import PRICE_MAX, PRICE_STEP, Bar
 
 LARGEST = 16 * 2**20  # bytes of an answer; the largest real ones are a few hundred thousand
 _CHUNK = 2**16
 _LONGEST = 99  # digits, as _is_number has it
+_NONE, _LONGEST_REST = timedelta(0), timedelta(hours=1)  # that a provider asks for
 _WORDS = 200  # characters of the provider's own that are kept
 
 # A connection that was refused has cost nothing and reached nobody: it is tried once more. All else
@@ -93,8 +94,8 @@ class Web:
         """The parsed answer, whatever its status. Raises FeedFailed where there is none."""
         with requests.Session() as session:
             session.trust_env = False  # a .netrc would replace our header by its own
-            session.mount("https://", HTTPAdapter(max_retries=_ONCE_MORE))
-            session.mount("http://", HTTPAdapter(max_retries=_ONCE_MORE))
+            session.mount("https://", TimelyAdapter(max_retries=_ONCE_MORE))
+            session.mount("http://", TimelyAdapter(max_retries=_ONCE_MORE))
             try:
                 response = session.get(
                     self._url + path,
@@ -116,14 +117,12 @@ class Web:
             raise FeedFailed("request refused", words)
         raw = self._bytes(response)
         try:
-            body = json.loads(raw, parse_float=Decimal, parse_constant=str)
-        except (ValueError, RecursionError):
+            body = json_of(raw)
+        except ValueError:
             raise self._no_json(response.status_code, raw) from None
         return Reply(response.status_code, response.headers, body)
 
     def _bytes(self, response: requests.Response) -> bytes:
-        # The library's time-out starts anew with every byte; an answer that drips has an end too.
-        deadline = monotonic() + self._read
         parts: list[bytes] = []
         size = 0
         while part := response.raw.read1(_CHUNK):
@@ -131,8 +130,6 @@ class Web:
             size += len(part)
             if size > LARGEST:
                 raise FeedFailed("too long", f"an answer of more than {LARGEST} bytes", billed=True)
-            if monotonic() > deadline:
-                raise self._timed_out()
         raw = b"".join(parts)
         for secret in self._secrets:  # who complains about a key may well quote it
             raw = raw.replace(secret.encode(), b"***")
@@ -162,6 +159,23 @@ class Web:
         return FeedFailed("time-out", f"no whole answer within {self._read:g} s", billed=True)
 
 
+def json_of(raw: bytes) -> Any:
+    """Numbers with a point are Decimal, `NaN` and its like are text. Raises ValueError."""
+    try:
+        return json.loads(raw, parse_float=_exactly, parse_constant=str)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _exactly(written: str) -> Decimal | str:
+    """The number; as it is written where its exponent is beyond any: it is wrong by itself, and
+    the rest of the answer may be good."""
+    try:
+        return Decimal(written)
+    except InvalidOperation:
+        return written
+
+
 def clean(words: object) -> str:
     """The provider's own words, fit to be shown and stored: short and one line."""
     printable = "".join(one if one.isprintable() else " " for one in str(words))
@@ -175,10 +189,13 @@ def _never_connected(error: requests.ConnectionError) -> bool:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> datetime:
-    """When a provider that is asked too often wants to be asked again: a minute's end, or later."""
+    """When a provider that is asked too often wants to be asked again: a minute's end, or later.
+
+    An hour at most, so that one odd header does not silence all rules for a day.
+    """
     seconds = headers.get("Retry-After", "")
-    waits = int(seconds) if seconds.isdecimal() and len(seconds) < 6 else 0
-    return max(next_minute(now), now + timedelta(seconds=waits))
+    waits = timedelta(seconds=int(seconds)) if seconds.isdecimal() and len(seconds) < 6 else _NONE
+    return max(next_minute(now), now + min(waits, _LONGEST_REST))
 
 
 def number(value: object) -> Decimal:
@@ -209,6 +226,12 @@ def optional[N](read: Callable[[object], N], value: object) -> N | None:
         return None
 
 
+def in_order(bars: Iterable[Bar]) -> tuple[Bar, ...]:
+    """A symbol's sessions, oldest first; of several bars of one session the last that was told."""
+    by_session = {bar.session: bar for bar in bars}
+    return tuple(by_session[day] for day in sorted(by_session))
+
+
 def shares(value: object) -> int:
     """A volume. Raises ValueError for what is none, or below 0."""
     volume = number(value)
@@ -226,9 +249,9 @@ def instant(value: object) -> datetime:
 
 
 def positive(value: object) -> Decimal:
-    """A price above 0. Raises ValueError."""
+    """A price that can be kept. Raises ValueError."""
     price = number(value)
-    if not 0 < price < 10**12:
+    if not PRICE_STEP <= price <= PRICE_MAX:
         raise ValueError(f"{_short(value)} is not a price")
     return price
 

@@ -168,6 +168,14 @@ def test_a_series_with_a_bad_session_is_not_used(server: FeedServer, feed: Alpac
     ]
 
 
+def test_a_session_that_is_told_twice_or_out_of_order_counts_once(
+    server: FeedServer, feed: Alpaca
+) -> None:
+    days = [("2026-11-16", "13"), ("2026-11-13", "12"), ("2026-11-16", "14"), ("2026-11-12", "11")]
+    server.says(says({"bars": {"AAPL": [bar(day, close) for day, close in days]}}))
+    assert [one.close for one in feed.sessions(["AAPL"], NOW, 2).bars["AAPL"]] == [12, 14]
+
+
 # --- The same way as any feed ---
 
 

@@ -107,10 +107,28 @@ def test_a_rule_that_cannot_be_is_refused_by_name(
     assert stored() == before
 
 
-def test_a_rule_may_live_until_the_last_day_that_there_is(owner: User) -> None:
-    response = Api(owner).post("/actions", {**PRICE_BELOW, "valid_until": "9999-12-31"})
+def test_a_rule_may_live_until_the_last_day_that_all_clocks_show(owner: User) -> None:
+    response = Api(owner).post("/actions", {**PRICE_BELOW, "valid_until": "9998-12-31"})
     assert response.status_code == 201
-    assert response.json()["valid_until"].startswith("9999-12-31T21:00:00")
+    assert response.json()["valid_until"].startswith("9998-12-31T21:00:00")
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/New_York"])
+@pytest.mark.parametrize(
+    ("field", "at"),
+    [
+        ("valid_until", "9999-12-31"),
+        ("valid_until", "9999-12-31T23:59:59Z"),
+        ("valid_from", "9999-12-31T22:00:00Z"),
+        ("valid_from", "0001-01-01T00:00:00Z"),
+    ],
+)
+def test_an_instant_that_some_clock_cannot_show_is_refused(zone: str, field: str, at: str) -> None:
+    api = Api(UserFactory.create(time_zone=zone))
+    response = api.post("/actions", {**PRICE_BELOW, field: at})
+    assert response.status_code == 400
+    assert wrong_fields(response) == [field]
+    assert api.get("/actions").json()["results"] == []
 
 
 def test_anothers_portfolio_is_no_portfolio(owner: User) -> None:

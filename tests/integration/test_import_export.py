@@ -322,7 +322,11 @@ def test_the_same_name_twice_in_a_file_is_refused(ada: User, now: datetime) -> N
     [
         (b"", 1, "empty"),
         (b"\xef\xbb\xbf \r\n", 1, "empty"),
+        (b",,,\r\n,,,\r\n", 1, "empty"),
         (HEADER.encode(), 1, "no rules"),
+        (b"PK\x03\x04\x14\x00[Content_Types].xml", 1, "Save it as CSV"),
+        (b"\x1f\x8b\x08\x00\x00\x00", 1, "Save it as CSV"),
+        (b"\r\n" + csv_of(f"{DIP},", header=f"{HEADER},"), 2, "Column 7 has no name"),
         (csv_of(DIP).decode().encode("utf-16"), 1, "UTF-16"),
         (csv_of(DIP, DIP.replace("dip", "d\xefp")).decode().encode("latin-1"), 3, "not UTF-8"),
         (csv_of(DIP, header=HEADER.replace("symbol", "ticker")), 1, "no such column"),
@@ -351,6 +355,11 @@ def test_a_file_that_cannot_be_read_is_refused_whole(
     assert any(at == line and words in message for at, message in told), told
     assert held.state == "refused"
     assert not Action.objects.exists()
+
+
+def test_lines_in_which_nothing_stands_are_passed_over(ada: User, now: datetime) -> None:
+    held = checked(ada, b"\r\n,,\r\n" + csv_of(DIP, ",,,,,", "", RISE, " , ,,,,"), now)
+    assert [(line["line"], line["outcome"]) for line in held.shown] == [(4, "new"), (7, "new")]
 
 
 def test_too_many_rules_are_refused(

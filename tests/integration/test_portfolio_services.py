@@ -130,6 +130,16 @@ def test_a_symbol_that_is_not_known_is_refused(portfolio: Portfolio) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["\u200b", "\u200d", "two\nlines", "\u202eniaM", "a\x1b[31m"])
+def test_a_portfolio_has_a_name_that_can_be_seen(name: str) -> None:
+    user = UserFactory.create()
+    with pytest.raises(ValidationError, match="visible characters"):
+        services.open_portfolio(user=user, name=name)
+    assert services.open_portfolio(user=user, name="Família 👨\u200d👩\u200d👧").name.startswith(
+        "Família"
+    )
+
+
 def test_trades_name_what_caused_them(portfolio: Portfolio) -> None:
     cause = uuid.uuid4()
     record(portfolio, buy(1, 10), sell(1, 11), reference=cause, note="Stop loss")

@@ -230,6 +230,7 @@ def test_a_refused_connection_is_tried_once_more_and_said_to_be_one(feed: Twelve
         ),
         ("Rate limit exceeded", {}, NOW.replace(minute=1, second=0)),
         ("Rate limit exceeded", {"Retry_After": "300"}, NOW + timedelta(seconds=300)),
+        ("Rate limit exceeded", {"Retry_After": "99999"}, NOW + timedelta(hours=1)),
     ],
 )
 @pytest.mark.parametrize("status", [200, 429])

@@ -219,6 +219,31 @@ def test_a_rule_that_is_not_there_or_not_in_that_state_is_not_found(text: str) -
     assert "no such rule" in found.text
 
 
+@pytest.mark.parametrize(
+    ("text", "patch"),
+    [
+        ("raise my AAPL stop to 175", {"threshold": Decimal(175)}),
+        ("tighten my AAPL stop to 175", {"threshold": Decimal(175)}),
+        ("change my AAPL stop to 165", {"threshold": Decimal(165)}),
+        ("widen my SPY trailing stop to 12%", {"percent": Decimal(12)}),
+        ("raise my AAPL stop to 165", None),
+        ("please lower my AAPL stop to 190", None),
+        ("tighten my SPY trailing stop to 12%", None),
+    ],
+)
+def test_what_is_raised_or_lowered_goes_that_way(text: str, patch: dict[str, Any] | None) -> None:
+    stop = known("stop", trigger_params={"threshold": "170"})
+    trail = known(
+        "trail", symbol="SPY", trigger_type="trailing_stop", trigger_params={"percent": "10"}
+    )
+    found = understood(text, rules=[stop, trail])
+    if patch is None:
+        assert found.intent is Intent.ASK
+        assert "now. Say “change” and the number" in found.text
+    else:
+        assert found.args["patch"] == {"trigger_params": patch}, found.text
+
+
 PRICED = [
     known("150", sentence="Sell 10 AAPL when the price is at or below $150.00, once."),
     known("1,200", sentence="Sell 10 AAPL when the price is at or below $1,200.00, once."),
