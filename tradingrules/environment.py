@@ -208,7 +208,10 @@ class Environment(BaseSettings):
     )
     openai_model: str = Field("gpt-4.1-mini", description="Which model the chat asks.")
     openai_seconds: float = Field(
-        25, ge=0.1, le=300, description="How long one answer of the chat may take, retries included."
+        25,
+        ge=0.1,
+        le=300,
+        description="How long one answer of the chat may take, retries included.",
     )
     openai_turn_tokens: int = Field(
         30_000,
