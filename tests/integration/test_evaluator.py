@@ -105,10 +105,16 @@ class Stage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.at = 0.0
         self.calls: list[float] = []  # the instants, in their order
+        self._looks = 0
         self._heard = Alarm.wait
-        monkeypatch.setattr(evaluator, "monotonic", lambda: self.at)
+        monkeypatch.setattr(evaluator, "monotonic", self._look)
         monkeypatch.setattr(evaluator, "time", SimpleNamespace(sleep=self._sleep))
         monkeypatch.setattr(Alarm, "wait", lambda alarm, seconds: self._wait(alarm, seconds))
+
+    def _look(self) -> float:
+        self._looks += 1
+        assert self._looks < 10_000, "it goes round without an end, and no time passes"
+        return self.at
 
     def _sleep(self, seconds: float) -> None:
         until = self.at + seconds
