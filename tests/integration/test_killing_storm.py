@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -155,8 +156,15 @@ class Supervisor:
 
     def rage(self, now: datetime, price: Decimal, *, kills: int) -> None:
         """Has evaluators work at this instant until so many of them have been killed."""
-        wanted = self.planted + self.shot + kills
         working: list[Life] = []
+        try:
+            self._rage(now, price, self.planted + self.shot + kills, working)
+        finally:
+            for life in working:  # one that has stopped itself would never end
+                with suppress(ProcessLookupError):
+                    life.running.send(signal.SIGKILL)
+
+    def _rage(self, now: datetime, price: Decimal, wanted: int, working: list[Life]) -> None:
         while (killed := self.planted + self.shot) < wanted:
             assert time.monotonic() < self.ends, f"{killed} of {wanted} kills"
             while len(working) < min(AT_ONCE, wanted - killed):

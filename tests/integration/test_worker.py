@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -91,6 +91,12 @@ class Worker:
         except (ValueError, psutil.NoSuchProcess):
             return False
 
+    def kill_the_parts(self) -> None:
+        """All that the sentinel has started."""
+        for part in self.sentinel().children():
+            with suppress(psutil.NoSuchProcess):
+                part.kill()
+
     def _parts(self) -> list[psutil.Process]:
         """In the order in which a sentinel starts them: two workers, the monitor, the pusher."""
         parts = sorted(self.sentinel().children(), key=lambda part: (part.create_time(), part.pid))
@@ -110,7 +116,7 @@ class Worker:
             self.process.terminate()
         self.process.wait(60)
         for group in self.groups:
-            if in_group(group):
+            with suppress(ProcessLookupError):  # as it should be
                 os.killpg(group, signal.SIGKILL)
 
     def said(self, words: str) -> int:
@@ -260,8 +266,7 @@ def test_a_rule_that_was_being_fired_when_its_evaluator_was_killed_fires_once(
     with worker(tmp_path) as watched:
         with a_rule_that_waits_for_its_portfolio() as woken:
             wait_for(lambda: is_leased(woken), "a lease")
-            for part in watched.sentinel().children():
-                part.kill()
+            watched.kill_the_parts()
         assert not ActionExecution.objects.exists()
         wait_for(lambda: ActionExecution.objects.exists(), "an execution")
         wait_for_ticks_of_a_later_shift(since=datetime.now(tz=UTC))
