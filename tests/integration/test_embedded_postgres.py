@@ -205,9 +205,7 @@ def test_starts_after_initdb_was_killed(cluster: Cluster) -> None:
 def test_starts_anew_when_its_data_is_removed_under_it(cluster: Cluster) -> None:
     cluster.ensure_running()
     remember(cluster, 1)
-    while (
-        cluster.data.exists()
-    ):  # the server may make a file in a folder that has just been emptied
+    while cluster.data.exists():  # the server may write into a folder that was just emptied
         shutil.rmtree(cluster.data, ignore_errors=True)
     cluster.ensure_running()
     assert query(cluster, "SELECT to_regclass('memory')") is None

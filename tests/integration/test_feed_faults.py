@@ -161,9 +161,7 @@ REFUSED = "a refused connection"
 TABLE = {
     "a time-out": whole(silence, "time-out", TOO_LATE),
     REFUSED: whole(silence, "no connection", "the connection was refused"),
-    "an answer that drips": whole(
-        drips, "time-out", f"no whole answer within {IMPATIENT_SECONDS} s"
-    ),
+    "an answer that drips": whole(drips, "time-out", TOO_LATE),
     "hanging up": whole(hangs_up, "cut off", "the connection broke"),
     "a body that is cut off": whole(cut_off(b'{"AAPL":{"close":"1'), "cut off", "broke"),
     "JSON that is cut off": whole(says('{"AAPL":{"close":"1'), "no JSON", "no JSON"),
