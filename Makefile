@@ -17,7 +17,8 @@ demo: setup ## Run the whole application with sample data (DEMO_ARGS="--help" te
 	@$(PYTHON) manage.py demo $(DEMO_ARGS)
 
 test: setup ## Run the tests on a PostgreSQL of their own (PYTEST_ARGS="-k name")
-	@$(PYTHON) -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+	@# Some tests start ten processes with a session each, of which the database has 200.
+	@$(PYTHON) -m pytest -n auto --maxprocesses 16 --dist worksteal $(PYTEST_ARGS)
 
 check: setup ## Lint, formatting, types, layers, migrations, the settings of production, and the docs
 	$(PYTHON) -m ruff check .

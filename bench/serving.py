@@ -19,20 +19,22 @@ GRACE_SECONDS = 10
 @contextmanager
 def served(settings: str, *arguments: str) -> Iterator[tuple[str, int]]:
     """Its address and its process id. `settings` is a module; ended with its workers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     log = tempfile.TemporaryFile()  # noqa: SIM115 -- closed below
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "gunicorn", "tradingrules.wsgi"),
-            *(f"--bind=127.0.0.1:{port}", *arguments),
-        ],
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": settings},
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
+    # Its socket is made here: a port that is only found free may be another's when it begins.
+    with socket.socket() as ours:
+        ours.bind(("127.0.0.1", 0))
+        port = ours.getsockname()[1]
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "gunicorn", "tradingrules.wsgi"),
+                *(f"--bind=fd://{ours.fileno()}", *arguments),
+            ],
+            env=os.environ | {"DJANGO_SETTINGS_MODULE": settings},
+            pass_fds=[ours.fileno()],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     url = f"http://localhost:{port}"
     try:
         _wait_for(f"{url}/api/health", process)

@@ -5,15 +5,34 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from operator import attrgetter
+from types import SimpleNamespace
 
 import pytest
+from django.core.cache import cache
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from market import feed as market_feed
 from market.hours import AlwaysOpen, TradingCalendar
 from market.models import Instrument
 from market.quotes import Bar, Sample
-from tests.feed_server import KEY, FeedServer, feed_server
+from tests.feed_server import KEY, PATIENT_SECONDS, FeedServer, feed_server
+
+# A machine that is slow, or has other things to do, is no fault.
+hypothesis_settings.register_profile(
+    "any machine",
+    hypothesis_settings(),
+    deadline=None,
+    suppress_health_check=[*hypothesis_settings().suppress_health_check, HealthCheck.too_slow],
+)
+hypothesis_settings.load_profile("any machine")
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_asked_yet() -> None:
+    """How often somebody asked is counted in the cache, which outlives a test."""
+    cache.clear()
 
 
 class Feed:
@@ -66,9 +85,15 @@ def live(settings: Settings) -> Iterator[FeedServer]:
         settings.TWELVEDATA_URL = server.url
         settings.TWELVEDATA_CREDITS_PER_MINUTE = 100
         settings.TWELVEDATA_CREDITS_PER_DAY = 0
-        settings.MARKET_CONNECT_SECONDS = 0.3
-        settings.MARKET_READ_SECONDS = 0.3
+        settings.MARKET_CONNECT_SECONDS = PATIENT_SECONDS
+        settings.MARKET_READ_SECONDS = PATIENT_SECONDS
         yield server
+
+
+@pytest.fixture
+def within_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The minute in which requests are counted does not end amid the test."""
+    monkeypatch.setattr("rest.throttling.time", SimpleNamespace(time=lambda: 1_800_000_000.0))
 
 
 @pytest.fixture

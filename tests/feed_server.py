@@ -1,6 +1,7 @@
 """A market data service for the tests: a real HTTP server on loopback, told what to answer."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 KEY = "k3y-that-nobody-must-see"
+
+PATIENT_SECONDS = 15.0  # to wait for an answer that comes, on whatever machine
+IMPATIENT_SECONDS = 0.3  # for one that does not
 
 Answer = Callable[["Handler"], None]
 
@@ -157,6 +161,14 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is what some of the tests are about."""
+
+
+@contextmanager
+def nobody_listening() -> Iterator[str]:
+    """A host and port where connections are refused: taken, so that nobody begins to listen."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
 
 
 @contextmanager

@@ -154,4 +154,4 @@ def _connect(machine: Machine) -> None:
 
 
 def _ip(*arguments: str) -> None:
-    subprocess.run([_IP, *arguments], check=True, capture_output=True, timeout=20)
+    subprocess.run([_IP, *arguments], check=True, capture_output=True, timeout=120)

@@ -83,8 +83,8 @@ def begin[**P, T](url: str, task: Callable[P, T], *args: P.args, **kwargs: P.kwa
 
 
 def done_by_another[**P, T](url: str, task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What the task returns when a process of its own does it, within a minute."""
-    return begin(url, task, *args, **kwargs).result(seconds=60)
+    """What the task returns when a process of its own does it, within three minutes."""
+    return begin(url, task, *args, **kwargs).result(seconds=180)
 
 
 def _work(

@@ -42,7 +42,7 @@ class StreamServer:
     def price(self, symbol: str, price: object, at: float, **more: object) -> None:
         self.says(price_of(symbol, price, at, **more))
 
-    def wait_for(self, condition: Callable[["StreamServer"], object], seconds: float = 10) -> None:
+    def wait_for(self, condition: Callable[["StreamServer"], object], seconds: float = 60) -> None:
         deadline = monotonic() + seconds
         while not condition(self):
             assert monotonic() < deadline, f"it did not come about: {self.heard[-3:]}"

@@ -144,11 +144,15 @@ def price(symbol: str) -> Decimal | None:
     return Quote.objects.get(instrument=symbol).price
 
 
+def records(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """The product's: websockets' server, here in the same process, logs what it hears."""
+    return [record for record in caplog.records if record.name != "websockets.server"]
+
+
 def ours(caplog: pytest.LogCaptureFixture) -> str:
-    """What the product logged: websockets' server, here in the same process, logs what it hears."""
-    records = [record for record in caplog.records if record.name != "websockets.server"]
-    return "\n".join(record.getMessage() for record in records)
+    return "\n".join(record.getMessage() for record in records(caplog))
 
 
 def alerts(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    loud = (record for record in records(caplog) if record.levelno >= logging.WARNING)
+    return [record.getMessage() for record in loud]

@@ -108,9 +108,7 @@ def test_the_dashboard_follows_the_market_and_keeps_its_chart(
     later = timezone.now()
     feed.says("AAPL", "99", later, previous_close=Decimal(105))
     run_tick(now=later)
-    expect(page.locator(".timeline")).to_contain_text(
-        "Sold 10 AAPL at $99.00 for $990.00.", timeout=15_000
-    )
+    expect(page.locator(".timeline")).to_contain_text("Sold 10 AAPL at $99.00 for $990.00.")
     expect(page.locator(".figure")).to_have_text("$4,890.00")
     expect(page.locator("#kept")).to_be_visible()
     expect(page.locator("#all-rules")).to_be_focused()

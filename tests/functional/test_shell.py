@@ -202,9 +202,9 @@ def test_escape_closes_a_menu_and_the_focus_goes_back_to_what_opened_it(
 def test_a_live_part_that_has_not_changed_is_not_sent_again(visits: Visits, ada: User) -> None:
     page = visits.begin(user=ada)
     page.goto("/actions")
-    with page.expect_response(lambda answer: answer.status == 304, timeout=15_000):
+    with page.expect_response(lambda answer: answer.status == 304):
         pass
-    with page.expect_response(lambda answer: answer.status == 304, timeout=15_000):
+    with page.expect_response(lambda answer: answer.status == 304):
         pass
 
 

@@ -69,7 +69,7 @@ def working(log: Path) -> Iterator[None]:
         yield
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        process.wait(timeout=120)
 
 
 @pytest.mark.slow
@@ -94,6 +94,7 @@ def test_from_signing_up_to_the_first_rule_that_the_worker_fires(
     page.get_by_role("link", name="Deposit").first.click()
     page.get_by_label("Amount").fill("5,000")
     page.get_by_role("button", name="Deposit").click()
+    expect(page.locator("#toasts")).to_contain_text("Deposited $5,000.00.")
     page.goto("/actions")
     page.get_by_role("link", name="Add Action").first.click()
     page.locator("[value=BUY]").check()
@@ -112,7 +113,7 @@ def test_from_signing_up_to_the_first_rule_that_the_worker_fires(
     expect(page.locator(".rule")).to_contain_text("Looked at with the next tick.")
     page.evaluate("window.same = 'yes'")
     with working(tmp_path / "worker.log"):
-        expect(page.locator(".rule")).to_contain_text("Completed", timeout=90_000)
+        expect(page.locator(".rule")).to_contain_text("Completed", timeout=300_000)
     assert page.evaluate("window.same") == "yes", "nothing was loaded anew"
     assert ActionExecution.objects.get().details["summary"].startswith("Bought 10 AAPL at $130.00")
 

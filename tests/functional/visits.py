@@ -61,6 +61,7 @@ class Visits:
             reduced_motion="reduce",
             timezone_id=zone,
         )
+        context.set_default_timeout(120_000)
         self.contexts.append(context)
         if user is not None:
             self._sign_in(context, user)

@@ -19,7 +19,7 @@ from market.selectors import latest_quotes
 from market.services import completed_sessions, fetch_quotes, follow, provider, quote_max_age
 from tests.conftest import list_instruments
 from tests.factories import PortfolioFactory
-from tests.feed_server import Answer, FeedServer, feed_server, says
+from tests.feed_server import PATIENT_SECONDS, Answer, FeedServer, feed_server, says
 
 SECRET = "s3cret-that-nobody-must-see"
 NOW = datetime(2026, 11, 17, 15, 0, 30, tzinfo=UTC)
@@ -33,8 +33,8 @@ def server(settings: Settings) -> Iterator[FeedServer]:
         settings.ALPACA_KEY_ID = "PKTEST"
         settings.ALPACA_SECRET_KEY = SECRET
         settings.ALPACA_URL = server.url
-        settings.MARKET_CONNECT_SECONDS = 0.3
-        settings.MARKET_READ_SECONDS = 0.3
+        settings.MARKET_CONNECT_SECONDS = PATIENT_SECONDS
+        settings.MARKET_READ_SECONDS = PATIENT_SECONDS
         yield server
 
 
@@ -45,8 +45,8 @@ def feed(server: FeedServer) -> Alpaca:
         secret=SECRET,
         url=server.url,
         plan=Plan(200),
-        connect_seconds=0.3,
-        read_seconds=0.3,
+        connect_seconds=PATIENT_SECONDS,
+        read_seconds=PATIENT_SECONDS,
     )
 
 

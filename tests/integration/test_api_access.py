@@ -10,7 +10,6 @@ import pytest
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret, hotp_value
 from django.core import mail
-from django.core.cache import cache
 from django.db import IntegrityError
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -26,11 +25,6 @@ from tests.factories import PASSWORD, UserFactory
 pytestmark = pytest.mark.django_db
 MONTH = timedelta(days=30)
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
-
-
-@pytest.fixture(autouse=True)
-def _nobody_has_asked_yet() -> None:
-    cache.clear()
 
 
 @pytest.fixture
@@ -201,6 +195,7 @@ def test_what_is_no_key_is_refused(ada: User, key: str) -> None:
     assert answer.status_code == 401
 
 
+@pytest.mark.usefixtures("within_a_minute")
 def test_who_tries_keys_waits_and_who_has_one_does_not(ada: User, settings: Settings) -> None:
     settings.API_TOKENS_PER_MINUTE = 3
     key = key_of(ada)
@@ -209,6 +204,7 @@ def test_who_tries_keys_waits_and_who_has_one_does_not(ada: User, settings: Sett
     assert call(key, "GET", "/portfolios").status_code == 200
 
 
+@pytest.mark.usefixtures("within_a_minute")
 def test_a_token_counts_towards_its_owners_requests(ada: User, settings: Settings) -> None:
     settings.API_REQUESTS_PER_MINUTE = 2
     key = key_of(ada)

@@ -68,7 +68,7 @@ def test_each_command_of_the_page_prints_what_the_page_says(
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        timeout=60,
+        timeout=240,
         check=False,
         env={"PATH": os.environ["PATH"], "API": f"{live_server.url}/api", "PASSWORD": PASSWORD},
     )

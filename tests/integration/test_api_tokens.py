@@ -18,11 +18,6 @@ from tests.factories import PASSWORD, UserFactory
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _nobody_has_asked_yet() -> None:
-    cache.clear()
-
-
 @pytest.fixture
 def user() -> User:
     return UserFactory.create(username="ada")
@@ -140,6 +135,7 @@ def test_a_forged_address_does_not_get_around_the_lock(user: User, settings: Set
     assert attempt("192.0.2.1, 198.51.100.2") == 401
 
 
+@pytest.mark.usefixtures("within_a_minute")
 def test_attempts_are_counted_by_address_whatever_the_name(user: User, settings: Settings) -> None:
     settings.API_TOKENS_PER_MINUTE = 3
     answers = [obtained(username=f"user{n}") for n in range(4)]
@@ -148,6 +144,7 @@ def test_attempts_are_counted_by_address_whatever_the_name(user: User, settings:
     assert 0 < int(answers[3]["Retry-After"]) <= 60
 
 
+@pytest.mark.usefixtures("within_a_minute")
 def test_a_user_who_asks_too_often_waits(user: User, settings: Settings) -> None:
     settings.API_REQUESTS_PER_MINUTE = 2
     api, other = Api(user), Api(UserFactory.create())

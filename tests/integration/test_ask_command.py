@@ -34,7 +34,7 @@ def asked(*arguments: str, lines: str = "") -> "subprocess.CompletedProcess[str]
         input=lines,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
         env=os.environ | NOWHERE,
     )

@@ -52,7 +52,7 @@ def test_a_database_that_does_not_answer_is_named_without_its_password() -> None
         env=os.environ | {"DATABASE_URL": "postgresql://rules:pa55word@127.0.0.1:1/rules"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 1

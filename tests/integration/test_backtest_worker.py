@@ -62,8 +62,7 @@ def test_it_goes_on_is_cancelled_amid_it_and_is_taken_up_when_its_worker_was_kil
 
         second = asked(api)
         wait_for(lambda: progress_of(api, second) > ("running", 2), "some settings")
-        for part in cluster.sentinel().children():
-            part.kill()
+        cluster.kill_the_parts()
         kept = Backtest.objects.get(pk=second)
         assert kept.status == "running"
         wait_for(lambda: take_up_forsaken(now=timezone.now()) == 1, "the end of the lease")

@@ -28,6 +28,7 @@ from tradingrules.embedded.cluster import Cluster
 from tradingrules.embedded.sockets import temporary_directory
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 600  # seconds, on a machine that has other things to do
 SMALL = ("--rules=80", "--portfolios=10", "--rounds=1")
 FEW = ("--rules=400", "--symbols=40", "--interval=0.2", "--no-fsync")
 SHORT = ("--rules=2000", "--seconds=1", "--rounds=1", "--no-fsync")
@@ -85,7 +86,7 @@ def at_work_for(bench: subprocess.Popen[str]) -> list[psutil.Process]:
 def test_it_says_what_it_found_and_leaves_nothing_behind() -> None:
     """With tables that it makes itself, as every bench does."""
     bench = run("-m", "bench.tick", *TINY, "--trailing=100", "--json")
-    said, complained = bench.communicate(timeout=120)
+    said, complained = bench.communicate(timeout=PATIENCE)
     assert bench.returncode == 0, complained
     figures = json.loads(said)
     assert figures["sizes"] == [1000]
@@ -102,7 +103,7 @@ def test_it_says_what_it_found_and_leaves_nothing_behind() -> None:
 @pytest.mark.slow
 def test_the_admin_is_measured() -> None:
     bench = run_of("bench.admin", "--rules=1000", "--rounds=1", "--json")
-    said, complained = bench.communicate(timeout=240)
+    said, complained = bench.communicate(timeout=PATIENCE)
     assert bench.returncode == 0, complained
     figures = json.loads(said)
     assert {"first page", "a rule", "rules, by e-mail"} <= figures["pages"].keys()
@@ -117,7 +118,7 @@ def test_the_admin_is_measured() -> None:
 def test_the_pages_are_measured() -> None:
     few = ("--rules=1000", "--executions=2000", "--rounds=2")
     bench = run_of("bench.pages", *few, "--json")
-    said, complained = bench.communicate(timeout=240)
+    said, complained = bench.communicate(timeout=PATIENCE)
     assert bench.returncode == 0, complained
     pages = json.loads(said)["pages"]
     assert {"dashboard", "stock", "log", "actions", "action", "wizard, review"} <= pages.keys()
@@ -130,7 +131,7 @@ def test_the_pages_are_measured() -> None:
 
 def test_an_import_is_measured_beside_the_naive_way() -> None:
     bench = run_of("bench.bulk", "--rules=300", "--symbols=20", "--naive=10", "--json")
-    said, complained = bench.communicate(timeout=240)
+    said, complained = bench.communicate(timeout=PATIENCE)
     assert bench.returncode == 0, complained
     figures = json.loads(said)
     assert figures["rules"] == 300
@@ -144,7 +145,7 @@ def test_an_import_is_measured_beside_the_naive_way() -> None:
 @pytest.mark.slow
 def test_a_storm_is_measured_beside_its_floors() -> None:
     bench = run_of("bench.fires", *SMALL, "--no-fsync", "--json")
-    said, complained = bench.communicate(timeout=240)
+    said, complained = bench.communicate(timeout=PATIENCE)
     assert bench.returncode == 0, complained
     figures = json.loads(said)
     for key in (
@@ -161,7 +162,7 @@ def test_a_storm_is_measured_beside_its_floors() -> None:
 @pytest.mark.slow
 def test_the_way_from_a_price_to_its_trade_is_measured_with_real_processes() -> None:
     bench = run_of("bench.latency", *FEW, "--samples=3", "--json")
-    said, complained = bench.communicate(timeout=240)
+    said, complained = bench.communicate(timeout=PATIENCE)
     assert bench.returncode == 0, complained
     figures = json.loads(said)
     for way in ("evaluator", "cluster", "stream"):
@@ -179,7 +180,7 @@ def test_the_way_from_a_price_to_its_trade_is_measured_with_real_processes() -> 
 @pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not on the PATH")
 def test_the_api_is_measured_beside_a_bare_viewset() -> None:
     bench = run_of("bench.api", *SHORT, "--json")
-    said, complained = bench.communicate(timeout=240)
+    said, complained = bench.communicate(timeout=PATIENCE)
     assert bench.returncode == 0, complained
     figures = json.loads(said)
     for key in ("list_rps", "bare_list_rps", "detail_rps", "create_rps", "growth"):
@@ -196,8 +197,8 @@ def test_no_evaluator_outlives_the_bench_that_started_it(how: signal.Signals) ->
     try:
         wait_until(lambda: len(at_work_for(bench)) > 1)  # the leash, and who is on it
         bench.send_signal(how)
-        bench.communicate(timeout=60)
-        wait_until(lambda: at_work_for(bench) == [], seconds=5)
+        bench.communicate(timeout=PATIENCE)
+        wait_until(lambda: at_work_for(bench) == [])
         if how != signal.SIGKILL:
             assert left_by(bench) == []
     finally:
@@ -210,7 +211,7 @@ def test_no_evaluator_outlives_the_bench_that_started_it(how: signal.Signals) ->
 
 def test_a_backtest_is_measured_without_its_peers_too() -> None:
     bench = run("-m", "bench.backtest", "--sizes=300", "--rounds=1", "--alone", "--json")
-    said, complained = bench.communicate(timeout=120)
+    said, complained = bench.communicate(timeout=PATIENCE)
     assert bench.returncode == 0, complained
     figures = json.loads(said)
     assert [each["kind"] for each in figures["measured"]] == [*backtest_ours.KINDS]
@@ -264,7 +265,7 @@ def test_what_a_backtest_takes_is_told_beside_its_peers() -> None:
     ]
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"it did not come about within {seconds} s"
@@ -293,7 +294,7 @@ def test_whoever_stops_it_finds_nothing_left(how: signal.Signals) -> None:
     assert left_by(bench) != []
     bench.send_signal(how)
     try:
-        bench.communicate(timeout=60)
+        bench.communicate(timeout=PATIENCE)
     finally:
         bench.kill()
         bench.communicate()
@@ -306,7 +307,7 @@ def test_a_soak_kills_goes_on_and_finds_the_books_in_order() -> None:
     few = ("--rules=2000", "--symbols=50", "--interval=0.5", "--visitors=1")
     soon = ("--minutes=0.2", "--kill-every=4", "--warm-up=20", "--calm=2")
     bench = run_of("bench.soak", *soon, *few, "--no-fsync", "--json")
-    said, complained = bench.communicate(timeout=240)
+    said, complained = bench.communicate(timeout=PATIENCE)
     assert bench.returncode == 0, complained
     figures = json.loads(said)
     assert sum(figures["killed"].values()) >= 2

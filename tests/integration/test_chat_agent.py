@@ -48,7 +48,7 @@ def served() -> Iterator[ModelServer]:
 def model(served: ModelServer, settings: Settings) -> ModelServer:
     settings.OPENAI_API_KEY = KEY
     settings.OPENAI_BASE_URL = served.url
-    settings.OPENAI_SECONDS = 5
+    settings.OPENAI_SECONDS = 30
     served.asked.clear()
     served.headers.clear()
     return served
@@ -285,7 +285,7 @@ def test_a_server_that_is_not_there_is_said_in_words(
 ) -> None:
     settings.OPENAI_API_KEY = KEY
     settings.OPENAI_BASE_URL = "http://127.0.0.1:9/v1"
-    settings.OPENAI_SECONDS = 2
+    settings.OPENAI_SECONDS = 30
     assert "cannot be reached" in say(user=ada, text="hello", now=now).text
 
 

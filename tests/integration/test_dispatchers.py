@@ -29,10 +29,12 @@ from django.conf import settings
 settings.DATABASES["default"]["NAME"] = sys.argv[1]
 settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}}
 settings.WEBHOOK_ALLOW_PRIVATE = True
+from django.db import connection
 from actions.notify import dispatch as module
 from actions.notify.deliver import deliver_due
 module.USERS_AT_ONCE = 5
 now = datetime.fromisoformat(sys.argv[2])
+connection.ensure_connection()
 print("ready", flush=True)
 sys.stdin.readline()
 print(module.dispatch(now=now), flush=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -37,11 +38,14 @@ def evaluator(**environment: str) -> "subprocess.Popen[str]":
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
-    for _ in range(200):
-        if condition():
-            return
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come about within 120 s"
         time.sleep(0.1)
-    pytest.fail(f"{what} did not come about within 20 s")
+
+
+def is_stopped(process: "subprocess.Popen[str]") -> bool:
+    return bool(psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
 
 
 def test_one_ticks_and_the_other_takes_over_when_it_is_killed() -> None:
@@ -57,7 +61,7 @@ def test_one_ticks_and_the_other_takes_over_when_it_is_killed() -> None:
         before = Tick.objects.count()
         wait_for(lambda: Tick.objects.count() > before, "a tick of the second")
         second.send_signal(signal.SIGTERM)
-        output, _ = second.communicate(timeout=20)
+        output, _ = second.communicate(timeout=60)
         assert (second.returncode, output) == (0, "")
     finally:
         for process in (first, second):
@@ -71,14 +75,14 @@ def test_the_service_manager_hears_that_it_lives_for_as_long_as_it_works(tmp_pat
         try:
             wait_for(lambda: "WATCHDOG=1" in listener.heard(), "a sign of life")
             process.send_signal(signal.SIGSTOP)
-            time.sleep(0.5)
+            wait_for(lambda: is_stopped(process), "its standstill")
             listener.heard()
             time.sleep(2)
             assert listener.heard() == []
             process.send_signal(signal.SIGCONT)
             wait_for(lambda: "WATCHDOG=1" in listener.heard(), "a sign of life")
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
             assert listener.heard()[-1] == "STOPPING=1"
         finally:
             process.kill()

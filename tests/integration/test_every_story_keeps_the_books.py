@@ -330,7 +330,6 @@ class Story(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 @pytest.mark.django_db
 def test_the_books_hold_in_every_story(feed: Feed, now: datetime) -> None:
     happened.clear()

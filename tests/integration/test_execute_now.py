@@ -194,13 +194,13 @@ def test_two_at_once_with_the_same_key_are_one_execution(
     def ask() -> object:
         try:
             connection.ensure_connection()
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=120)
             return execute_now(user=owner, action_id=action.pk, key="a", now=now).pk
         finally:
             connection.close()
 
     with ThreadPoolExecutor(6) as pool:
-        answers = [asked.result(timeout=60) for asked in [pool.submit(ask) for _ in range(6)]]
+        answers = [asked.result(timeout=240) for asked in [pool.submit(ask) for _ in range(6)]]
     assert set(answers) == {ActionExecution.objects.get().pk}
     action.refresh_from_db()
     assert action.executions_count == 1

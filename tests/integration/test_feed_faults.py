@@ -8,7 +8,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -28,6 +28,7 @@ from market.models import FeedBudget, FeedIncident, Quote
 from tests.conftest import list_instruments
 from tests.factories import PortfolioFactory, UserFactory
 from tests.feed_server import (
+    IMPATIENT_SECONDS,
     KEY,
     Answer,
     FeedServer,
@@ -35,8 +36,8 @@ from tests.feed_server import (
     cut_off,
     drips,
     drips_headers,
-    feed_server,
     hangs_up,
+    nobody_listening,
     quote,
     quotes,
     says,
@@ -142,19 +143,27 @@ def error(code: int, message: str, status: int = 200) -> Answer:
 
 @contextmanager
 def nobody_there(settings: Settings) -> Iterator[None]:
-    with feed_server() as gone:
-        pass
-    before, settings.TWELVEDATA_URL = settings.TWELVEDATA_URL, gone.url
-    yield
+    with nobody_listening() as place:
+        before, settings.TWELVEDATA_URL = settings.TWELVEDATA_URL, f"http://{place}"
+        yield
     settings.TWELVEDATA_URL = before
 
 
+@contextmanager
+def nobody_waits(settings: Settings) -> Iterator[None]:
+    """For an answer that does not come."""
+    patiently, settings.MARKET_READ_SECONDS = settings.MARKET_READ_SECONDS, IMPATIENT_SECONDS
+    yield
+    settings.MARKET_READ_SECONDS = patiently
+
+
+TOO_LATE = f"no whole answer within {IMPATIENT_SECONDS} s"
 REFUSED = "a refused connection"
 TABLE = {
-    "a time-out": whole(silence, "time-out", "no whole answer within 0.3 s"),
+    "a time-out": whole(silence, "time-out", TOO_LATE),
     REFUSED: whole(silence, "no connection", "the connection was refused"),
-    "an answer that drips": whole(drips, "time-out", "no whole answer within 0.3 s"),
-    "a head that drips": whole(drips_headers, "time-out", "no whole answer within 0.3 s"),
+    "an answer that drips": whole(drips, "time-out", TOO_LATE),
+    "a head that drips": whole(drips_headers, "time-out", TOO_LATE),
     "hanging up": whole(hangs_up, "cut off", "the connection broke"),
     "a body that is cut off": whole(cut_off(b'{"AAPL":{"close":"1'), "cut off", "broke"),
     "JSON that is cut off": whole(says('{"AAPL":{"close":"1'), "no JSON", "no JSON"),
@@ -204,6 +213,14 @@ TABLE = {
 }
 
 
+MEANWHILE: dict[str, Callable[[Settings], AbstractContextManager[None]]] = {
+    REFUSED: nobody_there,
+    "a time-out": nobody_waits,
+    "an answer that drips": nobody_waits,
+    "a head that drips": nobody_waits,
+}
+
+
 @pytest.mark.parametrize("what", TABLE)
 def test_the_fault_table(
     what: str,
@@ -217,7 +234,7 @@ def test_the_fault_table(
     fault = TABLE[what]
     begins = now + 10 * MINUTE
     live.says(fault.answer(begins))
-    with nobody_there(settings) if what == REFUSED else nullcontext():
+    with MEANWHILE[what](settings) if what in MEANWHILE else nullcontext():
         reports = [run_tick(now=begins + n * TEN) for n in (0, 1, 2)]
 
     # What was stored, and what fired.
@@ -340,7 +357,11 @@ def test_a_symbol_that_the_feed_does_not_have_is_asked_for_once_an_hour(
 
 
 def test_the_key_is_in_no_log_no_page_and_no_table(
-    live: FeedServer, rules: list[Action], now: datetime, caplog: pytest.LogCaptureFixture
+    live: FeedServer,
+    rules: list[Action],
+    now: datetime,
+    caplog: pytest.LogCaptureFixture,
+    settings: Settings,
 ) -> None:
     UserFactory.create(username="root", is_staff=True, is_superuser=True)
     faults = [
@@ -348,9 +369,10 @@ def test_the_key_is_in_no_log_no_page_and_no_table(
         quotes({KEY: {}, "AAPL": {"name": KEY}}),
     ]
     with caplog.at_level(logging.DEBUG):
-        for n, fault in enumerate(faults, start=1):
-            live.says(fault)
-            run_tick(now=now + timedelta(days=n))
+        with nobody_waits(settings):
+            for n, fault in enumerate(faults, start=1):
+                live.says(fault)
+                run_tick(now=now + timedelta(days=n))
         client = Client()
         client.force_login(UserFactory._meta.model.objects.get(username="root"))
         names = ("feedincident", "feedbudget", "feedask", "feedstream", "quote", "instrument")

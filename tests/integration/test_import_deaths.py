@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -21,6 +22,7 @@ from tests import importers
 from tests.conftest import list_instruments
 from tests.factories import UserFactory
 from tests.integration.test_worker import wait_for, worker
+from tests.locks import somebody_waits_for
 from tests.postgres import run_cluster
 from tests.processes import KILLED, Running, begin
 
@@ -63,14 +65,8 @@ def amid_the_import(held: RuleImport) -> Iterator[Running[str]]:
     with psycopg.connect(url) as ours:
         ours.execute("SELECT FROM market_instrument WHERE symbol = 'AAPL' FOR UPDATE")
         running = begin(url, importers.go_on)
-        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-
-        def is_waiting() -> bool:
-            with connection.cursor() as cursor:
-                cursor.execute(waits)
-                return bool(cursor.fetchone()[0])
-
-        wait_for(is_waiting, "an import that waits", seconds=SECONDS)
+        waiting = partial(somebody_waits_for, ours.info.backend_pid)
+        wait_for(waiting, "an import that waits", seconds=SECONDS)
         yield running
 
 

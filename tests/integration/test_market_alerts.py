@@ -28,7 +28,7 @@ from market.services import (
 from tests.conftest import list_instruments
 
 SYMBOLS = ["AAPL", "IBM", "MSFT"]
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 120
 
 
 def levels_of(symbol: str) -> AlertLevels:

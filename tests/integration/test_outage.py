@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from actions.coverage import Kind
+from actions.evaluator import leader
 from actions.models import ActionExecution, Tick
 from actions.proof import proof_of_watch
 from actions.services import Draft, create_action
@@ -60,6 +61,7 @@ def test_prices_that_cross_and_return_while_no_evaluator_runs_fire_nothing_and_a
         wait_for(lambda: Tick.objects.filter(symbols=1).count() >= 3, 120)
         first.kill()
         first.wait()
+    wait_for(lambda: leader() is None)  # what its session was sent may be committed until then
     last = Tick.objects.latest("started_at")
     market.price = "149"
     time.sleep(11)

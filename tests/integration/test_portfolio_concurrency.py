@@ -30,7 +30,7 @@ def at_once[T](*tasks: Callable[[], T]) -> list[T]:
     def run(task: Callable[[], T]) -> T:
         try:
             connection.ensure_connection()
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=120)
             return task()
         finally:
             connection.close()

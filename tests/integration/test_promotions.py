@@ -224,7 +224,7 @@ def test_promoted_by_two_clicks_while_evaluators_tick_it_trades_once(
     def begin(what: object, at: datetime) -> None:
         try:
             connection.ensure_connection()
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=120)
             if what == "promote":
                 promote(action, at)
             else:
@@ -238,7 +238,7 @@ def test_promoted_by_two_clicks_while_evaluators_tick_it_trades_once(
             for what in ("promote", "tick", "promote", "tick")
         ]
         for each in begun:
-            each.result(timeout=60)
+            each.result(timeout=240)
     run_tick(now=now + 40 * SECOND)  # the last tick's lease has run out
     feed.says("AAPL", "80", now + 41 * SECOND)
     run_tick(now=now + 41 * SECOND)

@@ -38,7 +38,7 @@ def test_each_command_prints_what_the_page_says(tmp_path: Path) -> None:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         assert (done.returncode, done.stdout.strip()) == (0, printed.strip()), done.stderr

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,6 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from tests.postgres import run_cluster
-from tradingrules.demo.children import free_port
 
 pytestmark = pytest.mark.django_db  # for the tables: gunicorn has a connection of its own
 
@@ -49,7 +49,7 @@ class Site:
         given = {"Host": "rules.example.org", "X-Forwarded-Proto": "https"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as asking:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=60)) as asking:
             asking.request("GET", path, headers=given)
             with closing(asking.getresponse()) as answer:
                 found = {name.lower(): value for name, value in answer.getheaders()}
@@ -107,23 +107,27 @@ def bereft(static: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 def served(static: Path, url: str, folder: Path) -> Iterator[Site]:
-    site = Site(free_port(18_000), folder / "log")
-    with site.log.open("wb") as log:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "gunicorn",
-                "--config=deploy/gunicorn_conf.py",
-                "tradingrules.wsgi",
-            ],
-            cwd=settings.BASE_DIR,
-            env=environment(static, url) | {"WEB_BIND": f"127.0.0.1:{site.port}"},
-            stdout=log,
-            stderr=log,
-        )
+    # Its socket is made here: a port that is only found free may be another's when it begins.
+    with socket.socket() as ours:
+        ours.bind(("127.0.0.1", 0))
+        site = Site(ours.getsockname()[1], folder / "log")
+        with site.log.open("wb") as log:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "gunicorn",
+                    "--config=deploy/gunicorn_conf.py",
+                    "tradingrules.wsgi",
+                ],
+                cwd=settings.BASE_DIR,
+                env=environment(static, url) | {"WEB_BIND": f"fd://{ours.fileno()}"},
+                pass_fds=[ours.fileno()],
+                stdout=log,
+                stderr=log,
+            )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not is_up(site):
             assert process.poll() is None, site.log.read_text()
             assert time.monotonic() < deadline, site.log.read_text()
@@ -131,7 +135,7 @@ def served(static: Path, url: str, folder: Path) -> Iterator[Site]:
         yield site
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def is_up(site: Site) -> bool:
@@ -219,7 +223,7 @@ def healthy(site: Site) -> "subprocess.CompletedProcess[str]":
         env={"ALLOWED_HOSTS": "rules.example.org", "WEB_BIND": f"127.0.0.1:{site.port}"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 
@@ -242,7 +246,7 @@ def test_the_checks_of_a_deployment_find_nothing_and_tell_nothing_secret(static:
         env=environment(static, f"postgresql://rules:{DATABASE_PASSWORD}@127.0.0.1:1/rules"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     said = done.stdout + done.stderr

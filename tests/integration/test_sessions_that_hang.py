@@ -83,7 +83,10 @@ def test_every_session_has_its_limits() -> None:
 def test_a_rule_fires_as_soon_as_the_session_that_hangs_in_its_portfolio_is_ended(
     owner: User, hanging: "psycopg.Connection[tuple[object, ...]]", feed: Feed, now: datetime
 ) -> None:
-    hanging.execute("SET LOCAL idle_in_transaction_session_timeout = '300ms'")
+    # It ends amid the second of the attempts.
+    hanging.execute("SET LOCAL idle_in_transaction_session_timeout = '1500ms'")
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '1s'")
     buy(owner, now)
     feed.says("AAPL", "149", now)
     assert run_tick(now=now).fired == 1

@@ -55,7 +55,7 @@ def test_two_clusters_share_the_batches(now: datetime) -> None:
     clusters = [cluster(), cluster()]
     try:
         call_for_help(MOST_HELPERS)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         while ActionExecution.objects.count() < RULES or OrmQ.objects.exists():
             assert time.monotonic() < deadline, f"{ActionExecution.objects.count()} executions"
             time.sleep(0.2)

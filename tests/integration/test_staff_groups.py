@@ -71,7 +71,7 @@ def new_site() -> Iterator[str]:
 def test_they_are_ready_after_the_first_migrate_of_an_empty_database(new_site: str) -> None:
     migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
     environment = os.environ | {"DATABASE_URL": new_site}
-    subprocess.run(migrate, cwd=settings.BASE_DIR, env=environment, check=True, timeout=200)
+    subprocess.run(migrate, cwd=settings.BASE_DIR, env=environment, check=True, timeout=600)
     with psycopg.connect(new_site) as database:
         rows = database.execute(_PERMISSIONS).fetchall()
         (twice,) = database.execute(_TWICE).fetchone() or (None,)

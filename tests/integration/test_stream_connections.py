@@ -15,7 +15,7 @@ from actions.engine import run_tick
 from actions.models import Action
 from market.models import FeedIncident, FeedStream
 from market.providers.twelvedata_stream import LARGEST
-from tests.feed_server import KEY
+from tests.feed_server import KEY, nobody_listening
 from tests.stream_server import StreamServer, price_of, stream_server
 from tests.streaming import QUICK, SECOND, Streaming, alerts, ours, price, rules, server, streaming
 
@@ -110,9 +110,9 @@ def test_a_key_that_is_refused_is_tried_again_after_minutes(
 def test_the_waits_grow_up_to_a_minute(
     streaming: Streaming, rules: dict[str, Action], settings: Settings
 ) -> None:
-    with stream_server() as gone:
-        settings.TWELVEDATA_STREAM_URL = gone.url
-    streaming.run(lambda: None, waits=6)
+    with nobody_listening() as place:
+        settings.TWELVEDATA_STREAM_URL = f"ws://{place}"
+        streaming.run(lambda: None, waits=6)
     longest = [8, 16, 32, 60, 60, 60]
     assert all(
         most / 2 <= wait <= most for wait, most in zip(streaming.waits, longest, strict=True)

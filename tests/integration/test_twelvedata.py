@@ -14,12 +14,15 @@ from market.budget import Plan
 from market.providers import FeedFailed, Provider, WebProvider
 from market.providers.twelvedata import TwelveData
 from tests.feed_server import (
+    IMPATIENT_SECONDS,
+    PATIENT_SECONDS,
     Answer,
     FeedServer,
     cut_off,
     drips,
     feed_server,
     hangs_up,
+    nobody_listening,
     quotes,
     says,
     silence,
@@ -36,11 +39,15 @@ def server() -> Iterator[FeedServer]:
         yield server
 
 
+def at(url: str, *, seconds: float = PATIENT_SECONDS) -> TwelveData:
+    return TwelveData(
+        key=KEY, url=url, plan=Plan(8, 800), connect_seconds=PATIENT_SECONDS, read_seconds=seconds
+    )
+
+
 @pytest.fixture
 def feed(server: FeedServer) -> TwelveData:
-    return TwelveData(
-        key=KEY, url=server.url, plan=Plan(8, 800), connect_seconds=0.5, read_seconds=0.5
-    )
+    return at(server.url)
 
 
 def quote(symbol: str, close: object = "229.87000", **more: object) -> dict[str, Any]:
@@ -198,9 +205,10 @@ FAILURES: dict[str, tuple[Answer, str, bool]] = {
 
 @pytest.mark.parametrize("what", FAILURES)
 def test_a_request_that_brings_nothing_says_why_and_is_made_once(
-    server: FeedServer, feed: TwelveData, what: str
+    server: FeedServer, what: str
 ) -> None:
     answer, kind, billed = FAILURES[what]
+    feed = at(server.url, seconds=IMPATIENT_SECONDS if kind == "time-out" else PATIENT_SECONDS)
     server.says(answer)
     with pytest.raises(FeedFailed) as failed:
         feed.quotes(["AAPL", "MSFT"], NOW)
@@ -210,12 +218,12 @@ def test_a_request_that_brings_nothing_says_why_and_is_made_once(
     assert failed.value.__cause__ is None
 
 
-def test_a_refused_connection_is_tried_once_more_and_said_to_be_one(feed: TwelveData) -> None:
-    with feed_server() as gone:
-        url = gone.url
-    lost = TwelveData(key=KEY, url=url, plan=Plan(8), connect_seconds=0.5, read_seconds=0.5)
-    with pytest.raises(FeedFailed, match="the connection was refused") as failed:
-        lost.quotes(["AAPL"], NOW)
+def test_a_refused_connection_is_tried_once_more_and_said_to_be_one() -> None:
+    with (
+        nobody_listening() as place,
+        pytest.raises(FeedFailed, match="the connection was refused") as failed,
+    ):
+        at(f"http://{place}").quotes(["AAPL"], NOW)
     assert not failed.value.billed
 
 

@@ -30,8 +30,11 @@ import django
 django.setup()
 from django.conf import settings
 settings.DATABASES["default"]["NAME"] = sys.argv[1]
+from django.db import connection
 from actions.engine import Report, look_at_the_woken
 report = Report()
+connection.ensure_connection()
+print("ready", flush=True)
 sys.stdin.readline()
 look_at_the_woken(now=datetime.fromisoformat(sys.argv[2]), report=report)
 print(report.fired, report.errors)
@@ -48,11 +51,14 @@ def test_every_rule_fires_exactly_once(now: datetime, processes: int, rules: int
     awake_rules(now, rules)
 
     evaluators = [evaluator(now) for _ in range(processes)]
-    for process in evaluators:  # both are set up by now, and begin together
+    for process in evaluators:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in evaluators:  # they begin together
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    answers = [process.communicate(timeout=120) for process in evaluators]
+    answers = [process.communicate(timeout=600) for process in evaluators]
     assert {process.returncode for process in evaluators} == {0}, answers
     fired = [int(out.split()[0]) for out, _ in answers]
     assert {out.split(maxsplit=1)[1].strip() for out, _ in answers} == {"[]"}

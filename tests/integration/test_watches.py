@@ -27,6 +27,7 @@ from portfolios.ledger import Side
 from portfolios.services import deposit, primary_portfolio, trade
 from tests.conftest import Feed, list_instruments
 from tests.factories import UserFactory
+from tests.locks import somebody_waits_for
 
 SECOND = timedelta(seconds=1)
 
@@ -310,7 +311,7 @@ def test_a_tick_and_a_firing_of_a_rule_that_follows_its_portfolio_never_wait_in_
             set_watches(wakes)
 
     def ticks() -> None:
-        assert written.wait(10)
+        assert written.wait(60)
         take_in([Sample("AAPL", Decimal(160), now)], now)
 
     at_once(fires, ticks)
@@ -319,16 +320,10 @@ def test_a_tick_and_a_firing_of_a_rule_that_follows_its_portfolio_never_wait_in_
 
 
 def until_somebody_waits() -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with connection.cursor() as cursor:
-            # Not pg_stat_activity, of which a transaction sees one snapshot.
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            (waiting,) = cursor.fetchone()
-        if waiting:
-            return
+    deadline = time.monotonic() + 60
+    while not somebody_waits_for(connection.connection.info.backend_pid):
+        assert time.monotonic() < deadline, "nobody waits for the watch"
         time.sleep(0.01)
-    raise AssertionError("nobody waits for the watch")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -347,15 +342,15 @@ def test_a_row_that_refers_to_a_rule_does_not_keep_it_from_being_woken(
             with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute("SELECT FROM actions FOR KEY SHARE")
                 written.set()
-                ticked.wait(timeout=30)
+                ticked.wait(timeout=120)
         finally:
             connection.close()
 
     other = threading.Thread(target=tell_of_it)
     other.start()
-    assert written.wait(timeout=30)
+    assert written.wait(timeout=120)
     feed.says("AAPL", "149", now + SECOND)
     woken = run_tick(now=now + SECOND).woken
     ticked.set()
-    other.join(timeout=30)
+    other.join(timeout=120)
     assert woken == 1, "a price that crosses for one tick would be lost"

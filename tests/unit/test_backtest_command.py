@@ -346,7 +346,7 @@ def test_manage_py_answers_without_settings_and_without_a_database(tmp_path: Pat
         env={},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     assert json.loads(done.stdout)["fires"] == [{"at": "2012-06-07T20:00:00Z", "price": "103"}]

@@ -25,7 +25,7 @@ NOT_OURS = {"POSTGRES_PASSWORD", "WEB_CONCURRENCY"}  # compose's and gunicorn's
 
 def run(*command: str | Path) -> str:
     done = subprocess.run(
-        command, cwd=BASE_DIR, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=BASE_DIR, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr

@@ -40,7 +40,7 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         env=os.environ | {"DJANGO_SETTINGS_MODULE": "tradingrules.settings"} | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

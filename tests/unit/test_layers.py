@@ -30,7 +30,7 @@ def lint(folder: Path) -> tuple[bool, str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "300"},
     )
