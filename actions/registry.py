@@ -14,7 +14,6 @@ from actions.parts import InvalidRule, Part
 from actions.rules import Effect, Trigger
 from rest.faults import in_words
 
-# What is wrong, by the kind of a schema's error, with the bounds that it names.
 SIZE_COLUMNS = frozenset({"quantity", "amount_usd"})  # columns of the rule, not action_params
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 _WORDS: Mapping[str, str] = {
     "missing": "This is needed.",
+    # No field but a symbol's has a pattern.
     "string_pattern_mismatch": "Use a symbol: up to 16 letters, digits, dots, dashes, slashes.",
     "string_too_short": "Use at least {min_length} characters.",
     "string_too_long": "Use at most {max_length} characters.",
