@@ -37,12 +37,16 @@ class Alarm:
 
     def __init__(self, stopping: Callable[[], bool]) -> None:
         self._stopping = stopping
+        self._session = connection.connection
 
     def wait(self, seconds: float) -> bool:
         """Waits so long for a call. Returns whether there was one; several count as one.
 
-        Raises OperationalError when the database is gone.
+        Raises OperationalError when the database is gone, or the session that listens: Django makes
+        another one without a word, which neither hears anything nor holds the evaluator's lock.
         """
+        if connection.connection is not self._session:
+            raise OperationalError("The session that held the lock and listened has ended.")
         until = monotonic() + seconds
         while not self._stopping():
             left = until - monotonic()

@@ -8,14 +8,22 @@ from django.db import InterfaceError, OperationalError, connection
 
 @contextmanager
 def session_lock(number: int) -> Iterator[bool]:
-    """Whether we have the lock of this number, which is the connection's: it ends with either."""
+    """Whether we have the lock of this number, which is the connection's: it ends with either.
+
+    While we have it the connection never gets too old: whoever enqueues a job has those closed that
+    are (CONN_MAX_AGE), and the lock would be another's without our hearing of it.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
         (held,) = cursor.fetchone()
+    too_old_at = connection.close_at
+    if held:
+        connection.close_at = None
     try:
         yield held
     finally:
         if held:
+            connection.close_at = too_old_at
             _unlock(number)
 
 

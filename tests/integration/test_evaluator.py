@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.apps import apps
-from django.db import OperationalError, connection
+from django.db import OperationalError, close_old_connections, connection
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 from pytest_django import Settings
@@ -25,10 +25,12 @@ from actions.evaluator import (
     end_evaluators_session,
     evaluator_lock,
     interval,
+    leader,
     seconds_since_evaluator_spoke,
     tick_for,
 )
 from actions.models import Tick
+from actions.tasks import call_for_delivery
 from market.hours import Exchange
 from tests.conftest import Feed
 from tests.locks import somebody_waits_for
@@ -97,6 +99,40 @@ def test_a_job_that_finds_the_lock_taken_returns_at_once(feed: Feed) -> None:
         assert tasks.evaluate_actions() == "another evaluator is at work"
     assert Tick.objects.count() == 0
     assert OrmQ.objects.count() == 0, "no successor: the other one has its own"
+
+
+def test_an_evaluator_keeps_its_lock_and_its_ear_however_old_its_connection_is(feed: Feed) -> None:
+    """Whoever enqueues a job first has connections closed that are too old."""
+    connection.close()
+    connection.ensure_connection()
+    connection.close_at = monotonic()
+    with evaluator_lock() as held, listening() as alarm, another_connection() as other:
+        assert held
+        before = leader()
+        call_for_delivery(Report(fired=1))
+        assert OrmQ.objects.count() == 1
+        assert before is not None
+        assert leader() == before
+        other.execute("NOTIFY rules_woken")
+        assert alarm.wait(60)
+    assert connection.close_at is not None
+    close_old_connections()
+    assert connection.connection is None, "afterwards it is as old as it is"
+
+
+def test_an_evaluator_whose_session_was_exchanged_ticks_no_more(feed: Feed) -> None:
+    """Django connects anew without a word, and the lock may be another's by then."""
+    with evaluator_lock() as held, listening() as alarm:
+        assert held
+        with pytest.raises(OperationalError, match="has ended"):
+            tick_for(
+                seconds=None,
+                clock=timezone.now,
+                sleep=alarm.wait,
+                after_tick=lambda report: connection.close(),
+            )
+    assert Tick.objects.count() == 1
+    assert leader() is None
 
 
 class Stage:
